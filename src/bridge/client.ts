@@ -1,0 +1,153 @@
+/** The page's end of the worker boundary: starts the worker, and speaks with the peer in it. */
+import { proxy, type Remote, wrap } from 'comlink'
+import type { HostEvent, Notice, Reply } from '../host/page.js'
+import type { Failure } from '../shared/failure.js'
+import {
+  type BeginRequest,
+  bridgeVersion,
+  type Claimed,
+  type ClaimRequest,
+  type Handover,
+  type HostPort,
+  type PageMessage,
+  type RegistrarApi,
+  type WorkerApi,
+  type WorkerMessage,
+} from './protocol.js'
+
+/** A worker that has not said hello by then is blocked or broken, ms. */
+const helloWithin = 10_000
+
+/** How the worker gets started; a failure says which directive may stand in the way. */
+export async function startWorker(make?: () => Worker): Promise<Reply<WorkerPort>> {
+  if (make) return greet(make)
+  const { default: source } = await import('./worker-source.js')
+  const fromBlob = await greet(() => workerFromSource(source))
+  if (fromBlob.ok) return fromBlob
+  // A strict policy refuses blobs: then the worker may still be allowed as a file of its own (PLATFORM, later probes).
+  const fromFile = await greet(() => new Worker(new URL('../worker.js', import.meta.url), { type: 'module' }))
+  return fromFile.ok ? fromFile : fromBlob
+}
+
+function workerFromSource(source: string): Worker {
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+  try {
+    return new Worker(url, { type: 'module', name: 'comity' })
+  } finally {
+    // The fetch of the script has begun by the constructor's return; browsers keep the blob for it.
+    setTimeout(() => URL.revokeObjectURL(url), helloWithin)
+  }
+}
+
+function greet(make: () => Worker): Promise<Reply<WorkerPort>> {
+  return new Promise((resolve) => {
+    let worker: Worker
+    try {
+      worker = make()
+    } catch (error) {
+      resolve({ ok: false, failure: blocked(error instanceof Error ? error.message : String(error)) })
+      return
+    }
+    const settle = (reply: Reply<WorkerPort>) => {
+      clearTimeout(timer)
+      worker.removeEventListener('message', onMessage)
+      worker.removeEventListener('error', onError)
+      if (!reply.ok) worker.terminate()
+      resolve(reply)
+    }
+    const onMessage = ({ data }: MessageEvent<WorkerMessage>) => {
+      if (data?.comity !== 'hello') return
+      if (data.version === bridgeVersion) settle({ ok: true, value: new WorkerPort(worker) })
+      else
+        settle({ ok: false, failure: blocked(`the worker speaks version ${data.version}, expected ${bridgeVersion}`) })
+    }
+    const onError = (event: ErrorEvent) => {
+      event.preventDefault()
+      settle({ ok: false, failure: blocked(event.message || 'the browser refused to run it') })
+    }
+    const timer = setTimeout(
+      () => settle({ ok: false, failure: blocked(`no hello within ${helloWithin} ms`) }),
+      helloWithin,
+    )
+    worker.addEventListener('message', onMessage)
+    worker.addEventListener('error', onError)
+  })
+}
+
+function blocked(reason: string): Failure {
+  return {
+    code: 'worker-blocked',
+    message: `the worker did not start (${reason}): allow it by the policy "worker-src 'self' blob:", or pass your own by join({ worker })`,
+    details: { directive: 'worker-src' },
+  }
+}
+
+export class WorkerPort implements HostPort {
+  readonly #worker: Worker
+  readonly #api: Remote<WorkerApi>
+  #onevent: ((event: HostEvent) => void) | null = null
+  /** Events that came before anyone listened. */
+  #early: HostEvent[] = []
+  /** The worker says that this connection's link has ended. */
+  onended: ((connectionId: string) => void) | null = null
+  #closed = false
+
+  constructor(worker: Worker) {
+    this.#worker = worker
+    this.#api = wrap<WorkerApi>(worker)
+    worker.addEventListener('message', ({ data }: MessageEvent<WorkerMessage>) => {
+      if (this.#closed) return
+      if (data?.comity === 'event') this.#tell(data.event)
+      else if (data?.comity === 'ended') this.onended?.(data.connectionId)
+    })
+  }
+
+  get onevent(): ((event: HostEvent) => void) | null {
+    return this.#onevent
+  }
+
+  set onevent(listener: ((event: HostEvent) => void) | null) {
+    this.#onevent = listener
+    const early = this.#early
+    this.#early = []
+    for (const event of early) this.#tell(event)
+  }
+
+  claim(request: ClaimRequest): Promise<Reply<Claimed>> {
+    return this.#api.claim(request)
+  }
+
+  begin(request: BeginRequest, registrar: RegistrarApi | null): Promise<Reply<null>> {
+    return this.#api.begin(request, registrar && proxy(registrar)) as Promise<Reply<null>>
+  }
+
+  call: HostPort['call'] = (call) => this.#api.call(call) as never
+
+  notice(notice: Notice): void {
+    this.#post({ comity: 'notice', notice })
+  }
+
+  /** Throws DataCloneError where channels cannot be transferred: in the very task, so that relays can take their place. */
+  connect(handover: Handover): void {
+    this.#post({ comity: 'connect', handover }, [handover.control, handover.bulk])
+  }
+
+  disconnect(connectionId: string, reason: 'local' | 'remote' | 'lost'): void {
+    this.#post({ comity: 'disconnect', connectionId, reason })
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#worker.terminate()
+  }
+
+  #tell(event: HostEvent): void {
+    if (this.#onevent) this.#onevent(event)
+    else this.#early.push(event)
+  }
+
+  #post(message: PageMessage, transferred: Transferable[] = []): void {
+    if (!this.#closed) this.#worker.postMessage(message, transferred)
+  }
+}

@@ -1,0 +1,39 @@
+import type { HeldLock, LockService } from '../host/browser.js'
+
+/** The browser's Web Locks as the host sees them. */
+export class BrowserLocks implements LockService {
+  hold(
+    name: string,
+    options: { readonly ifAvailable?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<HeldLock | null> {
+    return new Promise((resolve, reject) => {
+      let held: HeldLock | null = null
+      let released = false
+      const request: LockOptions = options.ifAvailable
+        ? { ifAvailable: true }
+        : { ...(options.signal && { signal: options.signal }) }
+      navigator.locks
+        .request(name, request, (lock) => {
+          if (!lock) {
+            resolve(null)
+            return
+          }
+          return new Promise<void>((release) => {
+            held = {
+              release() {
+                released = true
+                release()
+              },
+              onlost: null,
+            }
+            resolve(held)
+          })
+        })
+        .catch((error: unknown) => {
+          // L3: a rejection after the grant means that the browser has taken the lock away.
+          if (held && !released) held.onlost?.()
+          reject(error)
+        })
+    })
+  }
+}

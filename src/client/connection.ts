@@ -1,0 +1,278 @@
+/**
+ * The page's side of its peer: calls that wait, watches, and what is certain of the session. It knows nothing of workers or
+ * of the DOM; the simulator runs it as it is. Hosts may come and go under it (after the back/forward cache): then what was
+ * held is lost, and what waited asks again.
+ */
+import type { HostPort } from '../bridge/protocol.js'
+import type {
+  Answers,
+  Call,
+  CallType,
+  HostEvent,
+  HostStatus,
+  LockLoss,
+  MemberRecord,
+  Notice,
+  Reply,
+  WatchId,
+} from '../host/page.js'
+import type { RoomSettings, SessionId } from '../machine/command.js'
+import type { Failure } from '../shared/failure.js'
+import { type Clock, elapsedAtMost, type Instant } from '../shared/instant.js'
+import { type ComityError, errorOf, RoomLeftError } from './errors.js'
+
+/** S-4: what a holder gives away of its lease, so that it surely lets go before the cluster takes. */
+export function leaseMargin(lease: number): number {
+  return lease * 0.02 + 20
+}
+
+type Watched = Extract<HostEvent, { type: 'watched' }>['value']
+type What = Extract<Notice, { type: 'watch' }>['what']
+
+/** What a lock request hears of itself. */
+export interface GrantListener {
+  granted(grant: { readonly token: number; readonly since: number }): void
+  lost(reason: LockLoss | 'left'): void
+  /** The host went away under it: a request that waits is to be made anew. */
+  restarted(): void
+}
+
+export interface ConnectionListener {
+  status?(status: HostStatus): void
+  members?(members: readonly MemberRecord[]): void
+  settings?(settings: RoomSettings): void
+  failed?(failure: Failure): void
+  refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
+  testament?(event: Extract<HostEvent, { type: 'testament' }>): void
+}
+
+interface Waiting {
+  readonly reject: (error: ComityError) => void
+}
+
+export class RoomConnection {
+  readonly #clock: Clock
+  readonly #listeners = new Set<ConnectionListener>()
+  readonly #grants = new Map<number, GrantListener>()
+  readonly #watches = new Map<WatchId, { readonly what: What; readonly tell: (value: Watched) => void }>()
+  readonly #waiting = new Set<Waiting>()
+  /** Grants that came before their session was certain wait for this. */
+  #certainty: (() => void)[] = []
+  #port: HostPort | null = null
+  /** Calls that came while there was no host. */
+  #attached: (() => void)[] = []
+  #status: HostStatus | null = null
+  #lastHandle = 0
+  #lastWatch = 0
+  #heard: { readonly session: SessionId; readonly sentAt: Instant } | null = null
+  #ended: ComityError | null = null
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Why nothing can be asked any more, null while it can. */
+  get ended(): ComityError | null {
+    return this.#ended
+  }
+
+  /** Whether there is a host to ask. */
+  get attached(): boolean {
+    return this.#port !== null
+  }
+
+  get status(): HostStatus | null {
+    return this.#status
+  }
+
+  get clock(): Clock {
+    return this.#clock
+  }
+
+  listen(listener: ConnectionListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** A host is there: what is watched is watched again, what waits is asked again. */
+  attach(port: HostPort): void {
+    this.#port = port
+    port.onevent = (event) => {
+      if (this.#port === port) this.#handle(event)
+    }
+    for (const [id, { what }] of this.#watches) port.notice({ type: 'watch', id, what })
+    const attached = this.#attached
+    this.#attached = []
+    for (const go of attached) go()
+    for (const listener of [...this.#grants.values()]) listener.restarted()
+  }
+
+  /** The host is gone but another will come: locks are lost now, and writes on their way are uncertain. */
+  detach(): void {
+    this.#port = null
+    this.#heard = null
+    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, 'left')
+    this.#rejectWaiting({ code: 'outcome-unknown', message: 'the page was put aside before the answer came' })
+  }
+
+  /** Nothing will be answered any more. */
+  end(error: ComityError): void {
+    if (this.#ended) return
+    this.#ended = error
+    this.#port?.close()
+    this.#port = null
+    this.#heard = null
+    for (const [handle, listener] of [...this.#grants]) this.#lose(handle, listener, 'left')
+    for (const { reject } of [...this.#waiting]) reject(error)
+    this.#waiting.clear()
+    this.#certainty = []
+    for (const go of this.#attached) go()
+    this.#attached = []
+  }
+
+  /** Rejects with a `ComityError`. While there is no host, it waits for the next one. */
+  async call<T extends CallType>(call: Extract<Call, { type: T }>): Promise<Answers[T]> {
+    while (!this.#port && !this.#ended) await new Promise<void>((resolve) => this.#attached.push(resolve))
+    const port = this.#port
+    if (!port) throw this.#ended ?? new RoomLeftError()
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { reject }
+      this.#waiting.add(waiting)
+      const settle = (reply: Reply<Answers[T]>) => {
+        if (!this.#waiting.delete(waiting)) return
+        if (reply.ok) resolve(reply.value)
+        else reject(errorOf(reply.failure))
+      }
+      port.call<T>(call).then(settle, (error: unknown) => settle({ ok: false, failure: broken(error) }))
+    })
+  }
+
+  /** For a lock request: its handle, and who hears of it until `forget`. */
+  expectGrant(listener: GrantListener): number {
+    this.#lastHandle += 1
+    this.#grants.set(this.#lastHandle, listener)
+    return this.#lastHandle
+  }
+
+  readonly #held = new Set<number>()
+
+  /** The request holds its lock now: it is lost, not asked again, when the host goes. */
+  holds(handle: number): void {
+    this.#held.add(handle)
+  }
+
+  forget(handle: number): void {
+    this.#grants.delete(handle)
+    this.#held.delete(handle)
+  }
+
+  watch(what: What, tell: (value: Watched) => void): () => void {
+    this.#lastWatch += 1
+    const id = this.#lastWatch
+    this.#watches.set(id, { what, tell })
+    this.#port?.notice({ type: 'watch', id, what })
+    return () => {
+      this.#watches.delete(id)
+      this.#port?.notice({ type: 'unwatch', id })
+    }
+  }
+
+  /** What another page said to this one in its last moment (M1). */
+  pageFrame(peerId: string, frame: Uint8Array): void {
+    this.#port?.notice({ type: 'frame', peerId, frame })
+  }
+
+  /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
+  isCertain(lease: number): boolean {
+    if (!this.#heard) return false
+    return elapsedAtMost(this.#heard.sentAt, this.#clock.now()) < lease - leaseMargin(lease)
+  }
+
+  /** The monotonic time at which that certainty ends unless renewed; 0 if there is none. */
+  deadline(lease: number): number {
+    return this.#heard ? this.#heard.sentAt.monotonic + lease - leaseMargin(lease) : 0
+  }
+
+  /** Runs once the session is certain: now, or when the next echo comes (S-8). */
+  whenCertain(lease: number, run: () => void): void {
+    if (this.isCertain(lease)) run()
+    else this.#certainty.push(run)
+  }
+
+  #handle(event: HostEvent): void {
+    switch (event.type) {
+      case 'ask':
+        this.#port?.notice({ type: 'alive', sentAt: this.#clock.now() })
+        break
+      case 'heard':
+        this.#hear(event.session, event.sentAt)
+        break
+      case 'lock.granted':
+        this.#grants.get(event.handle)?.granted(event)
+        break
+      case 'lock.lost': {
+        const listener = this.#grants.get(event.handle)
+        if (listener) this.#lose(event.handle, listener, event.reason)
+        break
+      }
+      case 'watched':
+        this.#watches.get(event.id)?.tell(event.value)
+        break
+      case 'failed':
+        this.#fail(event.failure)
+        break
+      case 'status':
+        this.#status = event.status
+        for (const listener of this.#listeners) listener.status?.(event.status)
+        break
+      case 'members':
+        for (const listener of this.#listeners) listener.members?.(event.members)
+        break
+      case 'settings':
+        for (const listener of this.#listeners) listener.settings?.(event.settings)
+        break
+      case 'testament':
+        for (const listener of this.#listeners) listener.testament?.(event)
+        break
+      case 'refused':
+        for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)
+        break
+    }
+  }
+
+  /** Echoes may overtake each other on the way: only a later one counts. */
+  #hear(session: SessionId, sentAt: Instant): void {
+    const before = this.#heard
+    if (before && before.session === session && before.sentAt.monotonic >= sentAt.monotonic) return
+    this.#heard = { session, sentAt }
+    const runs = this.#certainty
+    this.#certainty = []
+    for (const run of runs) run()
+  }
+
+  #lose(handle: number, listener: GrantListener, reason: LockLoss | 'left'): void {
+    this.forget(handle)
+    listener.lost(reason)
+  }
+
+  #fail(failure: Failure): void {
+    for (const listener of this.#listeners) listener.failed?.(failure)
+    this.end(errorOf(failure))
+  }
+
+  #rejectWaiting(failure: Failure): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const { reject } of waiting) reject(errorOf(failure))
+  }
+}
+
+function broken(error: unknown): Failure {
+  const reason = error instanceof Error ? error.message : String(error)
+  return { code: 'room-left', message: `the worker did not take the call: ${reason}` }
+}
+
+/** The error of a room that was left in an orderly way. */
+export function leftError(): ComityError {
+  return new RoomLeftError()
+}

@@ -1,0 +1,205 @@
+/** The errors of the public API. Each has a `code` that is never renamed; texts may change. */
+import type { Failure, FailureCode } from '../shared/failure.js'
+
+/** Base of all errors of this library. Argument mistakes are `TypeError` and `RangeError`, as everywhere on the platform. */
+export class ComityError extends Error {
+  override readonly name: string = 'ComityError'
+  /** Kebab-case, stable: branch on this, or on the class. */
+  readonly code: FailureCode
+  /** False: what was asked may have happened, and asking again may do it twice. */
+  readonly retryable: boolean
+
+  constructor(code: FailureCode, message: string, options: { cause?: unknown; retryable?: boolean } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.retryable = options.retryable ?? false
+  }
+}
+
+/** No majority of the room's voters can be reached: nothing can be agreed until one comes back. */
+export class NoQuorumError extends ComityError {
+  override readonly name = 'NoQuorumError'
+  /** The voters that this peer does not reach. */
+  readonly missing: readonly string[]
+
+  constructor(missing: readonly string[]) {
+    super('no-quorum', `the room has no quorum: ${missing.length} of its voters cannot be reached`, { retryable: true })
+    this.missing = missing
+  }
+}
+
+/** The room was left, by `leave()`, by navigation, or because its peer has failed. */
+export class RoomLeftError extends ComityError {
+  override readonly name = 'RoomLeftError'
+
+  constructor(message = 'the room has been left', options: { cause?: unknown } = {}) {
+    super('room-left', message, options)
+  }
+}
+
+/** The signaling server, or the room, refused this peer. */
+export class RoomAuthError extends ComityError {
+  override readonly name = 'RoomAuthError'
+
+  constructor(message: string) {
+    super('room-auth', message)
+  }
+}
+
+/** A peer of the room speaks another version of the protocol. */
+export class IncompatiblePeerError extends ComityError {
+  override readonly name = 'IncompatiblePeerError'
+
+  constructor(message: string) {
+    super('incompatible-peer', message)
+  }
+}
+
+/** No signaling server answered after the first retries, and the room is not reachable through another tab. */
+export class SignalingError extends ComityError {
+  override readonly name = 'SignalingError'
+
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('signaling', message, { ...options, retryable: true })
+  }
+}
+
+/** What this browser, or this page, lacks. */
+export type Missing = 'secure-context' | 'workers' | 'web-locks' | 'webrtc' | 'indexeddb'
+
+/** The browser, or the page's origin, lacks something that the room cannot do without. */
+export class UnsupportedError extends ComityError {
+  override readonly name = 'UnsupportedError'
+  readonly missing: Missing
+
+  constructor(missing: Missing, message: string) {
+    super('unsupported', message)
+    this.missing = missing
+  }
+}
+
+/** The page's Content Security Policy, or a broken deployment, keeps the worker from running. */
+export class WorkerBlockedError extends ComityError {
+  override readonly name = 'WorkerBlockedError'
+  /** The directive that has to allow it. */
+  readonly directive: string
+
+  constructor(message: string, directive: string) {
+    super('worker-blocked', message)
+    this.directive = directive
+  }
+}
+
+/** A second `join` of the same room contradicts the first one's options. */
+export class OptionsMismatchError extends ComityError {
+  override readonly name = 'OptionsMismatchError'
+  /** The option that differs. */
+  readonly option: string
+
+  constructor(option: string) {
+    super('options-mismatch', `this page has joined the room with another value of options.${option}`)
+    this.option = option
+  }
+}
+
+/** This peer's disk failed, or another life has taken it over: the peer has stopped. */
+export class StorageError extends ComityError {
+  override readonly name = 'StorageError'
+
+  constructor(message: string) {
+    super('storage', message)
+  }
+}
+
+/** A limit of the room, or of the library, was reached; nothing was changed. */
+export class LimitExceededError extends ComityError {
+  override readonly name = 'LimitExceededError'
+  /** Which limit: a key of `Limits`, or the name of a fixed one. */
+  readonly limit: string
+  /** Its value. */
+  readonly value: number
+
+  constructor(message: string, limit: string, value: number) {
+    super('limit-exceeded', message, { retryable: true })
+    this.limit = limit
+    this.value = value
+  }
+}
+
+/** What was asked may or may not have happened: its session ended before the answer came. */
+export class OutcomeUnknownError extends ComityError {
+  override readonly name = 'OutcomeUnknownError'
+
+  constructor(message: string) {
+    super('outcome-unknown', message, { retryable: false })
+  }
+}
+
+/** The lock was not granted within `timeout`; the request has left the queue. */
+export class LockTimeoutError extends ComityError {
+  override readonly name = 'LockTimeoutError'
+
+  constructor(name: string, timeout: number) {
+    super('lock-timeout', `the lock ${JSON.stringify(name)} was not granted within ${timeout} ms`, { retryable: true })
+  }
+}
+
+/** Why a lock was lost. */
+export type LockLossReason = 'expired' | 'stolen' | 'revoked' | 'frozen' | 'left' | 'reset'
+
+/** A lock that was held is not any more. */
+export class LockLostError extends ComityError {
+  override readonly name = 'LockLostError'
+  readonly reason: LockLossReason
+
+  constructor(name: string, reason: LockLossReason) {
+    super('lock-lost', `the lock ${JSON.stringify(name)} was lost: ${reason}`)
+    this.reason = reason
+  }
+}
+
+/** The lock is not held under that token: a write under it would come from the past. */
+export class StaleFenceError extends ComityError {
+  override readonly name = 'StaleFenceError'
+  /** The token under which the lock is held now, null if nobody holds it. */
+  readonly current: number | null
+
+  constructor(message: string, current: number | null) {
+    super('stale-fence', message)
+    this.current = current
+  }
+}
+
+/** The error that a failure stands for. */
+export function errorOf({ code, message, details = {} }: Failure): ComityError {
+  switch (code) {
+    case 'no-quorum':
+      return new NoQuorumError(strings(details['missing']))
+    case 'room-left':
+      return new RoomLeftError(message)
+    case 'room-auth':
+      return new RoomAuthError(message)
+    case 'incompatible-peer':
+      return new IncompatiblePeerError(message)
+    case 'signaling':
+      return new SignalingError(message)
+    case 'unsupported':
+      return new UnsupportedError(details['missing'] as Missing, message)
+    case 'worker-blocked':
+      return new WorkerBlockedError(message, String(details['directive'] ?? 'worker-src'))
+    case 'storage':
+      return new StorageError(message)
+    case 'limit-exceeded':
+      return new LimitExceededError(message, String(details['limit']), Number(details['value']))
+    case 'outcome-unknown':
+      return new OutcomeUnknownError(message)
+    case 'stale-fence':
+      return new StaleFenceError(message, (details['current'] as number | null | undefined) ?? null)
+    default:
+      return new ComityError(code, message)
+  }
+}
+
+function strings(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : []
+}

@@ -1,0 +1,182 @@
+import type { Limits, RoomSettings, Timing } from '../machine/command.js'
+import { defaultLimits, defaultTiming, durationMax, limitMax, votersMax } from '../machine/settings.js'
+import { valueBytesMax } from '../machine/store/command.js'
+import { encodeValue, type Value } from '../shared/value.js'
+import { parseSignalingUrls } from '../signaling/urls.js'
+import { LimitExceededError } from './errors.js'
+
+export interface JoinOptions<P extends Value = Value> {
+  /** ws(s) URLs. Omitted: only tabs of this browser, no server needed. */
+  signaling?: string | string[]
+  /** For a signaling server that asks; called at each dial. */
+  token?: () => string | Promise<string>
+  /** 'auto': tabs of one browser link by BroadcastChannel, other browsers by WebRTC. 'webrtc': data channels between tabs too. */
+  links?: 'auto' | 'webrtc'
+  /** Default: none, which connects peers of one network only. */
+  iceServers?: RTCIceServer[]
+  /** 'voter' (default): may be promoted to voter. */
+  role?: 'voter' | 'learner'
+  /** First declared state, shown to others in `members`: put user and name here. */
+  state?: P
+  /** 'local' resolves once the identity is claimed, without the room (offline work). Default 'ready'. */
+  until?: 'ready' | 'local'
+  /** Default 'wait', bounded by `signal` and `timeout`; also per call. */
+  whenNoQuorum?: 'wait' | 'reject'
+  /** How long the peer stays after the last handle of this room in the page, ms. Default 1 000. */
+  linger?: number
+  /** Your own worker, under a strict Content Security Policy: `() => new Worker(new URL('comity/worker', ...), { type: 'module' })`. */
+  worker?: () => Worker
+  /** Aborts this join; does nothing after it resolved. */
+  signal?: AbortSignal
+  /** Where a data channel goes: to the worker if the browser can ('auto'), or through the page ('page'), for comparison and tests. */
+  channels?: 'auto' | 'page'
+  /** Taken from the founder, replicated, shown in `room.settings`; a joiner's are ignored. */
+  durability?: 'strict' | 'relaxed'
+  partition?: 'pause' | 'continue'
+  timing?: Partial<Timing>
+  limits?: Partial<Limits>
+}
+
+/** Checked options, with every default in its place. */
+export interface Joining {
+  readonly room: string
+  readonly urls: readonly string[]
+  readonly token: (() => string | Promise<string>) | null
+  readonly links: 'auto' | 'webrtc'
+  readonly iceServers: RTCIceServer[]
+  readonly learnerOnly: boolean
+  readonly state: Uint8Array | null
+  readonly until: 'ready' | 'local'
+  readonly whenNoQuorum: 'wait' | 'reject'
+  readonly linger: number
+  readonly worker: (() => Worker) | null
+  readonly signal: AbortSignal | null
+  readonly channels: 'auto' | 'page'
+  readonly settings: RoomSettings
+}
+
+const roomNameMax = 256
+const lingerMax = 60_000
+const notYet = ['secret', 'storage', 'answersBallots'] as const
+
+/** Throws `TypeError` or `RangeError` naming what is wrong, before anything has happened. */
+export function checkJoin(room: unknown, options: unknown): Joining {
+  if (typeof room !== 'string')
+    throw new TypeError(`room: expected a string, got ${room === null ? 'null' : typeof room}`)
+  if (room.length === 0 || room.length > roomNameMax) {
+    throw new RangeError(`room: expected 1 to ${roomNameMax} code units, got ${room.length}`)
+  }
+  if (/\p{Surrogate}/u.test(room)) throw new TypeError('room: expected well-formed Unicode, got a lone surrogate')
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw new TypeError(`options: expected an object, got ${options === null ? 'null' : typeof options}`)
+  }
+  const given = (options ?? {}) as Record<string, unknown>
+  for (const key of notYet)
+    if (given[key] !== undefined) throw new TypeError(`options.${key} is not supported by this version`)
+  return {
+    room,
+    urls: parseSignalingUrls(given['signaling'] as string | string[] | undefined),
+    token: functionOf(given, 'token') as Joining['token'],
+    links: oneOf(given, 'links', ['auto', 'webrtc']),
+    iceServers: iceServersOf(given['iceServers']),
+    learnerOnly: oneOf(given, 'role', ['voter', 'learner']) === 'learner',
+    state: stateOf(given['state']),
+    until: oneOf(given, 'until', ['ready', 'local']),
+    whenNoQuorum: oneOf(given, 'whenNoQuorum', ['wait', 'reject']),
+    linger: numberOf(given, 'options.', 'linger', 0, lingerMax) ?? 1_000,
+    worker: functionOf(given, 'worker') as Joining['worker'],
+    signal: signalOf(given['signal']),
+    channels: oneOf(given, 'channels', ['auto', 'page']),
+    settings: settingsOf(given),
+  }
+}
+
+/** The first of the choices is the default. */
+function oneOf<T extends string>(given: Record<string, unknown>, key: string, choices: readonly [T, ...T[]]): T {
+  const value = given[key] ?? choices[0]
+  if (choices.includes(value as T)) return value as T
+  throw new TypeError(
+    `options.${key}: expected ${choices.map((choice) => `'${choice}'`).join(' or ')}, got ${String(value)}`,
+  )
+}
+
+function functionOf(given: Record<string, unknown>, key: string): unknown {
+  const value = given[key]
+  if (value === undefined) return null
+  if (typeof value !== 'function') throw new TypeError(`options.${key}: expected a function, got ${typeof value}`)
+  return value
+}
+
+function signalOf(value: unknown): AbortSignal | null {
+  if (value === undefined) return null
+  if (value instanceof AbortSignal) return value
+  throw new TypeError('options.signal: expected an AbortSignal')
+}
+
+function iceServersOf(value: unknown): RTCIceServer[] {
+  if (value === undefined) return []
+  if (Array.isArray(value)) return value as RTCIceServer[]
+  throw new TypeError(`options.iceServers: expected an array, got ${typeof value}`)
+}
+
+function stateOf(value: unknown): Uint8Array | null {
+  if (value === undefined) return null
+  const bytes = encodeValue(value)
+  if (bytes.byteLength <= valueBytesMax) return bytes
+  const message = `options.state: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
+  throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
+}
+
+function settingsOf(given: Record<string, unknown>): RoomSettings {
+  const timing = recordOf(given, 'timing', defaultTiming, () => durationMax)
+  const limits = recordOf(given, 'limits', defaultLimits, (key) => (key === 'voters' ? votersMax : limitMax))
+  if (timing.electionMin >= timing.electionMax) {
+    const got = `${timing.electionMin} and ${timing.electionMax}`
+    throw new RangeError(`options.timing: expected electionMin below electionMax, got ${got}`)
+  }
+  if (timing.heartbeat * 2 > timing.electionMin) {
+    const got = `${timing.heartbeat} and ${timing.electionMin}`
+    throw new RangeError(`options.timing: expected heartbeat at most half of electionMin, got ${got}`)
+  }
+  return {
+    durability: oneOf(given, 'durability', ['strict', 'relaxed']),
+    partition: oneOf(given, 'partition', ['pause', 'continue']),
+    timing,
+    limits,
+  }
+}
+
+function recordOf<T extends object>(
+  given: Record<string, unknown>,
+  group: string,
+  defaults: T,
+  max: (key: string) => number,
+): T {
+  const value = given[group] ?? {}
+  if (typeof value !== 'object') throw new TypeError(`options.${group}: expected an object, got ${typeof value}`)
+  const record = value as Record<string, unknown>
+  const result = { ...defaults } as Record<string, unknown>
+  for (const key of Object.keys(record)) {
+    if (!(key in defaults)) throw new TypeError(`options.${group}.${key}: there is no such setting`)
+    const number = numberOf(record, `options.${group}.`, key, 1, max(key))
+    if (number === undefined) continue
+    if (!Number.isSafeInteger(number))
+      throw new RangeError(`options.${group}.${key}: expected a whole number, got ${number}`)
+    result[key] = number
+  }
+  return result as T
+}
+
+function numberOf(
+  given: Record<string, unknown>,
+  prefix: string,
+  key: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const value = given[key]
+  if (value === undefined) return undefined
+  if (typeof value !== 'number') throw new TypeError(`${prefix}${key}: expected a number, got ${typeof value}`)
+  if (!(value >= min && value <= max)) throw new RangeError(`${prefix}${key}: expected ${min} to ${max}, got ${value}`)
+  return value
+}

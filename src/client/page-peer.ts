@@ -1,0 +1,248 @@
+/** The page's peer in one room: its worker, its links, its last moment, and its return from the back/forward cache. */
+import { startWorker, type WorkerPort } from '../bridge/client.js'
+import type { Claimed } from '../bridge/protocol.js'
+import type { Goodbye, MemberRecord } from '../host/page.js'
+import type { RoomSettings } from '../machine/command.js'
+import { goodbyeMessage, postGoodbye } from '../network/broadcast-message.js'
+import type { Failure } from '../shared/failure.js'
+import { lifeLockName, lifeOf } from '../shared/life.js'
+import { systemClock } from '../shared/system-clock.js'
+import type { Value } from '../shared/value.js'
+import { RoomConnection } from './connection.js'
+import { ComityError, errorOf, RoomLeftError } from './errors.js'
+import type { Joining } from './options.js'
+import { PageNetwork } from './page-network.js'
+import type { RoomHandle, SharedRoom } from './room.js'
+
+/** A goodbye that is not answered by then is given up: the other peers notice by other means, ms. */
+const leaveWithin = 1_000
+
+export class PagePeer implements SharedRoom {
+  readonly connection = new RoomConnection(systemClock)
+  readonly #joining: Joining
+  readonly #onClosed: () => void
+  readonly #handles = new Set<RoomHandle<Value>>()
+  readonly #peerChanged = new Set<() => void>()
+  readonly #failures = new Set<(failure: Failure) => void>()
+  #claimed: Claimed | null = null
+  #port: WorkerPort | null = null
+  #network: PageNetwork | null = null
+  #goodbyes: readonly Goodbye[] = []
+  #members: readonly MemberRecord[] = []
+  #settings: RoomSettings
+  #endLife: () => void = () => {}
+  #linger: ReturnType<typeof setTimeout> | null = null
+  #isSuspended = false
+  #isClosed = false
+
+  constructor(joining: Joining, onClosed: () => void) {
+    this.#joining = joining
+    this.#onClosed = onClosed
+    this.#settings = joining.settings
+    this.connection.listen({
+      members: (members) => {
+        this.#members = members
+        this.#network?.setMembers(members)
+      },
+      settings: (settings) => {
+        this.#settings = settings
+      },
+      testament: ({ goodbyes }) => {
+        this.#goodbyes = goodbyes
+      },
+      failed: () => this.#shut(),
+    })
+  }
+
+  get name(): string {
+    return this.#joining.room
+  }
+
+  get peerId(): string {
+    return this.#claimed?.peerId ?? ''
+  }
+
+  get storage(): 'indexeddb' | 'memory' {
+    return this.#claimed?.storage ?? 'indexeddb'
+  }
+
+  get suspended(): boolean {
+    return this.#isSuspended
+  }
+
+  get settings(): RoomSettings {
+    return this.#settings
+  }
+
+  get members(): readonly MemberRecord[] {
+    return this.#members
+  }
+
+  /** Claims the identity and begins to join. Rejects with a typed error, and then nothing is left behind. */
+  async open(): Promise<void> {
+    try {
+      await this.#enter()
+    } catch (error) {
+      this.#end(error instanceof ComityError ? error : errorOf({ code: 'storage', message: String(error) }))
+      throw error
+    }
+    addEventListener('pagehide', this.#onPageHide)
+    addEventListener('pageshow', this.#onPageShow)
+    addEventListener('online', this.#onKick)
+    document.addEventListener('visibilitychange', this.#onKick)
+  }
+
+  onpeerchange(listener: () => void): () => void {
+    this.#peerChanged.add(listener)
+    return () => this.#peerChanged.delete(listener)
+  }
+
+  /** Told when signaling cannot be had. */
+  onfailure(listener: (failure: Failure) => void): () => void {
+    this.#failures.add(listener)
+    return () => this.#failures.delete(listener)
+  }
+
+  hold(handle: RoomHandle<Value>): void {
+    this.#handles.add(handle)
+    if (this.#linger !== null) clearTimeout(this.#linger)
+    this.#linger = null
+  }
+
+  async release(handle: RoomHandle<Value>): Promise<void> {
+    this.#handles.delete(handle)
+    if (this.#handles.size > 0 || this.#isClosed) return
+    if (this.#joining.linger === 0) await this.#leave()
+    else this.#linger = setTimeout(() => void this.#leave(), this.#joining.linger)
+  }
+
+  async #enter(): Promise<void> {
+    const started = await startWorker(this.#joining.worker ?? undefined)
+    if (!started.ok) throw errorOf(started.failure)
+    const port = started.value
+    this.#port = port
+    const { room, learnerOnly, state, settings, links } = this.#joining
+    const claim = await port.claim({ room, preferred: recall(room), storage: 'indexeddb' })
+    if (!claim.ok) throw errorOf(claim.failure)
+    this.#claimed = claim.value
+    remember(room, claim.value.peerId)
+    this.#endLife = await beginLife(claim.value)
+    this.#network = new PageNetwork(this.#joining, claim.value, port, this.connection, {
+      failed: (failure) => {
+        for (const tell of this.#failures) tell(failure)
+      },
+    })
+    const begin = async () => {
+      const begun = await port.begin({ links, learnerOnly, state, settings }, this.#network?.registrar ?? null)
+      if (this.#port !== port) return
+      if (begun.ok) this.connection.attach(port)
+      else this.#end(errorOf(begun.failure))
+    }
+    void begin()
+    for (const tell of this.#peerChanged) tell()
+  }
+
+  /** In an orderly way: the others hear it before the links close. */
+  async #leave(): Promise<void> {
+    if (this.#isClosed) return
+    const goodbye = this.connection.call({ type: 'leave' })
+    await Promise.race([goodbye.catch(() => {}), new Promise((resolve) => setTimeout(resolve, leaveWithin))])
+    this.#network?.sendGoodbyes(this.#goodbyes)
+    this.#end(new RoomLeftError())
+  }
+
+  #end(error: ComityError): void {
+    this.connection.end(error)
+    this.#shut()
+    for (const tell of this.#peerChanged) tell()
+  }
+
+  #shut(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#linger !== null) clearTimeout(this.#linger)
+    removeEventListener('pagehide', this.#onPageHide)
+    removeEventListener('pageshow', this.#onPageShow)
+    removeEventListener('online', this.#onKick)
+    document.removeEventListener('visibilitychange', this.#onKick)
+    this.#disconnect()
+    this.#onClosed()
+  }
+
+  #disconnect(): void {
+    this.#network?.close()
+    this.#port?.close()
+    this.#endLife()
+    this.#network = null
+    this.#port = null
+  }
+
+  /**
+   * M1, in this order: every handle is lost, the goodbyes leave by the page, connections close, the worker ends (which frees
+   * the identity lock). The page may be put into the back/forward cache: then it comes back as a new life.
+   */
+  readonly #onPageHide = (): void => {
+    const claimed = this.#claimed
+    this.#isSuspended = true
+    this.connection.detach()
+    this.#network?.sendGoodbyes(this.#goodbyes)
+    if (claimed) postGoodbye(this.#goodbyes.flatMap((goodbye) => this.#tabGoodbye(claimed, goodbye)))
+    this.#disconnect()
+    for (const tell of this.#peerChanged) tell()
+  }
+
+  #tabGoodbye(claimed: Claimed, { link, peerId, incarnation, frame }: Goodbye) {
+    if (link !== 'broadcast') return []
+    const { room } = this.#joining
+    const life = lifeOf(claimed.incarnation)
+    return [
+      goodbyeMessage({ room, from: claimed.peerId, life, to: peerId, toLife: lifeOf(incarnation), payload: frame }),
+    ]
+  }
+
+  /** L3: nothing in memory is believed after the back/forward cache. */
+  readonly #onPageShow = ({ persisted }: PageTransitionEvent): void => {
+    if (!persisted || !this.#isSuspended) {
+      this.#onKick()
+      return
+    }
+    this.#isSuspended = false
+    this.#enter().catch((error: unknown) => {
+      this.#end(error instanceof ComityError ? error : errorOf({ code: 'storage', message: String(error) }))
+    })
+  }
+
+  readonly #onKick = (): void => {
+    if (document.visibilityState === 'visible') this.#network?.kick()
+  }
+}
+
+/** Holds the life lock (L1) until the function that it resolves with is called. */
+function beginLife({ peerId, incarnation }: Claimed): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(lifeLockName(peerId, incarnation), () => new Promise<void>((release) => resolve(release)))
+      .catch(reject)
+  })
+}
+
+function key(room: string): string {
+  return `comity:identity:${room}`
+}
+
+/** The identity of this tab before a reload. A duplicated tab has a copy of it, and finds it taken (L1). */
+function recall(room: string): string | null {
+  try {
+    return sessionStorage.getItem(key(room))
+  } catch {
+    return null
+  }
+}
+
+function remember(room: string, peerId: string): void {
+  try {
+    sessionStorage.setItem(key(room), peerId)
+  } catch {
+    // Without it a reload takes any free identity.
+  }
+}

@@ -1,0 +1,241 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { HostMetrics, MemberRecord } from '../host/page.js'
+import type { Limits, RoomSettings, Timing } from '../machine/command.js'
+import { defaultTiming } from '../machine/settings.js'
+import { decodeValue, type Value } from '../shared/value.js'
+import type { RoomConnection } from './connection.js'
+import { type ComityError, errorOf, RoomLeftError } from './errors.js'
+import { type LockManager, RoomLocks } from './locks.js'
+import { type Observable, ObservableValue } from './observable.js'
+import { RoomStore, type Store } from './store.js'
+
+export type RoomStatus = 'joining' | 'ready' | 'no-quorum' | 'suspended' | 'failed' | 'left'
+
+/** A peer of the room's configuration. */
+export interface Member<P extends Value = Value> {
+  readonly peerId: string
+  /** This very peer. */
+  readonly self: boolean
+  /** Tabs of one browser have the same. */
+  readonly browserId: string
+  readonly role: 'voter' | 'learner'
+  /** This peer has a link to it (and to itself). */
+  readonly connected: boolean
+  /** What that link is made of; null for this peer itself and while there is none. */
+  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory' | null
+  /** Smoothed round trip in ms, null until measured. */
+  readonly rtt: number | null
+  /** What it declared when it joined, undefined while it has no session. */
+  readonly state: P | undefined
+}
+
+/** What is in effect: taken from the room's founder. */
+export interface Settings {
+  readonly durability: 'strict' | 'relaxed'
+  readonly partition: 'pause' | 'continue'
+  readonly timing: Timing
+  readonly limits: Limits
+  /** Where this peer keeps its log. */
+  readonly storage: 'indexeddb' | 'memory'
+}
+
+/** Numbers of this peer, for display and diagnosis. */
+export type Metrics = HostMetrics
+
+export interface RoomEventMap {
+  statuschange: CustomEvent<{ readonly status: RoomStatus; readonly missing: readonly string[] }>
+  leaderchange: CustomEvent<{ readonly leader: string | null; readonly term: number }>
+  memberschange: CustomEvent<readonly Member[]>
+  identitychange: CustomEvent<{ readonly peerId: string }>
+  error: CustomEvent<ComityError>
+}
+
+/** One handle on a room. Several handles of one page share one peer; what one acquired is given back when it leaves. */
+export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposable {
+  readonly name: string
+  /** The identity of this peer: of a browser's, not of a person; a tab may inherit one. */
+  readonly peerId: string
+  readonly status: RoomStatus
+  /** Resolves when the room is first ready; rejects when it fails or is left before. */
+  readonly ready: Promise<void>
+  /** Why the room has failed, else null. */
+  readonly error: ComityError | null
+  /** Effective timing, limits, durability; the defaults until the room is known. */
+  readonly settings: Settings
+  /** The peer that leads the room's log, for display. */
+  readonly leader: string | null
+  readonly members: Observable<readonly Member<P>[]>
+  readonly locks: LockManager
+  readonly store: Store
+  metrics(): Promise<Metrics>
+  /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */
+  leave(): Promise<void>
+  addEventListener<K extends keyof RoomEventMap>(
+    type: K,
+    listener: (event: RoomEventMap[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+}
+
+/** What all handles of a page share: the peer behind them. */
+export interface SharedRoom {
+  readonly name: string
+  readonly peerId: string
+  readonly storage: 'indexeddb' | 'memory'
+  /** Put aside with its page, until it comes back. */
+  readonly suspended: boolean
+  readonly connection: RoomConnection
+  readonly settings: RoomSettings
+  readonly members: readonly MemberRecord[]
+  onpeerchange(listener: () => void): () => void
+  /** A handle is gone; resolves when it has no effect any more. */
+  release(handle: RoomHandle<Value>): Promise<void>
+}
+
+export class RoomHandle<P extends Value> extends EventTarget implements Room<P> {
+  readonly #shared: SharedRoom
+  readonly #members: ObservableValue<readonly Member<P>[]>
+  readonly #locks: RoomLocks
+  readonly #store: RoomStore
+  readonly #stop: (() => void)[] = []
+  readonly ready: Promise<void>
+  #settleReady: { resolve(): void; reject(error: ComityError): void } = { resolve() {}, reject() {} }
+  #left: Promise<void> | null = null
+  #shown: { status: RoomStatus; leader: string | null; term: number; peerId: string }
+
+  constructor(shared: SharedRoom, whenNoQuorum: 'wait' | 'reject') {
+    super()
+    this.#shared = shared
+    this.#members = new ObservableValue(this.#list(shared.members))
+    this.#locks = new RoomLocks(shared.connection, {
+      whenNoQuorum,
+      timing: () => shared.settings.timing ?? defaultTiming,
+    })
+    this.#store = new RoomStore(shared.connection)
+    this.ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject }
+    })
+    // Nobody has to look at it: a failure is told by `status` and `error` too.
+    this.ready.catch(() => {})
+    this.#shown = { status: 'joining', leader: null, term: 0, peerId: shared.peerId }
+    this.#stop.push(
+      shared.connection.listen({
+        status: () => this.#show(),
+        members: (members) => this.#showMembers(members),
+        failed: (failure) => {
+          const error = errorOf(failure)
+          queueMicrotask(() => {
+            this.#show()
+            this.dispatchEvent(new CustomEvent('error', { detail: error }))
+          })
+        },
+      }),
+      shared.onpeerchange(() => this.#show()),
+    )
+    if (typeof Symbol.asyncDispose === 'symbol') {
+      Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.leave() })
+    }
+    this.#show()
+  }
+
+  declare [Symbol.asyncDispose]: () => Promise<void>
+
+  get name(): string {
+    return this.#shared.name
+  }
+
+  get peerId(): string {
+    return this.#shared.peerId
+  }
+
+  get status(): RoomStatus {
+    if (this.#left) return 'left'
+    const { ended, status } = this.#shared.connection
+    if (ended) return ended.code === 'room-left' ? 'left' : 'failed'
+    if (this.#shared.suspended) return 'suspended'
+    return status?.phase ?? 'joining'
+  }
+
+  get error(): ComityError | null {
+    const { ended } = this.#shared.connection
+    return ended && ended.code !== 'room-left' ? ended : null
+  }
+
+  get settings(): Settings {
+    const { durability, partition, timing, limits } = this.#shared.settings
+    return { durability, partition, timing, limits, storage: this.#shared.storage }
+  }
+
+  get leader(): string | null {
+    return this.#shared.connection.status?.raftLeader ?? null
+  }
+
+  get members(): Observable<readonly Member<P>[]> {
+    return this.#members
+  }
+
+  get locks(): LockManager {
+    return this.#locks
+  }
+
+  get store(): Store {
+    return this.#store
+  }
+
+  metrics(): Promise<Metrics> {
+    return this.#shared.connection.call({ type: 'metrics' })
+  }
+
+  leave(): Promise<void> {
+    this.#left ??= this.#leave()
+    return this.#left
+  }
+
+  async #leave(): Promise<void> {
+    this.#locks.leave()
+    this.#store.leave()
+    // The status is 'left' from this very call on.
+    await Promise.resolve()
+    this.#show()
+    this.#members.end()
+    for (const stop of this.#stop) stop()
+    this.#settleReady.reject(new RoomLeftError())
+    await this.#shared.release(this as unknown as RoomHandle<Value>)
+  }
+
+  #show(): void {
+    const { connection, peerId } = this.#shared
+    const { status, leader } = this
+    const term = connection.status?.term ?? 0
+    const before = this.#shown
+    this.#shown = { status, leader, term, peerId }
+    if (status === 'ready') this.#settleReady.resolve()
+    if (status === 'failed' && connection.ended) this.#settleReady.reject(connection.ended)
+    if (peerId !== before.peerId) this.dispatchEvent(new CustomEvent('identitychange', { detail: { peerId } }))
+    if (status !== before.status) {
+      const missing = connection.status?.missing ?? []
+      this.dispatchEvent(new CustomEvent('statuschange', { detail: { status, missing } }))
+    }
+    if (leader !== before.leader || (leader !== null && term !== before.term)) {
+      this.dispatchEvent(new CustomEvent('leaderchange', { detail: { leader, term } }))
+    }
+  }
+
+  #showMembers(records: readonly MemberRecord[]): void {
+    this.#members.set(this.#list(records))
+    this.dispatchEvent(new CustomEvent('memberschange', { detail: this.#members.current }))
+  }
+
+  #list(records: readonly MemberRecord[]): readonly Member<P>[] {
+    return records.map(({ state, ...record }) => ({
+      ...record,
+      self: record.peerId === this.#shared.peerId,
+      state: state ? (decodeValue(state) as P) : undefined,
+    }))
+  }
+}

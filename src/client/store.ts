@@ -1,0 +1,134 @@
+import type { FenceCheck } from '../machine/store/command.js'
+import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
+import { decodeValue, encodeValue, type Value } from '../shared/value.js'
+import type { RoomConnection } from './connection.js'
+import { LimitExceededError } from './errors.js'
+import type { Lock } from './lock.js'
+import { type Observable, ObservableValue } from './observable.js'
+
+/** A value with the log index of its last write, which grows with every change of any key. */
+export interface Revised<T> {
+  readonly value: T
+  readonly revision: number
+}
+
+/** What a write must still hold when it is applied: a lock of this room, or its name and token. */
+export type Fence = Lock | { readonly name: string; readonly token: number }
+
+export interface WriteOptions {
+  /** Refused with `StaleFenceError` unless the lock is held under that token when the write is applied. */
+  fence?: Fence
+}
+
+export interface SetOptions extends WriteOptions {
+  /** Deleted when this peer's session ends. */
+  ephemeral?: boolean
+}
+
+/** A linearizable map, one for the room: every write goes through the log. Keys are strings, values up to 64 KiB encoded. */
+export interface Store {
+  /**
+   * The value, or undefined. `linearizable` (default): as of some moment during the call, after a round trip to a quorum;
+   * `local`: what this peer has applied, at once, perhaps stale.
+   */
+  get<T extends Value = Value>(
+    key: string,
+    options?: { consistency?: 'linearizable' | 'local' },
+  ): Promise<Revised<T> | undefined>
+  /** Resolves with the revision once a quorum has it. `LimitExceededError`, `StaleFenceError`, `OutcomeUnknownError`. */
+  set(key: string, value: Value, options?: SetOptions): Promise<number>
+  /** Resolves with whether there was a value. */
+  delete(key: string, options?: WriteOptions): Promise<boolean>
+  /** The value as this peer has it, and each one after; bursts may be skipped but for the last. */
+  observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined>
+}
+
+interface Observed {
+  readonly value: ObservableValue<Revised<Value> | undefined>
+  readonly stop: () => void
+}
+
+export class RoomStore implements Store {
+  readonly #connection: RoomConnection
+  readonly #observed = new Map<string, Observed>()
+
+  constructor(connection: RoomConnection) {
+    this.#connection = connection
+  }
+
+  async get<T extends Value = Value>(
+    key: string,
+    options: { consistency?: 'linearizable' | 'local' } = {},
+  ): Promise<Revised<T> | undefined> {
+    const { consistency = 'linearizable' } = options
+    if (consistency !== 'linearizable' && consistency !== 'local') {
+      throw new TypeError(`options.consistency: expected 'linearizable' or 'local', got ${String(consistency)}`)
+    }
+    const record = await this.#connection.call({ type: 'store.get', key: checkKey(key), consistency })
+    return record ? { value: decodeValue(record.value) as T, revision: record.revision } : undefined
+  }
+
+  async set(key: string, value: Value, options: SetOptions = {}): Promise<number> {
+    const bytes = encodeValue(value)
+    if (bytes.byteLength > valueBytesMax) {
+      const message = `value: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
+      throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
+    }
+    const { revision } = await this.#connection.call({
+      type: 'store.set',
+      key: checkKey(key),
+      value: bytes,
+      fence: checkFence(options.fence),
+      ephemeral: Boolean(options.ephemeral),
+    })
+    return revision
+  }
+
+  async delete(key: string, options: WriteOptions = {}): Promise<boolean> {
+    const fence = checkFence(options.fence)
+    const { existed } = await this.#connection.call({ type: 'store.delete', key: checkKey(key), fence })
+    return existed
+  }
+
+  observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined> {
+    const storeKey = checkKey(key)
+    let observed = this.#observed.get(storeKey)
+    if (!observed) {
+      const value = new ObservableValue<Revised<Value> | undefined>(undefined)
+      const stop = this.#connection.watch({ type: 'store', key: storeKey }, (watched) => {
+        if (watched.type !== 'store') return
+        const { record } = watched
+        if (record?.revision === value.current?.revision) return
+        value.set(record ? { value: decodeValue(record.value), revision: record.revision } : undefined)
+      })
+      observed = { value, stop }
+      this.#observed.set(storeKey, observed)
+    }
+    return observed.value as Observable<Revised<T> | undefined>
+  }
+
+  leave(): void {
+    for (const { value, stop } of this.#observed.values()) {
+      stop()
+      value.end()
+    }
+  }
+}
+
+function checkKey(key: unknown): string {
+  if (typeof key !== 'string') throw new TypeError(`key: expected a string, got ${key === null ? 'null' : typeof key}`)
+  if (key.length > storeKeyMax) {
+    const message = `key: expected at most ${storeKeyMax} code units, got ${key.length}`
+    throw new LimitExceededError(message, 'storeKey', storeKeyMax)
+  }
+  return key
+}
+
+function checkFence(fence: Fence | undefined): FenceCheck | null {
+  if (fence === undefined || fence === null) return null
+  const { name, token } = fence
+  if (typeof name !== 'string') throw new TypeError(`fence.name: expected a string, got ${typeof name}`)
+  if (!Number.isSafeInteger(token) || token < 0)
+    throw new TypeError(`fence.token: expected a lock's token, got ${String(token)}`)
+  return { name, token }
+}

@@ -1,0 +1,176 @@
+/**
+ * Who shall vote: the leader's decision, one step at a time. A pure function of what the leader sees, so that every case
+ * is a line in a table of tests.
+ */
+import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
+
+export interface Candidate {
+  readonly peerId: PeerId
+  /** Null when not known: the configuration keeps what it has. */
+  readonly incarnation: Incarnation | null
+  readonly browserId: string | null
+  /** Reachable now (the leader itself always is). */
+  readonly live: boolean
+  /** Said goodbye, is proven dead in its present life, or is but a dead tab's node kept by a survivor (L4). */
+  readonly gone: boolean
+  /** Silent for longer than a lease. */
+  readonly silent: boolean
+  /** It asked never to vote. */
+  readonly learnerOnly: boolean
+  /** Its log has kept up with the leader's. */
+  readonly caughtUp: boolean
+}
+
+export interface Situation {
+  readonly leader: PeerId
+  readonly configuration: Configuration
+  /** Everyone in the configuration and everyone who asked to be. */
+  readonly candidates: ReadonlyMap<PeerId, Candidate>
+  readonly votersMax: number
+}
+
+/** How many should vote when so many could: an odd number, and one rather than two, whose failure stops the room either way. */
+export function votersWanted(eligible: number, max: number): number {
+  const bounded = Math.max(1, Math.min(eligible, max))
+  return bounded % 2 === 1 ? bounded : bounded - 1
+}
+
+/**
+ * The next configuration, or null when this one is right. Steps, most urgent first: those who are gone leave; a voter
+ * silent for a lease leaves while at least three stay (M3); who asks comes in as a learner; learners that have caught up
+ * vote, until an odd number does; who is too many stops voting, but only while nobody who votes is away. No step is taken
+ * after which those who are reachable could not commit.
+ */
+export function nextConfiguration(situation: Situation): Configuration | null {
+  const { configuration } = situation
+  const steps = [departed, silent, admitted, promoted, demoted, retired]
+  let next: Configuration | null = null
+  for (const step of steps) {
+    const proposed = step(situation)
+    if (proposed && canCommit(situation, proposed)) {
+      next = proposed
+      break
+    }
+  }
+  const members = next ?? configuration
+  const incarnations = refreshed(members, situation)
+  return next || incarnations !== configuration.incarnations ? { ...members, incarnations } : null
+}
+
+/** A majority of those who would vote is reachable, or it is not a change of voters at all. */
+function canCommit({ configuration, candidates, leader }: Situation, next: Configuration): boolean {
+  if (next.voters.join() === configuration.voters.join()) return true
+  const reachable = next.voters.filter((peerId) => peerId === leader || candidates.get(peerId)?.live === true)
+  return reachable.length * 2 > next.voters.length
+}
+
+function departed({ configuration, candidates, leader }: Situation): Configuration | null {
+  const gone = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.gone === true
+  const learner = configuration.learners.find(gone)
+  if (learner !== undefined) return without(configuration, learner)
+  const voter = configuration.voters.find(gone)
+  return voter !== undefined && configuration.voters.length > 1 ? without(configuration, voter) : null
+}
+
+function silent({ configuration, candidates, leader }: Situation): Configuration | null {
+  const isSilent = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.silent === true
+  const learner = configuration.learners.find(isSilent)
+  if (learner !== undefined) return without(configuration, learner)
+  const voter = configuration.voters.find(isSilent)
+  return voter !== undefined && configuration.voters.length > 3 ? without(configuration, voter) : null
+}
+
+/** A leader that is but a dead tab's node (L4) leaves as soon as somebody else who votes is there to go on. */
+function retired(situation: Situation): Configuration | null {
+  const { configuration, candidates, leader } = situation
+  if (candidates.get(leader)?.gone !== true) return null
+  const heir = configuration.voters.some((peerId) => peerId !== leader && isLive(situation, peerId))
+  return heir ? without(configuration, leader) : null
+}
+
+function admitted({ configuration, candidates }: Situation): Configuration | null {
+  for (const { peerId, live, gone } of candidates.values()) {
+    if (!live || gone || configuration.voters.includes(peerId) || configuration.learners.includes(peerId)) continue
+    return { ...configuration, learners: sorted([...configuration.learners, peerId]) }
+  }
+  return null
+}
+
+function promoted(situation: Situation): Configuration | null {
+  const { configuration, candidates } = situation
+  const { voters, learners } = configuration
+  const liveVoters = voters.filter((peerId) => isLive(situation, peerId)).length
+  const wanted = votersWanted(eligible(situation), situation.votersMax)
+  const ready = learners.filter((peerId) => mayVote(situation, peerId) && candidates.get(peerId)?.caughtUp)
+  // Two at a time are an odd number again: a promotion begins only when it can end.
+  if (liveVoters >= wanted || liveVoters + ready.length < wanted || voters.length >= situation.votersMax) return null
+  const represented = new Set(voters.map((peerId) => candidates.get(peerId)?.browserId))
+  const chosen = ready.find((peerId) => !represented.has(candidates.get(peerId)?.browserId ?? null)) ?? ready[0]
+  if (chosen === undefined) return null
+  return {
+    ...configuration,
+    voters: sorted([...voters, chosen]),
+    learners: learners.filter((peerId) => peerId !== chosen),
+  }
+}
+
+function demoted(situation: Situation): Configuration | null {
+  const { configuration, leader } = situation
+  const { voters, learners } = configuration
+  if (voters.length <= votersWanted(eligible(situation), situation.votersMax)) return null
+  // While a voter is away, those who are here must stay: without them nothing commits.
+  if (voters.some((peerId) => !isLive(situation, peerId))) return null
+  const chosen = voters.filter((peerId) => peerId !== leader).at(-1)
+  if (chosen === undefined) return null
+  return {
+    ...configuration,
+    voters: voters.filter((peerId) => peerId !== chosen),
+    learners: sorted([...learners, chosen]),
+  }
+}
+
+/** F2: the configuration keeps the highest incarnation seen of each member, and nothing of others. */
+function refreshed(members: Configuration, { configuration, candidates }: Situation): Configuration['incarnations'] {
+  const before = configuration.incarnations
+  const all = [...members.voters, ...members.learners].sort(ascending)
+  const after: Record<PeerId, Incarnation> = {}
+  let changed = Object.keys(before).length !== all.length
+  for (const peerId of all) {
+    const known = before[peerId]
+    const seen = candidates.get(peerId)?.incarnation
+    const highest = seen && (!known || seen.counter > known.counter) ? seen : known
+    if (highest) after[peerId] = highest
+    if (highest !== known) changed = true
+  }
+  return changed && JSON.stringify(after) !== JSON.stringify(before) ? after : before
+}
+
+function without(configuration: Configuration, gone: PeerId): Configuration {
+  return {
+    ...configuration,
+    voters: configuration.voters.filter((peerId) => peerId !== gone),
+    learners: configuration.learners.filter((peerId) => peerId !== gone),
+  }
+}
+
+function eligible(situation: Situation): number {
+  const { voters, learners } = situation.configuration
+  return [...voters, ...learners].filter((peerId) => mayVote(situation, peerId)).length
+}
+
+function mayVote(situation: Situation, peerId: PeerId): boolean {
+  return isLive(situation, peerId) && situation.candidates.get(peerId)?.learnerOnly !== true
+}
+
+function isLive({ candidates }: Situation, peerId: PeerId): boolean {
+  const candidate = candidates.get(peerId)
+  return candidate?.live === true && !candidate.gone
+}
+
+function sorted(peers: readonly PeerId[]): PeerId[] {
+  return [...peers].sort(ascending)
+}
+
+function ascending(a: PeerId, b: PeerId): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

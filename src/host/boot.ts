@@ -1,0 +1,158 @@
+/** How a peer gets its identity and its room, before there is a host. */
+
+import type { RoomSettings } from '../machine/command.js'
+import { encodeInstruction } from '../machine/instruction.js'
+import type { Entry, PeerId } from '../raft/entry.js'
+import type { Clock } from '../shared/instant.js'
+import { foundingLockName, identityLockName } from '../shared/life.js'
+import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
+import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
+
+/** A reload waits this long for its own identity, which the page before it may still be letting go (L1), ms. */
+const reclaimWithin = 1_000
+/** Tokens of one founding: about a million grants a second before the next second's base (T1). */
+const tokensPerSecond = 2 ** 20
+
+export interface Claim {
+  readonly peerId: PeerId
+  readonly storage: Storage
+  /** The identity lock (L1). */
+  readonly lock: HeldLock
+}
+
+export interface BootOptions {
+  readonly room: string
+  readonly locks: LockService
+  readonly identities: IdentityStore
+  readonly clock: Clock
+}
+
+/** L1: the identity that this tab had before, else the newest that is free, else a new one. */
+export async function claimIdentity(
+  { room, locks, identities, clock }: BootOptions,
+  preferred: PeerId | null,
+): Promise<Claim> {
+  const known = await identities.list()
+  if (preferred !== null && known.some(({ peerId }) => peerId === preferred)) {
+    const lock = await holdWithin(locks, identityLockName(room, preferred), clock, reclaimWithin)
+    if (lock) return open(identities, preferred, lock)
+  }
+  for (const { peerId } of known) {
+    const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
+    if (lock) return open(identities, peerId, lock)
+  }
+  const { peerId } = await identities.create()
+  const lock = await locks.hold(identityLockName(room, peerId))
+  if (!lock) throw new Error('a lock without a deadline was refused')
+  return open(identities, peerId, lock)
+}
+
+/** Waits for a lock no longer than that; null if it did not come. */
+export async function holdWithin(locks: LockService, name: string, clock: Clock, ms: number): Promise<HeldLock | null> {
+  const controller = new AbortController()
+  const timer = clock.after(ms, () => controller.abort())
+  try {
+    return await locks.hold(name, { signal: controller.signal })
+  } catch (error) {
+    if (controller.signal.aborted) return null
+    throw error
+  } finally {
+    timer.cancel()
+  }
+}
+
+async function open(identities: IdentityStore, peerId: PeerId, lock: HeldLock): Promise<Claim> {
+  try {
+    return { peerId, lock, storage: await identities.open(peerId) }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+export interface Settled {
+  readonly stored: StoredState
+  /** The room to look for when this peer is not in it yet. */
+  readonly expectedRoomId: string | null
+}
+
+export interface SettleOptions extends BootOptions {
+  readonly registrar: Registrar | null
+  /** What the room gets if this peer founds it. */
+  readonly settings: RoomSettings
+  readonly randomText: () => string
+}
+
+/**
+ * N1: a peer that carries the room goes on with it; else the first in this browser (by lock) and the first at the
+ * signaling servers (by compare-and-set) founds it: written locally, then registered, and only then acknowledged.
+ */
+export async function settleRoom(claim: Claim, options: SettleOptions): Promise<Settled> {
+  const { stored } = claim.storage
+  const { room, locks, identities, registrar } = options
+  const founding = await locks.hold(foundingLockName(room))
+  try {
+    const known = await identities.roomId()
+    if (stored.lineage) return await goOn(claim, stored.lineage, known, options)
+    const registered = known ?? (await registrar?.lookUp()) ?? null
+    if (registered === null) return await found(claim, options)
+    if (known === null) await identities.setRoomId(registered)
+    return { stored, expectedRoomId: registered }
+  } finally {
+    founding?.release()
+  }
+}
+
+/** A founding that crashed before this browser noted it was never acknowledged: it yields to the one that was noted. */
+async function goOn(
+  claim: Claim,
+  lineage: Lineage,
+  known: string | null,
+  { identities, registrar }: SettleOptions,
+): Promise<Settled> {
+  if (known !== null && known !== lineage.roomId) {
+    await claim.storage.write({ reset: true, groups: [] })
+    return { stored: { lineage: null, groups: new Map() }, expectedRoomId: known }
+  }
+  if (known === null) await identities.setRoomId(lineage.roomId)
+  // The servers may have restarted and forgotten the room; nothing here waits for them.
+  void registrar?.register(lineage.roomId, true).catch(() => {})
+  return { stored: claim.storage.stored, expectedRoomId: lineage.roomId }
+}
+
+async function found(
+  claim: Claim,
+  { registrar, identities, settings, randomText, clock }: SettleOptions,
+): Promise<Settled> {
+  const roomId = randomText()
+  const lineage = { roomId, epoch: 0, forkId: '' }
+  const group = foundingGroup(claim, roomId, settings, Math.floor(clock.now().wall / 1000))
+  await claim.storage.write({ lineage, groups: [{ group: 0, hardState: group.hardState, entries: group.entries }] })
+  const winner = registrar ? await registrar.register(roomId, false) : roomId
+  await identities.setRoomId(winner)
+  if (winner === roomId) return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
+  await claim.storage.write({ reset: true, groups: [] })
+  return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner }
+}
+
+/** The first two entries of a room: who is in it, and what it was founded with. Committed, since its founder is all of it. */
+function foundingGroup(
+  { peerId, storage }: Claim,
+  roomId: string,
+  settings: RoomSettings,
+  seconds: number,
+): StoredGroup {
+  const configuration = {
+    voters: [peerId],
+    outgoing: [],
+    learners: [],
+    learnersNext: [],
+    incarnations: { [peerId]: storage.incarnation },
+  }
+  const data = encodeInstruction({ type: 'found', roomId, tokenBase: seconds * tokensPerSecond, settings })
+  const entries: Entry[] = [
+    { term: 1, index: 1, time: 0, type: 'configuration', configuration },
+    { term: 1, index: 2, time: 0, type: 'command', data },
+  ]
+  return { hardState: { term: 1, votedFor: null, commitIndex: 2 }, snapshot: null, entries }
+}

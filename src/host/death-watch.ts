@@ -1,0 +1,68 @@
+/**
+ * Tabs of one browser watch each other's locks: the browser frees them the moment a tab is gone, however it went. Holding
+ * both locks of a life proves that it is over (L2); one alone proves nothing.
+ */
+import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { Clock } from '../shared/instant.js'
+import { identityLockName, lifeLockName } from '../shared/life.js'
+import { holdWithin } from './boot.js'
+import type { LockService } from './browser.js'
+
+/** The identity lock of a dead tab is free at once too; a new tab may have taken it, and then says so itself. */
+const identityWithin = 2_000
+
+interface Life {
+  readonly peerId: PeerId
+  readonly incarnation: Incarnation
+}
+
+export class DeathWatch {
+  readonly #room: string
+  readonly #locks: LockService
+  readonly #clock: Clock
+  readonly #onDead: (life: Life) => void
+  readonly #watched = new Map<PeerId, { readonly incarnation: Incarnation; readonly controller: AbortController }>()
+  #closed = false
+
+  constructor(room: string, locks: LockService, clock: Clock, onDead: (life: Life) => void) {
+    this.#room = room
+    this.#locks = locks
+    this.#clock = clock
+    this.#onDead = onDead
+  }
+
+  /** Watches that life from now on, instead of an earlier one of the same peer. */
+  watch(life: Life): void {
+    const known = this.#watched.get(life.peerId)
+    if (this.#closed || (known && known.incarnation.counter >= life.incarnation.counter)) return
+    known?.controller.abort()
+    const controller = new AbortController()
+    this.#watched.set(life.peerId, { incarnation: life.incarnation, controller })
+    void this.#await(life, controller.signal).catch(() => {})
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const { controller } of this.#watched.values()) controller.abort()
+    this.#watched.clear()
+  }
+
+  async #await(life: Life, signal: AbortSignal): Promise<void> {
+    const lifeLock = await this.#locks.hold(lifeLockName(life.peerId, life.incarnation), { signal })
+    if (!lifeLock) return
+    try {
+      const identityLock = await holdWithin(
+        this.#locks,
+        identityLockName(this.#room, life.peerId),
+        this.#clock,
+        identityWithin,
+      )
+      if (!identityLock) return
+      // Held together for this moment: that is the proof. Kept no longer, so that a reload gets its identity back.
+      identityLock.release()
+      if (!signal.aborted) this.#onDead(life)
+    } finally {
+      lifeLock.release()
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/** Peers that have gone for good in that life: they said goodbye (M1), or someone holds both their locks (L2). */
+import { encodeInstruction } from '../machine/instruction.js'
+import { findSessionOfPeer } from '../machine/session/view.js'
+import type { Incarnation, PeerId } from '../raft/entry.js'
+import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import type { HostContext } from './context.js'
+
+/** How often a departure is told again while its traces are still there, ms. */
+const repeatAfter = 300
+
+interface Departure {
+  readonly incarnation: Incarnation
+  readonly proof: 'goodbye' | 'death'
+  /** Commands up to this number count if they come within a heartbeat (M1). */
+  readonly lastNumber: number
+  readonly since: Instant
+  toldAt: Instant | null
+}
+
+export class Departures {
+  readonly #context: HostContext
+  readonly #gone = new Map<PeerId, Departure>()
+
+  constructor(context: HostContext) {
+    this.#context = context
+  }
+
+  /** True when that was news. */
+  note(peerId: PeerId, incarnation: Incarnation, proof: 'goodbye' | 'death', lastNumber: number): boolean {
+    const known = this.#gone.get(peerId)
+    if (known && known.incarnation.counter >= incarnation.counter) return false
+    const here = this.#context.peers.peer(peerId)
+    if (here && here.incarnation.counter > incarnation.counter) return false
+    this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })
+    return true
+  }
+
+  /** A peer is here in that life: a departure of an earlier one says nothing of it. */
+  met(peerId: PeerId, incarnation: Incarnation): void {
+    const gone = this.#gone.get(peerId)
+    if (gone && incarnation.counter > gone.incarnation.counter) this.#gone.delete(peerId)
+  }
+
+  isGone(peerId: PeerId): boolean {
+    const gone = this.#gone.get(peerId)
+    if (!gone) return false
+    const member = this.#context.raft.configuration.incarnations[peerId]
+    return !member || member.counter <= gone.incarnation.counter
+  }
+
+  isProvenDead(peerId: PeerId): boolean {
+    return this.isGone(peerId) && this.#gone.get(peerId)?.proof === 'death'
+  }
+
+  /** A new leader has not been told, or may have forgotten. */
+  leaderChanged(): void {
+    for (const gone of this.#gone.values()) gone.toldAt = null
+  }
+
+  tick(): void {
+    const { raft, now } = this.#context
+    for (const [peerId, gone] of this.#gone) {
+      if (!this.#leavesTraces(peerId, gone)) {
+        if (elapsedAtLeast(gone.since, now) > 60_000) this.#gone.delete(peerId)
+        continue
+      }
+      if (gone.toldAt && elapsedAtLeast(gone.toldAt, now) < repeatAfter) continue
+      if (raft.role === 'leader') this.#close(peerId, gone)
+      else if (raft.leader !== null) this.#tell(raft.leader, peerId, gone)
+    }
+  }
+
+  #leavesTraces(peerId: PeerId, gone: Departure): boolean {
+    const { raft, machine } = this.#context
+    const { voters, learners } = raft.configuration
+    if ((voters.includes(peerId) || learners.includes(peerId)) && this.isGone(peerId)) return true
+    const session = findSessionOfPeer(machine, peerId)
+    return session !== null && session.incarnation.counter <= gone.incarnation.counter
+  }
+
+  /** The locks of the gone are free at once. The configuration is the autopilot's work. */
+  #close(peerId: PeerId, gone: Departure): void {
+    const { machine, now, raft } = this.#context
+    const session = findSessionOfPeer(machine, peerId)
+    if (!session || session.incarnation.counter > gone.incarnation.counter) return
+    const outstanding = gone.lastNumber > session.lastNumber
+    if (outstanding && elapsedAtLeast(gone.since, now) < (machine.settings?.timing.heartbeat ?? 0)) return
+    if (!raft.committedInTerm) return
+    gone.toldAt = now
+    this.#context.submit([encodeInstruction({ type: 'close', peerId, incarnation: gone.incarnation })])
+  }
+
+  #tell(leader: PeerId, peerId: PeerId, gone: Departure): void {
+    if (leader === peerId) return
+    gone.toldAt = this.#context.now
+    const { incarnation, proof, lastNumber } = gone
+    this.#context.send(leader, { type: 'departed', peerId, incarnation, proof, lastNumber })
+  }
+}

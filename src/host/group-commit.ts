@@ -1,0 +1,130 @@
+import type { Ready, Write } from '../raft/ready.js'
+import type { GroupId, GroupWrite, Lineage, Storage } from '../storage/storage.js'
+
+/** What goes to the disk besides the cores' own writes. */
+export interface ExtraWrite {
+  readonly lineage?: Lineage
+  readonly compacted?: GroupWrite['compacted'] & { readonly group: GroupId }
+}
+
+export interface GroupCommitListener {
+  /** In the order of `add`: everything that this Ready wrote, and all before it, is durable. */
+  durable(group: GroupId, ready: Ready): void
+  /** Once. Nothing becomes durable any more. */
+  failed(error: unknown): void
+}
+
+/**
+ * One transaction at a time carries all that came up while the one before was under way (group commit): no timer ever
+ * waits for a batch, and the busier the disk is, the larger the batches are.
+ */
+export class GroupCommit {
+  readonly #storage: Storage
+  readonly #listener: GroupCommitListener
+  readonly #now: () => number
+  #queue: { readonly group: GroupId; readonly ready: Ready }[] = []
+  #extras: ExtraWrite[] = []
+  #writing = false
+  #stopped = false
+  #writes = 0
+  #writeMs: number | null = null
+
+  constructor(storage: Storage, now: () => number, listener: GroupCommitListener) {
+    this.#storage = storage
+    this.#now = now
+    this.#listener = listener
+  }
+
+  get writes(): number {
+    return this.#writes
+  }
+
+  /** Smoothed duration of a durable write in ms, null before the first. */
+  get writeMs(): number | null {
+    return this.#writeMs
+  }
+
+  /** Takes over the disk part of a Ready; one without a write waits for those before it. */
+  add(group: GroupId, ready: Ready): void {
+    this.#queue.push({ group, ready })
+    this.#next()
+  }
+
+  addExtra(extra: ExtraWrite): void {
+    this.#extras.push(extra)
+    this.#next()
+  }
+
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #next(): void {
+    if (this.#writing || this.#stopped) return
+    while (
+      this.#queue.length > 0 &&
+      this.#queue.every(({ ready }) => ready.write === null) &&
+      this.#extras.length === 0
+    ) {
+      const items = this.#queue
+      this.#queue = []
+      for (const { group, ready } of items) this.#listener.durable(group, ready)
+    }
+    if (this.#queue.length === 0 && this.#extras.length === 0) return
+    this.#write()
+  }
+
+  #write(): void {
+    const items = this.#queue
+    const extras = this.#extras
+    this.#queue = []
+    this.#extras = []
+    const lineage = extras.filter((extra) => extra.lineage !== undefined).at(-1)?.lineage
+    const groups = new Map<GroupId, GroupWrite>()
+    for (const { group, ready } of items)
+      if (ready.write) groups.set(group, merge(groups.get(group), group, ready.write))
+    for (const { compacted } of extras) {
+      if (!compacted) continue
+      const { group, snapshot, keepFrom } = compacted
+      groups.set(group, { ...(groups.get(group) ?? { group, entries: [] }), compacted: { snapshot, keepFrom } })
+    }
+    this.#writing = true
+    const begun = this.#now()
+    this.#storage.write({ ...(lineage && { lineage }), groups: [...groups.values()] }).then(
+      () => {
+        this.#writing = false
+        this.#measure(this.#now() - begun)
+        if (this.#stopped) return
+        for (const { group, ready } of items) this.#listener.durable(group, ready)
+        this.#next()
+      },
+      (error: unknown) => {
+        if (this.#stopped) return
+        this.#stopped = true
+        this.#listener.failed(error)
+      },
+    )
+  }
+
+  #measure(ms: number): void {
+    this.#writes += 1
+    this.#writeMs = this.#writeMs === null ? ms : this.#writeMs * 0.9 + ms * 0.1
+  }
+}
+
+/** Two writes of one group as one: the later truncates what the earlier appended, as it would have on the disk. */
+function merge(before: GroupWrite | undefined, group: GroupId, write: Write): GroupWrite {
+  const first = write.entries[0]
+  const kept = write.snapshot ? [] : (before?.entries ?? [])
+  const entries = first ? [...kept.filter((entry) => entry.index < first.index), ...write.entries] : kept
+  const installed = write.snapshot ?? before?.installed
+  const hardState = write.hardState ?? before?.hardState
+  const compacted = write.snapshot ? undefined : before?.compacted
+  return {
+    group,
+    entries,
+    ...(hardState && { hardState }),
+    ...(installed && { installed }),
+    ...(compacted && { compacted }),
+  }
+}

@@ -1,0 +1,553 @@
+/**
+ * One peer: the loop that drives a raft core, its machine, its disk and its links. The worker runs it, and so does the
+ * simulator; it reads no clock, draws no random number and touches no browser API but through what it is given.
+ *
+ * Everything happens in turns. A turn begins with a look at the clocks (C3), takes one input, and ends when the core has
+ * nothing more to say: messages leave, the disk writes, the page hears.
+ */
+import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from '../machine/machine.js'
+import { listSessions } from '../machine/session/view.js'
+import { defaultSettings } from '../machine/settings.js'
+import type { DownReason, Lane, Link, Network } from '../network/link.js'
+import { type Configuration, type Entry, emptyConfiguration, type PeerId } from '../raft/entry.js'
+import { Raft } from '../raft/raft.js'
+import type { Ready } from '../raft/ready.js'
+import type { Failure } from '../shared/failure.js'
+import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
+import type { Lineage, Storage, StoredState } from '../storage/storage.js'
+import { ClusterClock } from './cluster-clock.js'
+import type { HostContext } from './context.js'
+import { Departures } from './departures.js'
+import type { Item } from './frame.js'
+import { GroupCommit } from './group-commit.js'
+import { Leadership } from './leadership.js'
+import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
+import { PageSide } from './page-side.js'
+import { type Peer, Peers, type Self } from './peers.js'
+
+export interface HostOptions {
+  readonly self: Self
+  readonly storage: Storage
+  /** What the storage held, or what was founded since. */
+  readonly stored: StoredState
+  /** The room that this peer means to join, when it is known before anyone of it is met. */
+  readonly expectedRoomId: string | null
+  readonly clock: Clock
+  readonly networks: readonly Network[]
+  /** All randomness of this peer's elections. */
+  readonly seed: number
+  readonly learnerOnly: boolean
+  /** First declared state, encoded. */
+  readonly state: Uint8Array | null
+  readonly emit: (event: HostEvent) => void
+  readonly listener?: HostListener
+}
+
+/** What the surroundings of a host may want to know. */
+export interface HostListener {
+  /** The host now belongs to that room, durably or about to be. */
+  joined?(lineage: Lineage): void
+  met?(peer: Peer): void
+  /** The configuration in force: whose nodes the room needs. */
+  configured?(configuration: Configuration): void
+  /** Every entry that was applied, with the machine after it: for checkers. */
+  applied?(entry: Entry, machine: MachineState): void
+  stopped?(failure: Failure | null): void
+}
+
+/** The room's own group. */
+const roomGroup = 0
+/** The host wakes at least this often to see to retries, leases and membership, ms. */
+const housekeepingEvery = 50
+/** A gap in this host's own time, ms: whatever it believed before is old (PLATFORM, derived numbers). */
+const pauseAfter = 1_000
+/** How many entries before a snapshot stay for followers that are a little behind. */
+const tailEntries = 256
+const pingEvery = 1_000
+
+export class Host {
+  readonly #options: HostOptions
+  readonly #raft: Raft
+  readonly #peers: Peers
+  readonly #commit: GroupCommit
+  readonly #context: HostContext
+  readonly #departures: Departures
+  readonly #leadership: Leadership
+  readonly #page: PageSide
+  readonly #cluster: ClusterClock
+  #machine: MachineState
+  #lineage: Lineage | null
+  /** The configuration as of the applied index: what a snapshot carries. */
+  #appliedConfiguration: Configuration
+  #snapshotIndex: number
+  #now: Instant
+  #ticked: number
+  #housekeptAt: number
+  #pingedAt = Number.NEGATIVE_INFINITY
+  #timer: { readonly at: number; readonly timer: Timer } | null = null
+  #known: { readonly term: number; readonly leader: PeerId | null; readonly leading: boolean } = {
+    term: 0,
+    leader: null,
+    leading: false,
+  }
+  #inTurn = false
+  #stopped = false
+  #admitAskedAt = Number.NEGATIVE_INFINITY
+  pauses = 0
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    this.#now = options.clock.now()
+    this.#ticked = this.#now.monotonic
+    this.#housekeptAt = this.#now.monotonic
+    const group = options.stored.groups.get(roomGroup)
+    const snapshot = group?.snapshot ?? null
+    this.#machine = snapshot ? decodeMachine(snapshot.data) : createMachine()
+    this.#snapshotIndex = snapshot?.meta.index ?? 0
+    this.#lineage = options.stored.lineage
+    const { timing } = this.#machine.settings ?? defaultSettings
+    this.#raft = new Raft({
+      peerId: options.self.peerId,
+      seed: options.seed,
+      electionTicks: timing.electionMin,
+      electionTicksMax: timing.electionMax,
+      heartbeatTicks: timing.heartbeat,
+      preVoteTicks: timing.preVote,
+      ...(group && {
+        restored: { hardState: group.hardState, snapshot, entries: afterSnapshot(group.entries, this.#snapshotIndex) },
+      }),
+    })
+    this.#appliedConfiguration = snapshot?.meta.configuration ?? emptyConfiguration
+    this.#cluster = new ClusterClock(this.#raft.lastTime, this.#now)
+    this.#peers = new Peers(options.self, this.#lineage, {
+      met: (peer) => this.#met(peer),
+      unreachable: (peer, reason) => this.#unreachable(peer, reason),
+      roomFound: (lineage) => this.#adopt(lineage),
+      refused: (peerId, reason) => this.#page.refused(peerId, reason),
+    })
+    this.#peers.noteIncarnations(this.#raft.configuration)
+    this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
+      durable: (_group, ready) => this.#turn(() => this.#durable(ready)),
+      failed: (error) => this.fail({ code: 'storage', message: `the log could not be written: ${describe(error)}` }),
+    })
+    this.#context = this.#createContext()
+    this.#departures = new Departures(this.#context)
+    this.#leadership = new Leadership(this.#context, this.#departures)
+    this.#page = new PageSide(this.#context, {
+      state: options.state,
+      metrics: () => this.#metrics(),
+    })
+  }
+
+  /** Begins to live: links may come up, timers run. */
+  start(): void {
+    for (const network of this.#options.networks) {
+      network.listen({
+        up: (link) => this.#turn(() => this.#peers.up(link)),
+        frame: (link, _lane, frame) => this.#turn(() => this.#received(link, frame)),
+        down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
+      })
+    }
+    this.#turn(() => {
+      if (this.#lineage) this.#entered(this.#lineage)
+      // A lone voter has nobody to wait for.
+      const { voters, outgoing } = this.#raft.configuration
+      if (voters.length === 1 && voters[0] === this.#options.self.peerId && outgoing.length === 0) this.#raft.campaign()
+    })
+  }
+
+  /** A call of the page; answered once, unless the host stops first (then with its failure). */
+  call<T extends CallType>(call: Extract<Call, { type: T }>, reply: (reply: Reply<Answers[T]>) => void): void {
+    if (this.#stopped) reply({ ok: false, failure: { code: 'room-left', message: 'this peer has left the room' } })
+    else this.#turn(() => this.#page.call(call as Call, reply as (reply: Reply<never>) => void))
+  }
+
+  notice(notice: Notice): void {
+    this.#turn(() => {
+      if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      else this.#page.notice(notice)
+    })
+  }
+
+  /** Someone holds both locks of that life: proof of its death (L2). */
+  provenDead(peer: Pick<Peer, 'peerId' | 'incarnation'>): void {
+    this.#turn(() => this.#departed(peer, 'death', Number.MAX_SAFE_INTEGER))
+  }
+
+  /** Says goodbye on every link and stops. */
+  leave(): void {
+    if (this.#stopped) return
+    this.#turn(() => {
+      const goodbye = this.#page.goodbye()
+      for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, goodbye)
+    })
+    this.#stop(null)
+  }
+
+  /** Ends at once without a word, as a crash would. The disk keeps what it has. */
+  kill(): void {
+    this.#stop(null)
+  }
+
+  get status(): ReturnType<Raft['status']> {
+    return this.#raft.status()
+  }
+
+  /** Voters to whom this host has no link. */
+  get unreachableVoters(): readonly PeerId[] {
+    const { voters, outgoing } = this.#raft.configuration
+    return [...new Set([...voters, ...outgoing])].filter(
+      (peerId) => peerId !== this.#options.self.peerId && !this.#peers.peer(peerId),
+    )
+  }
+
+  get machine(): MachineState {
+    return this.#machine
+  }
+
+  get lineage(): Lineage | null {
+    return this.#lineage
+  }
+
+  /** For checkers: the term of an entry that is still in the log. */
+  entryTerm(index: number): number | null {
+    return this.#raft.entryTerm(index)
+  }
+
+  /** C3: before any message, timer or call is looked at, both clocks are, and what ran out meanwhile is dropped. */
+  #turn(input: () => void): void {
+    if (this.#stopped) return
+    if (this.#inTurn) {
+      input()
+      return
+    }
+    this.#inTurn = true
+    try {
+      this.#checkClocks()
+      input()
+      this.#settle()
+    } catch (error) {
+      this.fail({ code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
+    } finally {
+      this.#inTurn = false
+    }
+  }
+
+  #checkClocks(): void {
+    const before = this.#now
+    this.#now = this.#options.clock.now()
+    const gap = elapsedAtMost(before, this.#now)
+    if (gap > pauseAfter) this.pauses += 1
+    if (gap > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
+    const ticks = Math.floor(this.#now.monotonic - this.#ticked)
+    if (ticks <= 0) return
+    this.#ticked += ticks
+    this.#raft.tick(ticks)
+  }
+
+  /** A leader that was away for a minimum election time-out may have been replaced. */
+  #gapOfLeader(): number {
+    return (this.#machine.settings ?? defaultSettings).timing.electionMin
+  }
+
+  #settle(): void {
+    this.#housekeep()
+    do {
+      while (this.#raft.hasReady()) this.#take(this.#raft.ready())
+      this.#noticeLeader()
+      this.#page.serve()
+      if (this.#leadership.leading) this.#leadership.leases.release()
+    } while (this.#raft.hasReady())
+    this.#page.settle()
+    this.#peers.flush()
+    this.#arm()
+  }
+
+  #housekeep(): void {
+    if (this.#now.monotonic - this.#housekeptAt < housekeepingEvery) return
+    this.#housekeptAt = this.#now.monotonic
+    this.#askToBeAdmitted()
+    this.#departures.tick()
+    if (this.#leadership.leading) this.#leadership.tick()
+    this.#page.tick()
+    if (this.#now.monotonic - this.#pingedAt < pingEvery) return
+    this.#pingedAt = this.#now.monotonic
+    for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, { type: 'ping', time: this.#now.monotonic })
+  }
+
+  #arm(): void {
+    const housekeeping = this.#housekeptAt + housekeepingEvery - this.#now.monotonic
+    const wait = Math.max(1, Math.min(housekeeping, this.#raft.ticksUntilDue()))
+    const at = this.#now.monotonic + wait
+    if (this.#timer && this.#timer.at <= at && this.#timer.at > this.#now.monotonic) return
+    this.#timer?.timer.cancel()
+    const timer = this.#options.clock.after(wait, () => {
+      this.#timer = null
+      this.#turn(() => {})
+    })
+    this.#timer = { at, timer }
+  }
+
+  /** The caller's duties of a Ready, in their order (src/raft/ready.ts). */
+  #take(ready: Ready): void {
+    for (const message of ready.messages) this.#sendRaft(message)
+    const installed = ready.write?.snapshot
+    const last = ready.write?.entries.at(-1)
+    if (last && this.#raft.role !== 'leader') this.#cluster.stored(last.time, this.#now)
+    if (installed) {
+      this.#cluster.stored(installed.meta.time, this.#now)
+      this.#machine = decodeMachine(installed.data)
+      this.#appliedConfiguration = installed.meta.configuration
+      this.#snapshotIndex = installed.meta.index
+      this.#page.reconcile()
+    }
+    this.#commit.add(roomGroup, ready)
+    for (const entry of ready.committed) this.#apply(entry)
+    const lastApplied = ready.committed.at(-1)
+    if (lastApplied) this.#raft.applied(lastApplied.index)
+    if (lastApplied || installed) this.#peers.noteIncarnations(this.#raft.configuration)
+    this.#page.confirmed(ready.reads)
+    if (lastApplied) this.#compact(lastApplied)
+  }
+
+  #durable(ready: Ready): void {
+    this.#raft.persisted(ready.sequence)
+    for (const message of ready.messagesAfterWrite) this.#sendRaft(message)
+  }
+
+  #apply(entry: Entry): void {
+    const applied = applyEntry(this.#machine, entry)
+    if (entry.type === 'configuration') {
+      this.#appliedConfiguration = entry.configuration
+      this.#options.listener?.configured?.(entry.configuration)
+    }
+    this.#options.listener?.applied?.(entry, this.#machine)
+    this.#page.applied(entry, applied)
+  }
+
+  #compact(last: Entry): void {
+    const { limits } = this.#machine.settings ?? defaultSettings
+    const every = Math.min(limits.snapshotEvery, limits.logEntries)
+    if (last.index - this.#snapshotIndex < every || last.index > this.#raft.status().stableIndex) return
+    this.#snapshotIndex = last.index
+    const meta = {
+      term: last.term,
+      index: last.index,
+      configuration: this.#appliedConfiguration,
+      time: this.#machine.clusterTime,
+    }
+    const snapshot = { meta, data: encodeMachine(this.#machine) }
+    const keepFrom = Math.max(1, last.index - tailEntries + 1)
+    this.#raft.compact(snapshot, keepFrom)
+    this.#commit.addExtra({ compacted: { group: roomGroup, snapshot, keepFrom } })
+  }
+
+  #noticeLeader(): void {
+    const { term, leader, role } = this.#raft
+    const leading = role === 'leader'
+    const before = this.#known
+    if (before.term === term && before.leader === leader && before.leading === leading) return
+    this.#known = { term, leader, leading }
+    if (leading && !(before.leading && before.term === term)) this.#leadership.begin()
+    if (!leading && before.leading) this.#leadership.end()
+    if (leader === null || (leader === before.leader && term === before.term)) return
+    this.#departures.leaderChanged()
+    this.#page.leaderChanged()
+  }
+
+  #sendRaft(message: Parameters<Raft['step']>[0]): void {
+    const lane: Lane = message.type === 'snapshot' ? 'bulk' : 'control'
+    if (!this.#peers.peer(message.to)) this.#undeliverable(message.to)
+    else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
+  }
+
+  /** The core is owed word of what was lost, above all of a snapshot: it would wait for its arrival. */
+  #undeliverable(peerId: PeerId): void {
+    this.#raft.reportUnreachable(peerId)
+    this.#raft.reportSnapshot(peerId, false)
+  }
+
+  #received(link: Link, data: Uint8Array): void {
+    const received = this.#peers.receive(link, data)
+    if (received) for (const item of received.items) this.#item(received.peer, item)
+  }
+
+  #receivedLoose(data: Uint8Array): void {
+    const received = this.#peers.receiveLoose(data)
+    if (received) for (const item of received.items) this.#item(received.peer, item)
+  }
+
+  #item(peer: Peer, item: Item): void {
+    switch (item.type) {
+      case 'hello':
+        break
+      case 'raft':
+        // F1: a peer speaks for itself only, and of groups that exist.
+        if (item.group === roomGroup && item.message.from === peer.peerId) this.#raft.step(item.message)
+        break
+      case 'submit':
+        if (this.#leadership.leading) this.#leadership.propose(item.instructions)
+        break
+      case 'alive':
+        if (this.#leadership.leading)
+          this.#leadership.leases.alive(peer.peerId, item.session, item.monotonic, item.wall)
+        break
+      case 'echo':
+        this.#page.echoed(item)
+        break
+      case 'admit':
+        if (this.#leadership.leading) this.#leadership.admit(peer.peerId, item.learnerOnly)
+        break
+      case 'goodbye':
+        this.#departed(peer, 'goodbye', item.lastNumber)
+        break
+      case 'departed':
+        this.#departed(item, item.proof, item.lastNumber)
+        break
+      case 'ping':
+        this.#peers.send(peer.peerId, { type: 'pong', time: item.time })
+        break
+      case 'pong':
+        this.#peers.noteRtt(peer.peerId, Math.max(0, this.#now.monotonic - item.time))
+        break
+    }
+  }
+
+  #met(peer: Peer): void {
+    this.#departures.met(peer.peerId, peer.incarnation)
+    this.#options.listener?.met?.(peer)
+    this.#page.membersChanged()
+    if (peer.founded) this.#askToBeAdmitted(true)
+  }
+
+  #unreachable(peer: Peer, reason: DownReason): void {
+    this.#page.membersChanged()
+    this.#undeliverable(peer.peerId)
+    // M5: the leader's channel was closed from its side. Its locks stay until it is proven gone: its page may live on.
+    if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
+  }
+
+  #departed(peer: Pick<Peer, 'peerId' | 'incarnation'>, proof: 'goodbye' | 'death', lastNumber: number): void {
+    if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
+    if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
+    this.#departures.tick()
+    if (this.#leadership.leading) this.#leadership.tick()
+  }
+
+  /** N1: a peer without a room takes over the lineage of the first that has it, and says so durably before anything else. */
+  #adopt(lineage: Lineage): void {
+    const { expectedRoomId } = this.#options
+    if (this.#lineage || (expectedRoomId !== null && expectedRoomId !== lineage.roomId)) return
+    this.#lineage = lineage
+    this.#commit.addExtra({ lineage })
+    this.#peers.setLineage(lineage)
+    this.#entered(lineage)
+  }
+
+  #entered(lineage: Lineage): void {
+    this.#options.listener?.joined?.(lineage)
+    if (!this.#options.self.resident) this.#page.open()
+    this.#askToBeAdmitted(true)
+  }
+
+  /** Whoever is not in the configuration asks everyone it meets: the one that leads takes it in. */
+  #askToBeAdmitted(now = false): void {
+    const { self, learnerOnly } = this.#options
+    const { voters, learners } = this.#raft.configuration
+    if (!this.#lineage || self.resident || voters.includes(self.peerId) || learners.includes(self.peerId)) return
+    if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
+    this.#admitAskedAt = this.#now.monotonic
+    for (const { peerId, founded } of this.#peers.all())
+      if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly })
+  }
+
+  /** Something that it cannot go on without is gone: the page is told, and nothing more is promised. */
+  fail(failure: Failure): void {
+    if (this.#stopped) return
+    this.#page.fail(failure)
+    this.#options.emit({ type: 'failed', failure })
+    this.#stop(failure)
+  }
+
+  #stop(failure: Failure | null): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#timer?.timer.cancel()
+    this.#commit.stop()
+    for (const network of this.#options.networks) network.close()
+    this.#options.storage.close()
+    this.#page.fail(failure ?? { code: 'room-left', message: 'this peer has left the room' })
+    this.#options.listener?.stopped?.(failure)
+  }
+
+  #createContext(): HostContext {
+    const host = this
+    return {
+      self: this.#options.self,
+      raft: this.#raft,
+      peers: this.#peers,
+      get machine() {
+        return host.#machine
+      },
+      get now() {
+        return host.#now
+      },
+      get clusterTime() {
+        return Math.max(host.#cluster.at(host.#now), host.#raft.lastTime)
+      },
+      emit: (event) => this.#options.emit(event),
+      send: (to, item) => {
+        if (to === this.#options.self.peerId) this.#item(this.#myself(), item)
+        else this.#peers.send(to, item)
+      },
+      submit: (instructions) => this.#submit(instructions),
+    }
+  }
+
+  #submit(instructions: readonly Uint8Array[]): boolean {
+    if (this.#leadership.leading) return this.#leadership.propose(instructions)
+    const { leader } = this.#raft
+    if (leader === null || !this.#peers.peer(leader)) return false
+    this.#peers.send(leader, { type: 'submit', instructions })
+    return true
+  }
+
+  #myself(): Peer {
+    return { ...this.#options.self, founded: true }
+  }
+
+  #metrics() {
+    const status = this.#raft.status()
+    return {
+      role: status.role,
+      term: status.term,
+      raftLeader: status.leader,
+      commitIndex: status.commitIndex,
+      appliedIndex: status.appliedIndex,
+      lastLogIndex: status.lastIndex,
+      firstLogIndex: status.firstIndex,
+      snapshotIndex: this.#snapshotIndex,
+      clusterTime: this.#context.clusterTime,
+      voters: status.configuration.voters,
+      learners: status.configuration.learners,
+      sessions: listSessions(this.#machine).length,
+      framesSent: this.#peers.sent,
+      framesReceived: this.#peers.received,
+      framesDropped: this.#peers.dropped,
+      bytesSent: this.#peers.bytesSent,
+      bytesReceived: this.#peers.bytesReceived,
+      writes: this.#commit.writes,
+      writeMs: this.#commit.writeMs,
+      pauses: this.pauses,
+    }
+  }
+}
+
+/** The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot. */
+function afterSnapshot(entries: readonly Entry[], snapshotIndex: number): readonly Entry[] {
+  return entries.filter((entry) => entry.index > snapshotIndex)
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}

@@ -1,0 +1,181 @@
+/** What only the leader does besides replicating: it stamps time, watches leases, and decides who votes. */
+import type { Instruction } from '../machine/command.js'
+import { decodeInstruction } from '../machine/instruction.js'
+import { findSessionOfPeer } from '../machine/session/view.js'
+import type { PeerId } from '../raft/entry.js'
+import type { ProgressStatus } from '../raft/ready.js'
+import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { type Candidate, nextConfiguration } from './autopilot.js'
+import type { HostContext } from './context.js'
+import type { Departures } from './departures.js'
+import { Leases } from './leases.js'
+
+/** A learner votes only after it has kept up for this many heartbeat rounds (dissertation 4.2.1, M4). */
+const roundsToPromote = 3
+/** ... never further behind the commit index than this many entries: about what one append carries. */
+const lagMax = 64
+/** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
+const muteAfterRounds = 20
+
+interface Admission {
+  readonly learnerOnly: boolean
+}
+
+export class Leadership {
+  readonly leases: Leases
+  readonly #context: HostContext
+  readonly #departures: Departures
+  readonly #admissions = new Map<PeerId, Admission>()
+  /** When each member was last reachable, as far as this leader knows. */
+  readonly #seenAt = new Map<PeerId, Instant>()
+  /** Since which round each learner has kept up without a break. */
+  readonly #keepsUpSince = new Map<PeerId, number>()
+  #leading = false
+
+  constructor(context: HostContext, departures: Departures) {
+    this.#context = context
+    this.#departures = departures
+    this.leases = new Leases(context)
+  }
+
+  get leading(): boolean {
+    return this.#leading
+  }
+
+  begin(): void {
+    this.#leading = true
+    this.#seenAt.clear()
+    this.#keepsUpSince.clear()
+    this.leases.restart()
+  }
+
+  end(): void {
+    this.#leading = false
+  }
+
+  /** This host's own time has a gap (C3): it counts as a new leader. */
+  paused(): void {
+    this.#seenAt.clear()
+    this.leases.restart()
+  }
+
+  admit(peerId: PeerId, learnerOnly: boolean): void {
+    this.#admissions.set(peerId, { learnerOnly })
+  }
+
+  /** Appends instructions of anyone, in order. False when the core refuses: whoever sent them sends them again. */
+  propose(instructions: readonly Uint8Array[]): boolean {
+    const { raft, clusterTime } = this.#context
+    const result = raft.propose(clusterTime, instructions)
+    if (!result.accepted) return false
+    instructions.forEach((bytes, i) => {
+      const instruction = decodeInstruction(bytes)
+      if (instruction) this.#noteEnding(instruction, result.firstIndex + i)
+    })
+    return true
+  }
+
+  tick(): void {
+    this.leases.tick()
+    this.#pilot()
+  }
+
+  /** S-5: an entry that ends a session forbids its echoes from the moment it stands in the log. */
+  #noteEnding(instruction: Instruction, index: number): void {
+    const { machine } = this.#context
+    switch (instruction.type) {
+      case 'expire':
+        this.leases.ending(instruction.session, index)
+        break
+      case 'close': {
+        const session = findSessionOfPeer(machine, instruction.peerId)
+        if (session) this.leases.ending(session.session, index)
+        break
+      }
+      case 'open': {
+        const session = findSessionOfPeer(machine, instruction.peerId)
+        const { incarnation, attempt } = instruction
+        const again = session?.incarnation.counter === incarnation.counter && session.attempt === attempt
+        if (session && !again) this.leases.ending(session.session, index)
+        break
+      }
+      default:
+    }
+  }
+
+  #pilot(): void {
+    const { raft, clusterTime, machine, self } = this.#context
+    const status = raft.status()
+    if (!raft.committedInTerm || status.configurationIndex > status.commitIndex) return
+    const candidates = this.#candidates(status.progress)
+    const next = nextConfiguration({
+      leader: self.peerId,
+      configuration: raft.configuration,
+      candidates,
+      votersMax: machine.settings?.limits.voters ?? 1,
+    })
+    if (next) raft.proposeConfiguration(clusterTime, next)
+    for (const peerId of this.#admissions.keys()) if (!candidates.get(peerId)?.live) this.#admissions.delete(peerId)
+  }
+
+  #candidates(all: readonly ProgressStatus[]): Map<PeerId, Candidate> {
+    const { raft, self } = this.#context
+    const { voters, learners } = raft.configuration
+    const peers = [...new Set([...voters, ...learners, ...this.#admissions.keys()])].sort()
+    const progress = new Map(all.map((entry) => [entry.peerId, entry]))
+    const candidates = new Map<PeerId, Candidate>()
+    for (const peerId of peers) {
+      if (peerId === self.peerId) candidates.set(peerId, this.#myself())
+      else candidates.set(peerId, this.#candidate(peerId, progress.get(peerId)))
+    }
+    return candidates
+  }
+
+  #myself(): Candidate {
+    const { self } = this.#context
+    const { peerId, incarnation, browserId, resident } = self
+    return {
+      peerId,
+      incarnation,
+      browserId,
+      live: true,
+      gone: resident,
+      silent: false,
+      learnerOnly: resident,
+      caughtUp: true,
+    }
+  }
+
+  #candidate(peerId: PeerId, progress: ProgressStatus | undefined): Candidate {
+    const { peers, now, machine, raft } = this.#context
+    const peer = peers.peer(peerId)
+    if (peer || !this.#seenAt.has(peerId)) this.#seenAt.set(peerId, now)
+    const silence = elapsedAtLeast(this.#seenAt.get(peerId) ?? now, now)
+    const resident = peer?.resident === true
+    return {
+      peerId,
+      incarnation: peer?.incarnation ?? null,
+      browserId: peer?.browserId ?? null,
+      live: peer !== null && (progress === undefined || !this.#isMute(progress, raft.currentRound)),
+      gone: resident || this.#departures.isGone(peerId),
+      silent: silence > (machine.settings?.timing.lease ?? Number.POSITIVE_INFINITY),
+      learnerOnly: resident || this.#admissions.get(peerId)?.learnerOnly === true,
+      caughtUp: this.#keepsUp(peerId, progress),
+    }
+  }
+
+  #isMute(progress: ProgressStatus, currentRound: number): boolean {
+    return progress.round > 0 && currentRound - progress.round > muteAfterRounds
+  }
+
+  #keepsUp(peerId: PeerId, progress: ProgressStatus | undefined): boolean {
+    const { raft } = this.#context
+    if (progress?.state !== 'replicate' || raft.commitIndex - progress.matchIndex > lagMax) {
+      this.#keepsUpSince.delete(peerId)
+      return false
+    }
+    const since = this.#keepsUpSince.get(peerId) ?? progress.round
+    this.#keepsUpSince.set(peerId, since)
+    return progress.round - since >= roundsToPromote
+  }
+}

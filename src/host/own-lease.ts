@@ -1,0 +1,105 @@
+/**
+ * Keeps this page's session alive and brings back the proof of it (S-4): the host asks, the page answers with its own
+ * time, the answer goes to the leader, and the leader's echo of it moves the page's deadlines.
+ */
+import type { SessionId } from '../machine/command.js'
+import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import type { HostContext } from './context.js'
+
+/** The page is asked at least this often, ms; ten times in the shortest lease that it holds, if that is more. */
+const askEvery = 1_000
+
+interface Echo {
+  readonly session: SessionId
+  readonly sentAt: Instant
+  readonly clusterTime: number
+  readonly commitIndex: number
+}
+
+export class OwnLease {
+  readonly #context: HostContext
+  readonly #session: () => SessionId | null
+  readonly #shortestLease: () => number | null
+  #askedAt: Instant | null = null
+  #unanswered = false
+  #latest: Instant | null = null
+  #echoes: Echo[] = []
+  /** The page has been told at least once that this session is certain. */
+  #heardSession: SessionId | null = null
+
+  constructor(context: HostContext, session: () => SessionId | null, shortestLease: () => number | null) {
+    this.#context = context
+    this.#session = session
+    this.#shortestLease = shortestLease
+  }
+
+  /** The session of which the page has heard an echo: it can hold locks with certainty. */
+  get heardSession(): SessionId | null {
+    return this.#heardSession
+  }
+
+  ask(): void {
+    this.#askedAt = this.#context.now
+    if (this.#unanswered) return
+    this.#unanswered = true
+    this.#context.emit({ type: 'ask' })
+  }
+
+  /** The page has answered, or spoke on its own: that was its time then. */
+  alive(sentAt: Instant): void {
+    this.#unanswered = false
+    this.#latest = sentAt
+    this.#forward()
+  }
+
+  sessionOpened(): void {
+    if (this.#latest) this.#forward()
+    this.ask()
+  }
+
+  sessionEnded(): void {
+    this.#echoes = []
+    this.#heardSession = null
+  }
+
+  leaderChanged(): void {
+    if (this.#latest) this.#forward()
+    this.ask()
+  }
+
+  echoed(echo: Echo): void {
+    if (echo.session === this.#session()) this.#echoes.push(echo)
+  }
+
+  tick(): void {
+    if (this.#session() === null) return
+    const lease = this.#shortestLease() ?? Number.POSITIVE_INFINITY
+    const heartbeat = this.#context.machine.settings?.timing.heartbeat ?? askEvery
+    const every = Math.max(heartbeat, Math.min(askEvery, lease / 10))
+    if (!this.#askedAt || elapsedAtLeast(this.#askedAt, this.#context.now) >= every) this.ask()
+  }
+
+  /** Hands on the newest echo that the machine has caught up with (S-8): what it says is then known to the page. */
+  deliver(): void {
+    const { appliedIndex } = this.#context.machine
+    const known = this.#echoes.filter((echo) => echo.commitIndex <= appliedIndex)
+    const newest = known.at(-1)
+    if (!newest) return
+    this.#echoes = this.#echoes.filter((echo) => echo.commitIndex > appliedIndex)
+    this.#heardSession = newest.session
+    this.#context.emit({
+      type: 'heard',
+      session: newest.session,
+      sentAt: newest.sentAt,
+      clusterTime: newest.clusterTime,
+    })
+  }
+
+  #forward(): void {
+    const session = this.#session()
+    const { leader } = this.#context.raft
+    if (session === null || leader === null || !this.#latest) return
+    const { monotonic, wall } = this.#latest
+    this.#context.send(leader, { type: 'alive', session, monotonic, wall })
+  }
+}

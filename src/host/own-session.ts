@@ -1,0 +1,282 @@
+/**
+ * This peer's session: opened by a command, its commands numbered, retried until answered and applied once (S-1, S-2).
+ */
+import type { Command, Instruction, SessionId } from '../machine/command.js'
+import { encodeInstruction } from '../machine/instruction.js'
+import type { Applied, Outcome } from '../machine/outcome.js'
+import { type SessionView, storedAnswer } from '../machine/session/view.js'
+import type { Failure } from '../shared/failure.js'
+import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import type { HostContext } from './context.js'
+
+/** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
+const windowSize = 128
+/** A command unanswered for this long is sent again, ms: a few elections. Retries are harmless, only noise. */
+const retryAfter = 500
+
+interface Pending {
+  readonly command: Command
+  /** Null until it has its place in the session. */
+  number: number | null
+  /** It frees something, so no limit may refuse it. */
+  readonly exempt: boolean
+  readonly numbered: (number: number) => void
+  readonly wanted: () => boolean
+  readonly settle: (result: Outcome | Failure) => void
+}
+
+export interface SubmitOptions {
+  readonly exempt?: boolean
+  /** Told the command's number as soon as it has one; again with another if it is moved to a later session. */
+  readonly numbered?: (number: number) => void
+  /** Asked before a lock request is made again in a later session: false when its page has let go of it. */
+  readonly wanted?: () => boolean
+  /** Told once: the machine's outcome, or why there will be none. */
+  readonly settle: (result: Outcome | Failure) => void
+}
+
+export interface OwnSessionOptions {
+  /** How many commands may wait for their answers before the next one is refused. */
+  readonly pendingMax: () => number
+  /** First declared state, encoded. */
+  readonly state: Uint8Array | null
+  /** A session is open, and nothing of an earlier one is left. */
+  readonly opened: (session: SessionId) => void
+  /** The session has ended while this peer lives; a new one will be opened. */
+  readonly ended: (session: SessionId) => void
+}
+
+export class OwnSession {
+  readonly #context: HostContext
+  readonly #options: OwnSessionOptions
+  /** Zero until the first session is asked for. */
+  #attempt = 0
+  #id: SessionId | null = null
+  #lastNumber = 0
+  #answered = 0
+  #waiting: Pending[] = []
+  #sent: Pending[] = []
+  #unsent = 0
+  #sentAt: Instant | null = null
+  #wanted = false
+  #closing = false
+
+  constructor(context: HostContext, options: OwnSessionOptions) {
+    this.#context = context
+    this.#options = options
+  }
+
+  get id(): SessionId | null {
+    return this.#id
+  }
+
+  /** The number of the last command that was sent: what a goodbye names (M1). */
+  get lastNumber(): number {
+    return this.#lastNumber
+  }
+
+  get pending(): number {
+    return this.#waiting.length + this.#sent.length
+  }
+
+  /** True once every command that was submitted before now is answered: a read after them sees what they did. */
+  barrier(): () => boolean {
+    const before = [...this.#sent, ...this.#waiting]
+    let open = before.length === 0
+    return () => {
+      open ||= before.every((pending) => !this.#sent.includes(pending) && !this.#waiting.includes(pending))
+      return open
+    }
+  }
+
+  /** From now on there shall be a session. */
+  open(): void {
+    this.#wanted = true
+    if (this.#attempt === 0) this.#attempt = 1
+    this.#send(true)
+  }
+
+  /** No further session; the present one is being closed by a goodbye. */
+  close(): void {
+    this.#closing = true
+  }
+
+  submit(command: Command, options: SubmitOptions): void {
+    const max = this.#options.pendingMax()
+    const public_ = [...this.#waiting, ...this.#sent].filter((pending) => !pending.exempt).length
+    if (!options.exempt && public_ >= max) {
+      const message = `${public_} commands are waiting for their answers, and ${max} may (limit pendingProposals)`
+      options.settle({ code: 'limit-exceeded', message, details: { limit: 'pendingProposals', value: max } })
+      return
+    }
+    this.#waiting.push({
+      command,
+      number: null,
+      exempt: options.exempt ?? false,
+      numbered: options.numbered ?? (() => {}),
+      wanted: options.wanted ?? (() => true),
+      settle: options.settle,
+    })
+    this.#send(false)
+  }
+
+  /** Takes back a command that has not been sent: true if it was there. */
+  withdraw(settle: SubmitOptions['settle']): boolean {
+    const at = this.#waiting.findIndex((pending) => pending.settle === settle)
+    if (at < 0) return false
+    this.#waiting.splice(at, 1)
+    return true
+  }
+
+  /** A leader has come up: what it may not have seen is sent again. */
+  leaderChanged(): void {
+    this.#send(true)
+  }
+
+  tick(): void {
+    if (!this.#outstanding()) return
+    if (this.#sentAt && elapsedAtLeast(this.#sentAt, this.#context.now) < retryAfter) return
+    this.#send(true)
+  }
+
+  applied(applied: Applied): void {
+    const { self } = this.#context
+    if (applied.opened?.peerId === self.peerId && applied.opened.attempt === this.#attempt) {
+      if (applied.opened.session !== null) this.#begin(applied.opened.session)
+      else if (this.#id === null) this.#attempt += 1
+    }
+    const { answer } = applied
+    if (answer && answer.session === this.#id) {
+      if (answer.outcome) this.#answer(answer.number, answer.outcome)
+      // A forwarded command was lost on the way: the whole row again, in order.
+      else if (answer.reason === 'gap') this.#sentAt = null
+    }
+    for (const event of applied.events) {
+      if (event.type === 'session.ended' && event.session === this.#id) this.#end(event.session)
+    }
+  }
+
+  /** The machine was replaced by a snapshot: what it says of this session happened unseen (S-10). */
+  reconcile(session: SessionView | null): void {
+    const { self, machine } = this.#context
+    if (this.#id !== null && session?.session !== this.#id) this.#end(this.#id)
+    const isMine = session?.attempt === this.#attempt && session.incarnation.counter === self.incarnation.counter
+    if (isMine && this.#id === null && this.#wanted) this.#begin(session.session)
+    for (const pending of [...this.#sent]) {
+      if (this.#id === null || pending.number === null) break
+      const outcome = storedAnswer(machine, this.#id, pending.number)
+      if (outcome) this.#answer(pending.number, outcome)
+    }
+  }
+
+  /** This host will do nothing any more: everything that waits is told so. */
+  fail(failure: Failure): void {
+    const all = [...this.#sent, ...this.#waiting]
+    this.#sent = []
+    this.#waiting = []
+    for (const { settle } of all) settle(failure)
+  }
+
+  #begin(session: SessionId): void {
+    if (this.#id === session) return
+    this.#id = session
+    this.#lastNumber = 0
+    this.#answered = 0
+    this.#unsent = 0
+    this.#options.opened(session)
+    this.#send(false)
+  }
+
+  #end(session: SessionId): void {
+    const sent = this.#sent
+    this.#id = null
+    this.#sent = []
+    this.#unsent = 0
+    if (this.#closing) this.#wanted = false
+    this.#attempt += 1
+    const again: Pending[] = []
+    for (const pending of sent) {
+      // What a request got has ended with the session, so asking again takes nothing twice; a release has no object left.
+      if (pending.command.type === 'lock.request') {
+        if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
+      } else if (pending.command.type === 'lock.release') pending.settle({ type: 'lock.released' })
+      else pending.settle(unknownOutcome(session))
+    }
+    this.#waiting = [...again, ...this.#waiting.filter((pending) => !this.#isVoid(pending))]
+    this.#options.ended(session)
+    this.#send(true)
+  }
+
+  /** A release that waits names a request of the session that has ended. */
+  #isVoid(pending: Pending): boolean {
+    if (pending.command.type !== 'lock.release') return false
+    pending.settle({ type: 'lock.released' })
+    return true
+  }
+
+  #answer(number: number, outcome: Outcome): void {
+    const first = this.#sent[0]
+    if (first?.number !== number) return
+    this.#sent.shift()
+    this.#unsent = Math.max(0, this.#unsent - 1)
+    this.#answered = number
+    first.settle(outcome)
+    this.#send(false)
+  }
+
+  #outstanding(): boolean {
+    return this.#wanted && (this.#id === null || this.#sent.length > 0)
+  }
+
+  /** `again`: also what was sent before. Only once at most 128 are unanswered does the next get its number. */
+  #send(again: boolean): void {
+    if (!this.#wanted) return
+    if (this.#id === null) {
+      if (again) this.#transmit([this.#openInstruction()])
+      return
+    }
+    while (this.#sent.length < windowSize) {
+      const next = this.#waiting.shift()
+      if (!next) break
+      this.#lastNumber += 1
+      next.number = this.#lastNumber
+      this.#sent.push(next)
+      next.numbered(this.#lastNumber)
+    }
+    const from = again ? 0 : this.#unsent
+    const session = this.#id
+    const instructions = this.#sent
+      .slice(from)
+      .map(({ command, number }) =>
+        encodeInstruction({ type: 'numbered', session, number: number ?? 0, answered: this.#answered, command }),
+      )
+    if (instructions.length > 0) this.#transmit(instructions)
+  }
+
+  #transmit(instructions: readonly Uint8Array[]): void {
+    if (!this.#context.submit(instructions)) return
+    this.#sentAt = this.#context.now
+    if (this.#id !== null) this.#unsent = this.#sent.length
+  }
+
+  #openInstruction(): Uint8Array {
+    const { self } = this.#context
+    const open: Instruction = {
+      type: 'open',
+      peerId: self.peerId,
+      incarnation: self.incarnation,
+      attempt: this.#attempt,
+      browserId: self.browserId,
+      state: this.#options.state,
+    }
+    return encodeInstruction(open)
+  }
+}
+
+function unknownOutcome(session: SessionId): Failure {
+  return {
+    code: 'outcome-unknown',
+    message: `session ${session} ended before the answer came: the command may or may not have been applied`,
+    details: { retryable: false, session },
+  }
+}

@@ -1,0 +1,241 @@
+/** All that a host does for its page: its session and lease, its calls, what it watches, and what it is shown. */
+
+import { queryLocks } from '../machine/lock/view.js'
+import type { MachineState } from '../machine/machine.js'
+import type { Applied, LockView, Outcome } from '../machine/outcome.js'
+import { findSessionOfPeer } from '../machine/session/view.js'
+import { defaultSettings } from '../machine/settings.js'
+import { readStore } from '../machine/store/view.js'
+import type { Entry } from '../raft/entry.js'
+import type { ReadState } from '../raft/ready.js'
+import { unreachable } from '../shared/assert.js'
+import type { Failure } from '../shared/failure.js'
+import type { HostContext } from './context.js'
+import type { Item } from './frame.js'
+import { OwnLease } from './own-lease.js'
+import { OwnSession } from './own-session.js'
+import type { Answers, Call, HostMetrics, Notice, Reply } from './page.js'
+import { PageLocks } from './page-locks.js'
+import { Reads } from './reads.js'
+import { Showing } from './showing.js'
+import { lockRecord, Watches } from './watches.js'
+
+export interface PageSideOptions {
+  /** First declared state, encoded. */
+  readonly state: Uint8Array | null
+  readonly metrics: () => Omit<HostMetrics, 'session' | 'pendingCommands'>
+}
+
+export class PageSide {
+  readonly #context: HostContext
+  readonly #options: PageSideOptions
+  readonly #session: OwnSession
+  readonly #locks: PageLocks
+  readonly #lease: OwnLease
+  readonly #reads: Reads
+  readonly #watches: Watches
+  readonly #showing: Showing
+
+  constructor(context: HostContext, options: PageSideOptions) {
+    this.#context = context
+    this.#options = options
+    this.#session = new OwnSession(context, {
+      pendingMax: () => (context.machine.settings ?? defaultSettings).limits.pendingProposals,
+      state: options.state,
+      opened: () => this.#lease.sessionOpened(),
+      ended: () => {
+        this.#lease.sessionEnded()
+        this.#locks.sessionEnded()
+      },
+    })
+    this.#locks = new PageLocks(context, this.#session)
+    this.#lease = new OwnLease(
+      context,
+      () => this.#session.id,
+      () => this.#locks.shortestLease(),
+    )
+    this.#reads = new Reads(context)
+    this.#watches = new Watches(context, (view) => this.#record(view))
+    this.#showing = new Showing(context, () => ({
+      certain: this.#session.id !== null && this.#lease.heardSession === this.#session.id,
+      goodbye: this.goodbye(),
+    }))
+  }
+
+  /** The host belongs to a room: the page gets its session. */
+  open(): void {
+    this.#session.open()
+    this.#lease.ask()
+  }
+
+  call(call: Call, reply: (reply: Reply<never>) => void): void {
+    switch (call.type) {
+      case 'lock.request':
+        this.#locks.request(call, answerTo<'lock.request'>(reply))
+        this.#watches.touchLock(call.name)
+        break
+      case 'lock.release':
+        this.#locks.release(call.handle, answerTo<'lock.release'>(reply))
+        break
+      case 'lock.query':
+        this.#read(answerTo<'lock.query'>(reply), (machine) => this.#query(machine))
+        break
+      case 'store.get':
+        this.#get(call, answerTo<'store.get'>(reply))
+        break
+      case 'store.set':
+      case 'store.delete':
+        this.#write(call, answerTo<'store.set' | 'store.delete'>(reply))
+        break
+      case 'metrics':
+        answerTo<'metrics'>(reply)({ ok: true, value: this.#metrics() })
+        break
+      case 'leave':
+        this.#session.close()
+        answerTo<'leave'>(reply)({ ok: true, value: null })
+        break
+      default:
+        unreachable(call)
+    }
+  }
+
+  notice(notice: Exclude<Notice, { type: 'frame' }>): void {
+    switch (notice.type) {
+      case 'alive':
+        this.#lease.alive(notice.sentAt)
+        break
+      case 'watch':
+        this.#watches.watch(notice.id, notice.what)
+        break
+      case 'unwatch':
+        this.#watches.unwatch(notice.id)
+        break
+      default:
+        unreachable(notice)
+    }
+  }
+
+  applied(entry: Entry, applied: Applied): void {
+    this.#locks.happened(applied.events)
+    this.#session.applied(applied)
+    this.#watches.happened(applied.events)
+    this.#showing.happened(entry, applied.events)
+  }
+
+  /** The machine was replaced by a snapshot (S-10). */
+  reconcile(): void {
+    this.#session.reconcile(findSessionOfPeer(this.#context.machine, this.#context.self.peerId))
+    this.#locks.reconcile()
+    this.#watches.reconcile()
+    this.#showing.changed()
+  }
+
+  confirmed(reads: readonly ReadState[]): void {
+    this.#reads.confirmed(reads)
+  }
+
+  echoed(echo: Extract<Item, { type: 'echo' }>): void {
+    const { session, monotonic, wall, clusterTime, commitIndex } = echo
+    this.#lease.echoed({ session, sentAt: { monotonic, wall }, clusterTime, commitIndex })
+  }
+
+  leaderChanged(): void {
+    this.#session.leaderChanged()
+    this.#lease.leaderChanged()
+    this.#reads.leaderChanged()
+  }
+
+  membersChanged(): void {
+    this.#showing.changed()
+  }
+
+  refused(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void {
+    this.#showing.refused(peerId, reason)
+  }
+
+  /** Within a turn, after each batch: what waited for the machine is served. */
+  serve(): void {
+    this.#reads.serve()
+    this.#lease.deliver()
+  }
+
+  /** At the end of a turn. */
+  settle(): void {
+    this.#reads.serve()
+    this.#lease.deliver()
+    this.#watches.flush()
+    this.#showing.flush()
+  }
+
+  tick(): void {
+    this.#session.tick()
+    this.#lease.tick()
+    this.#reads.tick()
+    this.#showing.tick()
+  }
+
+  /** The last word of this life (M1). */
+  goodbye(): Extract<Item, { type: 'goodbye' }> {
+    return { type: 'goodbye', session: this.#session.id ?? 0, lastNumber: this.#session.lastNumber }
+  }
+
+  fail(failure: Failure): void {
+    this.#session.fail(failure)
+    this.#reads.fail(failure)
+  }
+
+  #get(call: Extract<Call, { type: 'store.get' }>, reply: (reply: Reply<Answers['store.get']>) => void): void {
+    const get = (machine: MachineState) => readStore(machine, call.key) ?? null
+    if (call.consistency === 'local') reply({ ok: true, value: get(this.#context.machine) })
+    else this.#read(reply, get)
+  }
+
+  #write(
+    call: Extract<Call, { type: 'store.set' | 'store.delete' }>,
+    reply: (reply: Reply<Answers['store.set' | 'store.delete']>) => void,
+  ): void {
+    this.#session.submit(call, { settle: (result) => reply(written(result)) })
+  }
+
+  /** Linearizable, and after everything that this page submitted before (R1). */
+  #read<T>(reply: (reply: Reply<T>) => void, view: (machine: MachineState) => T): void {
+    const after = this.#session.barrier()
+    this.#reads.read(
+      after,
+      () => reply({ ok: true, value: view(this.#context.machine) }),
+      (failure) => reply({ ok: false, failure }),
+    )
+  }
+
+  #query(machine: MachineState): Answers['lock.query'] {
+    const { held, pending } = queryLocks(machine)
+    return { held: held.map((view) => this.#record(view)), pending: pending.map((view) => this.#record(view)) }
+  }
+
+  #record(view: LockView) {
+    return lockRecord(view, view.session === this.#session.id ? this.#locks.handleOf(view.request) : null)
+  }
+
+  #metrics(): HostMetrics {
+    return { ...this.#options.metrics(), session: this.#session.id, pendingCommands: this.#session.pending }
+  }
+}
+
+/** A call's reply has the type that its call says: the one place where the compiler is told so. */
+function answerTo<T extends keyof Answers>(reply: (reply: Reply<never>) => void): (reply: Reply<Answers[T]>) => void {
+  return reply as (reply: Reply<Answers[T]>) => void
+}
+
+function written(result: Outcome | Failure): Reply<Answers['store.set' | 'store.delete']> {
+  if (!('type' in result)) return { ok: false, failure: result }
+  switch (result.type) {
+    case 'store.set':
+      return { ok: true, value: { revision: result.revision } }
+    case 'store.deleted':
+      return { ok: true, value: { revision: result.revision, existed: result.existed } }
+    case 'failed':
+      return { ok: false, failure: result.failure }
+    default:
+      return { ok: false, failure: { code: 'outcome-unknown', message: `a write was answered by ${result.type}` } }
+  }
+}

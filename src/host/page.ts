@@ -1,0 +1,180 @@
+/**
+ * The page as its host sees it, and the host as its page sees it: plain data that survives a structured clone. The page
+ * asks by `Call` and gets a `Reply`; it tells by `Notice`; the host tells by `HostEvent`. All three keep their order.
+ */
+import type { RoomSettings, SessionId } from '../machine/command.js'
+import type { LockMode } from '../machine/lock/command.js'
+import type { FenceCheck } from '../machine/store/command.js'
+import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { Role } from '../raft/ready.js'
+import type { Failure } from '../shared/failure.js'
+import type { Instant } from '../shared/instant.js'
+
+/** Names one lock request of a page for as long as the page lives. */
+export type LockHandle = number
+/** Names one observation of a page. */
+export type WatchId = number
+
+/** What the page asks of the host. A call is answered once, in a time that only `leave` and the page itself bound. */
+export type Call =
+  | {
+      readonly type: 'lock.request'
+      readonly handle: LockHandle
+      readonly name: string
+      readonly mode: LockMode
+      readonly ifAvailable: boolean
+      readonly steal: boolean
+      readonly lease: number
+      readonly attributes: Uint8Array | null
+    }
+  /** Leaves the queue or releases, whichever it is by then (S-9). */
+  | { readonly type: 'lock.release'; readonly handle: LockHandle }
+  | { readonly type: 'lock.query' }
+  | {
+      readonly type: 'store.set'
+      readonly key: string
+      readonly value: Uint8Array
+      readonly fence: FenceCheck | null
+      readonly ephemeral: boolean
+    }
+  | { readonly type: 'store.delete'; readonly key: string; readonly fence: FenceCheck | null }
+  | { readonly type: 'store.get'; readonly key: string; readonly consistency: 'linearizable' | 'local' }
+  | { readonly type: 'metrics' }
+  /** Says goodbye, ends the session and stops. The host answers nothing after it. */
+  | { readonly type: 'leave' }
+
+export type CallType = Call['type']
+
+/** What each call is answered with. */
+export interface Answers {
+  'lock.request':
+    | { readonly state: 'granted'; readonly token: number; readonly since: number }
+    | { readonly state: 'queued' }
+    | { readonly state: 'unavailable' }
+  'lock.release': null
+  'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }
+  'store.set': { readonly revision: number }
+  'store.delete': { readonly revision: number; readonly existed: boolean }
+  'store.get': StoreRecord | null
+  metrics: HostMetrics
+  leave: null
+}
+
+export type Reply<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure }
+
+export interface LockRecord {
+  readonly name: string
+  readonly mode: LockMode
+  readonly peerId: PeerId
+  /** 0 while it waits. */
+  readonly token: number
+  /** Cluster time in ms. */
+  readonly since: number
+  /** Place in the queue from 1; 0 when held. */
+  readonly position: number
+  readonly attributes: Uint8Array | null
+  /** The handle, when it is a request of this very page. */
+  readonly handle: LockHandle | null
+}
+
+export interface StoreRecord {
+  readonly value: Uint8Array
+  readonly revision: number
+}
+
+/** What the page tells the host. */
+export type Notice =
+  /** The page lives, and this was its time when it said so (S-4). */
+  | { readonly type: 'alive'; readonly sentAt: Instant }
+  | {
+      readonly type: 'watch'
+      readonly id: WatchId
+      readonly what: { readonly type: 'lock'; readonly name: string } | { readonly type: 'store'; readonly key: string }
+    }
+  | { readonly type: 'unwatch'; readonly id: WatchId }
+  /** A frame that came over the page's own channel to that peer: another page's goodbye (M1). */
+  | { readonly type: 'frame'; readonly peerId: PeerId; readonly frame: Uint8Array }
+
+/** What the host tells the page. */
+export type HostEvent =
+  /** The page is asked for its time (S-4). */
+  | { readonly type: 'ask' }
+  /** A leader that surely was one has heard this page at `sentAt`, and everything committed by then is applied (S-5, S-8). */
+  | { readonly type: 'heard'; readonly session: SessionId; readonly sentAt: Instant; readonly clusterTime: number }
+  | { readonly type: 'status'; readonly status: HostStatus }
+  | { readonly type: 'settings'; readonly settings: RoomSettings }
+  | { readonly type: 'members'; readonly members: readonly MemberRecord[] }
+  /** A queued request got its lock. */
+  | { readonly type: 'lock.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  /** A held lock was taken. Requests that only waited are queued again by the host. */
+  | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
+  | {
+      readonly type: 'watched'
+      readonly id: WatchId
+      readonly value:
+        | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
+        | { readonly type: 'store'; readonly record: StoreRecord | null }
+    }
+  /** What to send in `pagehide`, one frame per link (M1). Replaces the one before. */
+  | { readonly type: 'testament'; readonly goodbyes: readonly Goodbye[] }
+  /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
+  | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
+  /** The host has stopped and will never answer again. */
+  | { readonly type: 'failed'; readonly failure: Failure }
+
+export type LockLoss = 'expired' | 'stolen' | 'left'
+
+export interface HostStatus {
+  readonly phase: 'joining' | 'ready' | 'no-quorum'
+  readonly raftLeader: PeerId | null
+  readonly term: number
+  readonly role: Role
+  /** Voters that this peer does not reach, while there is no quorum. */
+  readonly missing: readonly PeerId[]
+}
+
+export interface MemberRecord {
+  readonly peerId: PeerId
+  readonly browserId: string
+  readonly role: 'voter' | 'learner'
+  readonly connected: boolean
+  /** What carries the bytes to it, null while nothing does (and for this peer itself). */
+  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory' | null
+  /** Smoothed round trip in ms, null until measured. */
+  readonly rtt: number | null
+  /** The declared state, encoded. */
+  readonly state: Uint8Array | null
+}
+
+/** One goodbye, to be sent by the page on whatever leads to that peer. */
+export interface Goodbye {
+  readonly peerId: PeerId
+  readonly incarnation: Incarnation
+  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory'
+  readonly frame: Uint8Array
+}
+
+export interface HostMetrics {
+  readonly role: Role
+  readonly term: number
+  readonly raftLeader: PeerId | null
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly lastLogIndex: number
+  readonly firstLogIndex: number
+  readonly snapshotIndex: number
+  readonly clusterTime: number
+  readonly voters: readonly PeerId[]
+  readonly learners: readonly PeerId[]
+  readonly session: SessionId | null
+  readonly pendingCommands: number
+  readonly framesSent: number
+  readonly framesReceived: number
+  readonly framesDropped: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly writes: number
+  /** Smoothed time of one durable write, ms. */
+  readonly writeMs: number | null
+  readonly pauses: number
+}

@@ -1,0 +1,286 @@
+import type { DownReason, Lane, Link } from '../network/link.js'
+import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
+import type { Lineage } from '../storage/storage.js'
+import {
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  type HelloItem,
+  type Item,
+  protocolVersion,
+  sameIncarnation,
+  sameLineage,
+} from './frame.js'
+
+/** Who this host is to others. */
+export interface Self {
+  readonly peerId: PeerId
+  readonly incarnation: Incarnation
+  readonly browserId: string
+  /** A dead tab's node, kept by a survivor (L4). */
+  readonly resident: boolean
+}
+
+/** A peer that has introduced itself over a link that is up. */
+export interface Peer {
+  readonly peerId: PeerId
+  readonly incarnation: Incarnation
+  readonly browserId: string
+  /** It belongs to this host's room already (else it is waiting to be taken in). */
+  readonly founded: boolean
+  readonly resident: boolean
+}
+
+export interface PeersListener {
+  /** A peer has introduced itself, or again with something new. */
+  met(peer: Peer): void
+  /** The last link to it went down. */
+  unreachable(peer: Peer, reason: DownReason): void
+  /** It belongs to a room that this host could join, while this host belongs to none. */
+  roomFound(lineage: Lineage): void
+  /** It speaks another version, belongs to another founding of the room, or shows an incarnation that cannot be (F2). */
+  refused(peerId: PeerId, reason: 'version' | 'other-room' | 'incarnation'): void
+}
+
+interface Connection {
+  readonly link: Link
+  peer: Peer | null
+}
+
+/** Smoothing of the round trip, as TCP does it (RFC 6298). */
+const rttGain = 1 / 8
+
+/**
+ * The links of a host: who is at their other ends, in which life, and what waits to be sent to whom. Everything of one
+ * turn for one peer leaves as one frame per lane.
+ */
+export class Peers {
+  readonly #self: Self
+  readonly #listener: PeersListener
+  readonly #connections = new Map<Link, Connection>()
+  readonly #outbox = new Map<PeerId, { control: Item[]; bulk: Item[] }>()
+  /** The highest incarnation seen of each peer (F2). */
+  readonly #highest = new Map<PeerId, Incarnation>()
+  readonly #rtt = new Map<PeerId, number>()
+  #lineage: Lineage | null
+  sent = 0
+  received = 0
+  dropped = 0
+  bytesSent = 0
+  bytesReceived = 0
+
+  constructor(self: Self, lineage: Lineage | null, listener: PeersListener) {
+    this.#self = self
+    this.#lineage = lineage
+    this.#listener = listener
+  }
+
+  /** From now on this host belongs to that room, and says so on every link. */
+  setLineage(lineage: Lineage): void {
+    this.#lineage = lineage
+    for (const connection of this.#connections.values()) this.#greet(connection.link)
+  }
+
+  /** The incarnations that the room has agreed on count as seen. */
+  noteIncarnations(configuration: Configuration): void {
+    for (const [peerId, incarnation] of Object.entries(configuration.incarnations)) {
+      const seen = this.#highest.get(peerId)
+      if (!seen || incarnation.counter > seen.counter) this.#highest.set(peerId, incarnation)
+    }
+  }
+
+  up(link: Link): void {
+    this.#connections.set(link, { link, peer: null })
+    this.#greet(link)
+  }
+
+  down(link: Link, reason: DownReason): void {
+    const connection = this.#connections.get(link)
+    if (!connection) return
+    this.#connections.delete(link)
+    if (connection.peer && !this.peer(connection.peer.peerId)) {
+      this.#outbox.delete(connection.peer.peerId)
+      this.#rtt.delete(connection.peer.peerId)
+      this.#listener.unreachable(connection.peer, reason)
+    }
+  }
+
+  /** The items of a frame meant for this life from an introduced peer; hellos are dealt with here. Else nothing. */
+  receive(link: Link, data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
+    const connection = this.#connections.get(link)
+    if (!connection) return null
+    this.received += 1
+    this.bytesReceived += data.byteLength
+    const decoded = decodeFrame(data)
+    if (!decoded.ok) {
+      this.dropped += 1
+      if (decoded.reason === 'version') this.#listener.refused(link.peerId, 'version')
+      link.close(decoded.reason === 'version' ? `version ${decoded.version}` : 'malformed frame')
+      return null
+    }
+    return this.#admit(connection, decoded.frame)
+  }
+
+  /** The items of a frame that came past the links: by the page's own channel, in its last moment. Same checks. */
+  receiveLoose(data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
+    const decoded = decodeFrame(data)
+    if (!decoded.ok) return null
+    const peer = this.peer(decoded.frame.from)
+    return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : null
+  }
+
+  /** Queues an item; it leaves with the turn. To a peer without a link it is lost, as on any network. */
+  send(to: PeerId, item: Item, lane: Lane = 'control'): void {
+    let items = this.#outbox.get(to)
+    if (!items) {
+      items = { control: [], bulk: [] }
+      this.#outbox.set(to, items)
+    }
+    items[lane].push(item)
+  }
+
+  flush(): void {
+    for (const [to, items] of this.#outbox) {
+      const connection = this.#best(to)
+      for (const lane of ['control', 'bulk'] as const) {
+        if (items[lane].length === 0) continue
+        if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+      }
+    }
+    this.#outbox.clear()
+  }
+
+  /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
+  frameFor(peer: Peer, items: readonly Item[]): Uint8Array {
+    return encodeFrame(this.#frame(peer.peerId, peer.incarnation, items))
+  }
+
+  peer(peerId: PeerId): Peer | null {
+    return this.#best(peerId)?.peer ?? null
+  }
+
+  link(peerId: PeerId): Link | null {
+    return this.#best(peerId)?.link ?? null
+  }
+
+  /** Every introduced peer, once. */
+  all(): readonly Peer[] {
+    const peers = new Map<PeerId, Peer>()
+    for (const { peer } of this.#connections.values()) if (peer) peers.set(peer.peerId, peer)
+    return [...peers.values()]
+  }
+
+  rtt(peerId: PeerId): number | null {
+    return this.#rtt.get(peerId) ?? null
+  }
+
+  noteRtt(peerId: PeerId, ms: number): void {
+    const before = this.#rtt.get(peerId)
+    this.#rtt.set(peerId, before === undefined ? ms : before + (ms - before) * rttGain)
+  }
+
+  #greet(link: Link): void {
+    const { browserId, resident } = this.#self
+    const hello: HelloItem = { type: 'hello', browserId, founded: this.#lineage !== null, resident }
+    this.#transmit(link, 'control', this.#connections.get(link)?.peer?.incarnation ?? null, link.peerId, [hello])
+  }
+
+  #transmit(link: Link, lane: Lane, toIncarnation: Incarnation | null, to: PeerId, items: readonly Item[]): void {
+    const data = encodeFrame(this.#frame(to, toIncarnation, items))
+    this.sent += 1
+    this.bytesSent += data.byteLength
+    link.send(lane, data)
+  }
+
+  #frame(to: PeerId, toIncarnation: Incarnation | null, items: readonly Item[]): Frame {
+    const { peerId, incarnation } = this.#self
+    return {
+      version: protocolVersion,
+      lineage: this.#lineage,
+      from: peerId,
+      fromIncarnation: incarnation,
+      to,
+      toIncarnation,
+      items,
+    }
+  }
+
+  #admit(connection: Connection, frame: Frame): { readonly peer: Peer; readonly items: readonly Item[] } | null {
+    if (frame.to !== this.#self.peerId || frame.from !== connection.link.peerId) return this.#drop()
+    if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop()
+    const hello = frame.items.find((item) => item.type === 'hello')
+    if (hello && !this.#meet(connection, frame, hello)) return null
+    const { peer } = connection
+    if (!peer || !this.#isForMe(frame, peer)) return hello ? null : this.#drop()
+    const items = hello ? frame.items.filter((item) => item.type !== 'hello') : frame.items
+    return { peer, items }
+  }
+
+  /** F1: this room, this life of the sender, this life of mine. */
+  #isForMe(frame: Frame, peer: Peer): boolean {
+    if (frame.from !== peer.peerId || !sameIncarnation(frame.fromIncarnation, peer.incarnation)) return false
+    if (!frame.toIncarnation || !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return false
+    if (frame.lineage === null) return this.#lineage !== null
+    return this.#lineage !== null && sameLineage(frame.lineage, this.#lineage)
+  }
+
+  #meet(connection: Connection, frame: Frame, hello: HelloItem): boolean {
+    const { link } = connection
+    if (!this.#isPlausible(frame.from, frame.fromIncarnation)) return this.#refuse(link, 'incarnation')
+    if (frame.lineage && this.#lineage && !sameLineage(frame.lineage, this.#lineage))
+      return this.#refuse(link, 'other-room')
+    this.#highest.set(frame.from, frame.fromIncarnation)
+    const before = connection.peer
+    const knewMe = frame.toIncarnation !== null
+    connection.peer = {
+      peerId: frame.from,
+      incarnation: frame.fromIncarnation,
+      browserId: hello.browserId,
+      founded: hello.founded,
+      resident: hello.resident,
+    }
+    this.#closeOlderLives(connection.peer)
+    // It could not address my life before it knew it: answer, so that it can.
+    if (!knewMe || !before) this.#greet(link)
+    if (frame.lineage && !this.#lineage) this.#listener.roomFound(frame.lineage)
+    this.#listener.met(connection.peer)
+    return true
+  }
+
+  /** F2: a lower incarnation, or the same counter with another nonce, is a copy or a restored backup. */
+  #isPlausible(peerId: PeerId, incarnation: Incarnation): boolean {
+    const seen = this.#highest.get(peerId)
+    if (!seen || incarnation.counter > seen.counter) return true
+    return sameIncarnation(seen, incarnation)
+  }
+
+  #refuse(link: Link, reason: 'other-room' | 'incarnation'): false {
+    this.dropped += 1
+    this.#listener.refused(link.peerId, reason)
+    link.close(reason)
+    return false
+  }
+
+  #drop(): null {
+    this.dropped += 1
+    return null
+  }
+
+  #closeOlderLives(peer: Peer): void {
+    for (const { link, peer: other } of this.#connections.values()) {
+      if (other?.peerId === peer.peerId && other.incarnation.counter < peer.incarnation.counter)
+        link.close('a later life came')
+    }
+  }
+
+  /** The newest introduced link: an older one may be dying unseen. Relayed ones only when there is no other. */
+  #best(peerId: PeerId): Connection | null {
+    let best: Connection | null = null
+    for (const connection of this.#connections.values()) {
+      if (connection.peer?.peerId !== peerId) continue
+      if (connection.link.kind === 'webrtc-relayed' && best && best.link.kind !== 'webrtc-relayed') continue
+      best = connection
+    }
+    return best
+  }
+}

@@ -1,0 +1,17 @@
+export * from './client/errors.js'
+export { join } from './client/join.js'
+export type { Lock, LockMode } from './client/lock.js'
+export type {
+  LockGrantedCallback,
+  LockInfo,
+  LockManager,
+  LockManagerSnapshot,
+  LockObservation,
+  LockOptions,
+} from './client/locks.js'
+export type { Observable, Subscription } from './client/observable.js'
+export type { JoinOptions } from './client/options.js'
+export type { Member, Metrics, Room, RoomEventMap, RoomStatus, Settings } from './client/room.js'
+export type { Fence, Revised, SetOptions, Store, WriteOptions } from './client/store.js'
+export type { Limits, Timing } from './machine/command.js'
+export type { Value } from './shared/value.js'

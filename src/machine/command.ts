@@ -1,0 +1,83 @@
+import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { LockCommand } from './lock/command.js'
+import type { StoreCommand } from './store/command.js'
+
+/** What the founder of a room chose; replicated, and the same for every peer. */
+export interface RoomSettings {
+  readonly durability: 'strict' | 'relaxed'
+  readonly partition: 'pause' | 'continue'
+  readonly timing: Timing
+  readonly limits: Limits
+}
+/** All in ms. */
+export interface Timing {
+  readonly heartbeat: number
+  readonly electionMin: number
+  readonly electionMax: number
+  readonly preVote: number
+  readonly lease: number
+  readonly barrier: number
+  readonly ballot: number
+  readonly reelection: number
+}
+export interface Limits {
+  readonly voters: number
+  readonly logEntries: number
+  readonly snapshotEvery: number
+  readonly pendingProposals: number
+  readonly locks: number
+  readonly lockQueue: number
+  readonly barriers: number
+}
+
+/** A session's id: the log index of the entry that opened it (S-1). */
+export type SessionId = number
+
+/**
+ * What an entry of type `command` carries, encoded. `numbered` is the only one that a client's call becomes; the others
+ * are about sessions themselves.
+ */
+export type Instruction =
+  /** The first command of a room, written by its founder before anyone else can be there (N1). */
+  | {
+      readonly type: 'found'
+      readonly roomId: string
+      /** Base of the fencing tokens: founding time in seconds x 2^20 (T1). */
+      readonly tokenBase: number
+      readonly settings: RoomSettings
+    }
+  /** Opens a session (S-1). The same (incarnation, attempt) again gives the same session; a lower one is refused; a higher one ends the older. */
+  | {
+      readonly type: 'open'
+      readonly peerId: PeerId
+      readonly incarnation: Incarnation
+      readonly attempt: number
+      /** Tells tabs of one browser from others; random, kept by the browser. */
+      readonly browserId: string
+      /** First declared state of the peer, encoded, or null. */
+      readonly state: Uint8Array | null
+    }
+  /** A command of a session, applied once whatever the number of retries (S-2). */
+  | {
+      readonly type: 'numbered'
+      readonly session: SessionId
+      /** 1, 2, 3, ... within the session; a gap is refused. */
+      readonly number: number
+      /** Every answer up to this number has reached the client and may be forgotten. */
+      readonly answered: number
+      readonly command: Command
+    }
+  /**
+   * The peer said goodbye (M1) or is proven dead (L2). Names the incarnation, so that it cannot end a later life. A
+   * goodbye names its last command, which still counts if it came before; nothing after it does.
+   */
+  | { readonly type: 'close'; readonly peerId: PeerId; readonly incarnation: Incarnation }
+  /**
+   * The leader of `term` has not heard from the session's page for `silence` ms: ends its locks with a lease of at most
+   * that, and the session when that is its longest (S-3). Void in another term (S-6).
+   */
+  | { readonly type: 'expire'; readonly session: SessionId; readonly silence: number; readonly term: number }
+  /** Lets due deadlines in the machine fire (C1). Void in another term (S-6). */
+  | { readonly type: 'tick'; readonly term: number }
+
+export type Command = LockCommand | StoreCommand

@@ -1,0 +1,59 @@
+import * as v from 'valibot'
+import { assert } from '../shared/assert.js'
+import { decode, encode } from '../shared/codec.js'
+import type { Instruction } from './command.js'
+import { commandSchema } from './registry.js'
+import { bytes, id, incarnation, label, natural, positive } from './schema.js'
+import { settingsSchema } from './settings.js'
+import { valueBytesMax } from './store/command.js'
+
+/** Above it, base + index would stop being a safe integer one day (T1). As founding time it is the year 2106. */
+export const tokenBaseMax = 2 ** 52
+
+const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
+  v.strictObject({
+    type: v.literal('found'),
+    roomId: id,
+    tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
+    settings: settingsSchema,
+  }),
+  v.strictObject({
+    type: v.literal('open'),
+    peerId: id,
+    incarnation,
+    attempt: natural,
+    browserId: label,
+    state: v.nullable(v.pipe(bytes, v.maxLength(valueBytesMax))),
+  }),
+  v.pipe(
+    v.strictObject({
+      type: v.literal('numbered'),
+      session: positive,
+      number: positive,
+      answered: natural,
+      command: commandSchema,
+    }),
+    v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
+  ),
+  v.strictObject({ type: v.literal('close'), peerId: id, incarnation }),
+  v.strictObject({ type: v.literal('expire'), session: positive, silence: natural, term: natural }),
+  v.strictObject({ type: v.literal('tick'), term: natural }),
+])
+
+/** Asserts what `decodeInstruction` will ask: an entry that every peer ignores would leave its caller without an answer. */
+export function encodeInstruction(instruction: Instruction): Uint8Array {
+  const checked = v.safeParse(schema, instruction)
+  const problem = checked.issues?.map((issue) => `${v.getDotPath(issue) ?? 'it'}: ${issue.message}`).join('; ')
+  assert(checked.success, `an instruction ${instruction.type} is malformed: ${problem}`)
+  return encode(instruction)
+}
+
+/** Null for anything that is not exactly one instruction: every peer then applies the entry as nothing. */
+export function decodeInstruction(data: Uint8Array): Instruction | null {
+  try {
+    const parsed = v.safeParse(schema, decode(data))
+    return parsed.success ? parsed.output : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,78 @@
+import type { Entry } from '../raft/entry.js'
+import { assert, unreachable } from '../shared/assert.js'
+import type { Instruction } from './command.js'
+import { decodeInstruction } from './instruction.js'
+import type { Applied } from './outcome.js'
+import { close, expire, numbered, open } from './session/apply.js'
+import type { Context, MachineState } from './state.js'
+
+export { decodeMachine, encodeMachine } from './snapshot.js'
+export { createMachine, type MachineState } from './state.js'
+
+/**
+ * Applies the next committed entry and says what it changed. Deterministic: the same entries in the same order give the
+ * same state and the same answers on every peer. Never throws on what an entry carries: bytes that are no instruction
+ * change nothing but index and time.
+ */
+export function applyEntry(state: MachineState, entry: Entry): Applied {
+  assert(
+    entry.index === state.appliedIndex + 1,
+    `entries are applied in order: expected index ${state.appliedIndex + 1}, got ${entry.index}`,
+  )
+  state.appliedIndex = entry.index
+  state.appliedTerm = entry.term
+  advanceTime(state, entry.time)
+  const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
+  if (!instruction) return { events: [] }
+  const context: Context = {
+    state,
+    index: entry.index,
+    term: entry.term,
+    events: [],
+    lateEvents: new Map(),
+    grants: 0,
+  }
+  const said = applyInstruction(context, instruction)
+  return { ...said, events: [...context.events, ...context.lateEvents.values()] }
+}
+
+/** C1: never back, and whole milliseconds. */
+function advanceTime(state: MachineState, time: number): void {
+  const whole = Math.floor(time)
+  if (Number.isSafeInteger(whole) && whole > state.clusterTime) state.clusterTime = whole
+}
+
+function applyInstruction(context: Context, instruction: Instruction): Omit<Applied, 'events'> {
+  switch (instruction.type) {
+    case 'found':
+      found(context.state, instruction)
+      return {}
+    case 'open': {
+      const opened = open(context, instruction)
+      return opened ? { opened } : {}
+    }
+    case 'numbered': {
+      const answer = numbered(context, instruction)
+      return answer ? { answer } : {}
+    }
+    case 'close':
+      close(context, instruction)
+      return {}
+    case 'expire':
+      expire(context, instruction)
+      return {}
+    case 'tick':
+      // Moving the time was all: nothing in the machine has a deadline of its own yet (C1, S-6).
+      return {}
+    default:
+      return unreachable(instruction)
+  }
+}
+
+/** N1: once. A second founding of the same log can only be a stray retry. */
+function found(state: MachineState, { roomId, tokenBase, settings }: Extract<Instruction, { type: 'found' }>): void {
+  if (state.roomId !== null) return
+  state.roomId = roomId
+  state.tokenBase = tokenBase
+  state.settings = settings
+}

@@ -1,0 +1,79 @@
+import type { Failure } from '../shared/failure.js'
+import type { Command, SessionId } from './command.js'
+import type { LockMode } from './lock/command.js'
+
+/** The answer to a numbered command: the same on every peer, kept with the session until the client has it (S-2). */
+export type Outcome =
+  | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'lock.granted'; readonly token: number; readonly since: number }
+  | { readonly type: 'lock.queued' }
+  /** An `ifAvailable` request that could not be granted at once. */
+  | { readonly type: 'lock.unavailable' }
+  | { readonly type: 'lock.released' }
+  | { readonly type: 'store.set'; readonly revision: number }
+  | { readonly type: 'store.deleted'; readonly revision: number; readonly existed: boolean }
+
+/** Why a lock was taken from its holder. */
+export type LossReason = 'expired' | 'stolen' | 'left'
+
+/** What an entry changed, for whoever watches. In the order in which it happened. */
+export type MachineEvent =
+  | { readonly type: 'session.opened'; readonly session: SessionId; readonly peerId: string }
+  | {
+      readonly type: 'session.ended'
+      readonly session: SessionId
+      readonly peerId: string
+      readonly reason: 'closed' | 'expired' | 'replaced'
+    }
+  /** A queued request got its lock (one granted by its own entry is told by its outcome alone). */
+  | {
+      readonly type: 'lock.granted'
+      readonly session: SessionId
+      readonly request: number
+      readonly token: number
+      readonly since: number
+    }
+  /** A queued request is gone without a grant, or a held lock was taken. */
+  | { readonly type: 'lock.lost'; readonly session: SessionId; readonly request: number; readonly reason: LossReason }
+  /** Holders, waiters or attributes of this name are not what they were. At most once per name and entry. */
+  | { readonly type: 'lock.changed'; readonly name: string }
+  | { readonly type: 'store.changed'; readonly key: string }
+
+/** Everything that applying one entry said. */
+export interface Applied {
+  /**
+   * For a numbered command: its answer. `null` when the machine refuses to answer: the session has ended
+   * (`session-ended`), or an earlier number is missing (`gap`: send the missing ones first, then again).
+   */
+  readonly answer?:
+    | { readonly session: SessionId; readonly number: number; readonly outcome: Outcome }
+    | {
+        readonly session: SessionId
+        readonly number: number
+        readonly outcome: null
+        readonly reason: 'session-ended' | 'gap'
+      }
+  /** For `open`: the session, or null when the attempt is older than the newest seen of that peer. */
+  readonly opened?: { readonly peerId: string; readonly attempt: number; readonly session: SessionId | null }
+  readonly events: readonly MachineEvent[]
+}
+
+/** A lock request as queries show it. */
+export interface LockView {
+  readonly name: string
+  readonly mode: LockMode
+  readonly session: SessionId
+  /** The holder's or waiter's peer. */
+  readonly peerId: string
+  /** The number of the request's command. */
+  readonly request: number
+  /** 0 while it waits. */
+  readonly token: number
+  /** Cluster time of the grant, or of the request while it waits. */
+  readonly since: number
+  /** Place in the queue from 1; 0 when held. */
+  readonly position: number
+  readonly attributes: Uint8Array | null
+}
+
+export type CommandType = Command['type']

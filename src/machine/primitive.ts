@@ -1,0 +1,19 @@
+import type { Command, SessionId } from './command.js'
+import type { LossReason, Outcome } from './outcome.js'
+import type { Caller, Context, MachineState } from './state.js'
+
+/** What each primitive brings: its commands, what a session's end means to it, and its part of a snapshot. */
+export interface Primitive<C extends Command> {
+  /** Applies a command of a living session. A command that it refuses changes nothing. */
+  apply(context: Context, caller: Caller, command: C): Outcome
+  /** Ends everything that the session has here. */
+  sessionEnded(context: Context, session: SessionId, reason: LossReason): void
+  /** Ends what does not outlive `silence` ms of a session that itself does (S-3). */
+  sessionSilent(context: Context, session: SessionId, silence: number): void
+  /** The leases of what the session holds here: its own is at least the longest (S-3). */
+  leases(state: MachineState, session: SessionId): readonly number[]
+  /** Plain data, the same for equal states: sorted wherever order carries no meaning. */
+  save(state: MachineState): unknown
+  /** Fills its part of a new state whose sessions are there. Throws on anything that `save` cannot have given. */
+  load(state: MachineState, saved: unknown): void
+}

@@ -1,0 +1,34 @@
+import * as v from 'valibot'
+import type { Command, SessionId } from './command.js'
+import { lockPrimitive } from './lock/primitive.js'
+import { lockCommandSchema, lockOutcomeSchema } from './lock/schema.js'
+import type { CommandType, Outcome } from './outcome.js'
+import type { Primitive } from './primitive.js'
+import { failedOutcome } from './schema.js'
+import type { Caller, Context, MachineState } from './state.js'
+import { storePrimitive } from './store/primitive.js'
+import { storeCommandSchema, storeOutcomeSchema } from './store/schema.js'
+
+type PrefixOf<T extends string> = T extends `${infer P}.${string}` ? P : never
+export type Prefix = PrefixOf<CommandType>
+type CommandOf<P extends Prefix> = Extract<Command, { readonly type: `${P}.${string}` }>
+
+/** One line per primitive, by the prefix of its commands. Sessions end in this order. */
+const primitives: { readonly [P in Prefix]: Primitive<CommandOf<P>> } = {
+  lock: lockPrimitive,
+  store: storePrimitive,
+}
+export const commandSchema = v.variant('type', [lockCommandSchema, storeCommandSchema])
+export const outcomeSchema = v.variant('type', [failedOutcome, lockOutcomeSchema, storeOutcomeSchema])
+
+export const registered = Object.entries(primitives) as readonly [Prefix, Primitive<Command>][]
+
+export function applyCommand(context: Context, caller: Caller, command: Command): Outcome {
+  const prefix = command.type.slice(0, command.type.indexOf('.')) as Prefix
+  const primitive = primitives[prefix] as Primitive<Command>
+  return primitive.apply(context, caller, command)
+}
+
+export function leasesOf(state: MachineState, session: SessionId): number[] {
+  return registered.flatMap(([, primitive]) => primitive.leases(state, session))
+}

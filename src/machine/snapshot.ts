@@ -1,0 +1,80 @@
+import * as v from 'valibot'
+import { decode, encode } from '../shared/codec.js'
+import { tokenBaseMax } from './instruction.js'
+import { outcomeSchema, registered } from './registry.js'
+import { bytes, id, incarnation, label, natural, positive } from './schema.js'
+import { settingsSchema } from './settings.js'
+import { createMachine, type MachineState, type Session } from './state.js'
+
+const sessionSchema = v.strictObject({
+  id: positive,
+  peerId: id,
+  incarnation,
+  attempt: natural,
+  browserId: label,
+  state: v.nullable(bytes),
+  lastNumber: natural,
+  answered: natural,
+  /** Of the numbers from `answered + 1` on. */
+  answers: v.array(outcomeSchema),
+})
+
+const machineSchema = v.strictObject({
+  version: v.literal(1),
+  clusterTime: natural,
+  appliedIndex: natural,
+  appliedTerm: natural,
+  roomId: v.nullable(id),
+  tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
+  settings: v.nullable(settingsSchema),
+  /** Sorted by id. */
+  sessions: v.array(sessionSchema),
+  /** In their order, which decides who is forgotten first. */
+  peers: v.array(v.strictObject({ peerId: id, incarnation, attempt: natural, session: positive })),
+  primitives: v.record(v.string(), v.unknown()),
+})
+
+/** The whole state, answers included (S-10). Equal states give equal bytes, whatever way they came about. */
+export function encodeMachine(state: MachineState): Uint8Array {
+  const { version, clusterTime, appliedIndex, appliedTerm, roomId, tokenBase, settings } = state
+  return encode({
+    version,
+    clusterTime,
+    appliedIndex,
+    appliedTerm,
+    roomId,
+    tokenBase,
+    settings,
+    sessions: [...state.sessions.values()]
+      .sort((a, b) => a.id - b.id)
+      .map(({ answers, ...session }) => ({ ...session, answers: [...answers.values()] })),
+    peers: [...state.peers].map(([peerId, record]) => ({ peerId, ...record })),
+    primitives: Object.fromEntries(registered.map(([name, primitive]) => [name, primitive.save(state)])),
+  })
+}
+
+/** The state back. Throws on anything that `encodeMachine` cannot have given: a peer that gets it changes nothing. */
+export function decodeMachine(data: Uint8Array): MachineState {
+  const { sessions, peers, primitives, ...plain } = v.parse(machineSchema, decode(data))
+  const state: MachineState = { ...createMachine(), ...plain }
+  for (const session of sessions) state.sessions.set(session.id, loadSession(session))
+  for (const { peerId, ...record } of peers) state.peers.set(peerId, record)
+  for (const { id, peerId } of sessions) {
+    if (state.peers.get(peerId)?.session !== id) throw new TypeError('a snapshot has a session of no known peer')
+  }
+  for (const [name, primitive] of registered) primitive.load(state, primitives[name])
+  // One comparison stands for every rule of order and uniqueness.
+  if (!equal(encodeMachine(state), data)) throw new TypeError('a snapshot is not in its canonical form')
+  return state
+}
+
+function loadSession({ answers, ...session }: v.InferOutput<typeof sessionSchema>): Session {
+  if (session.lastNumber - session.answered !== answers.length) {
+    throw new TypeError('a snapshot has a session with answers missing')
+  }
+  return { ...session, answers: new Map(answers.map((outcome, i) => [session.answered + 1 + i, outcome])) }
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

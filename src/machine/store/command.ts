@@ -1,0 +1,20 @@
+/** Longest key, in UTF-16 code units. */
+export const storeKeyMax = 1024
+/** Largest encoded value, bytes. */
+export const valueBytesMax = 64 * 1024
+
+/** A token that must be the one under which the named lock is held when the entry is applied (T2). */
+export interface FenceCheck {
+  readonly name: string
+  readonly token: number
+}
+
+export type StoreCommand =
+  | {
+      readonly type: 'store.set'
+      readonly key: string
+      readonly value: Uint8Array
+      readonly fence: FenceCheck | null
+      readonly ephemeral: boolean
+    }
+  | { readonly type: 'store.delete'; readonly key: string; readonly fence: FenceCheck | null }

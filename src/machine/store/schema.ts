@@ -1,0 +1,26 @@
+import * as v from 'valibot'
+import { bytes, natural, positive } from '../schema.js'
+
+const fence = v.nullable(v.strictObject({ name: v.string(), token: natural }))
+
+/** Keys and values out of bounds are let through: the machine answers them, so that the caller hears why. */
+export const storeCommandSchema = v.variant('type', [
+  v.strictObject({
+    type: v.literal('store.set'),
+    key: v.string(),
+    value: bytes,
+    fence,
+    ephemeral: v.boolean(),
+  }),
+  v.strictObject({ type: v.literal('store.delete'), key: v.string(), fence }),
+])
+
+export const storeOutcomeSchema = v.variant('type', [
+  v.strictObject({ type: v.literal('store.set'), revision: positive }),
+  v.strictObject({ type: v.literal('store.deleted'), revision: positive, existed: v.boolean() }),
+])
+
+/** The part of a snapshot: items sorted by key. */
+export const savedStoreSchema = v.array(
+  v.strictObject({ key: v.string(), value: bytes, revision: positive, fence, session: v.nullable(positive) }),
+)

@@ -1,0 +1,100 @@
+import type { Entry, PeerId } from '../raft/entry.js'
+import type { Command, Instruction, RoomSettings, SessionId } from './command.js'
+import { encodeInstruction } from './instruction.js'
+import type { LockCommand } from './lock/command.js'
+import { applyEntry, createMachine, type MachineState } from './machine.js'
+import type { Applied, Outcome } from './outcome.js'
+import { defaultSettings } from './settings.js'
+import type { StoreCommand } from './store/command.js'
+
+// For tests only: writes a log by hand, entry by entry, and applies it to one machine.
+
+/** Of the rooms that `Script.found` founds. */
+export const testTokenBase = 1000
+
+export class Script {
+  state: MachineState = createMachine()
+  term = 1
+  time = 0
+  readonly entries: Entry[] = []
+  readonly #numbers = new Map<SessionId, number>()
+
+  get index(): number {
+    return this.state.appliedIndex
+  }
+
+  apply(instruction: Instruction): Applied {
+    return this.append({ type: 'command', data: encodeInstruction(instruction) })
+  }
+
+  append(
+    body: Entry extends infer E ? (E extends Entry ? Omit<E, 'term' | 'index' | 'time'> : never) : never,
+  ): Applied {
+    const entry: Entry = { term: this.term, index: this.index + 1, time: this.time, ...body }
+    this.entries.push(entry)
+    return applyEntry(this.state, entry)
+  }
+
+  found(settings: RoomSettings = defaultSettings, roomId = 'room'): Applied {
+    return this.apply({ type: 'found', roomId, tokenBase: testTokenBase, settings })
+  }
+
+  /** The peer opens a session with this life and attempt; 0 when it is refused. */
+  open(peerId: PeerId, counter = 1, attempt = 1): SessionId {
+    return this.tryOpen(peerId, counter, attempt).opened?.session ?? 0
+  }
+
+  tryOpen(peerId: PeerId, counter: number, attempt: number, nonce = `nonce ${counter}`): Applied {
+    const incarnation = { counter, nonce }
+    return this.apply({ type: 'open', peerId, incarnation, attempt, browserId: 'browser', state: null })
+  }
+
+  close(peerId: PeerId, counter = 1, nonce = `nonce ${counter}`): Applied {
+    return this.apply({ type: 'close', peerId, incarnation: { counter, nonce } })
+  }
+
+  expire(session: SessionId, silence: number, term = this.term): Applied {
+    return this.apply({ type: 'expire', session, silence, term })
+  }
+
+  /** The next command of the session. */
+  send(session: SessionId, command: Command): Applied & { number: number; outcome: Outcome | null | undefined } {
+    const number = (this.#numbers.get(session) ?? 0) + 1
+    this.#numbers.set(session, number)
+    const applied = this.resend(session, number, command, number - 1)
+    return { ...applied, number, outcome: applied.answer?.outcome }
+  }
+
+  resend(session: SessionId, number: number, command: Command, answered = 0): Applied {
+    return this.apply({ type: 'numbered', session, number, answered, command })
+  }
+}
+
+/** A Script of a founded room with a session of each of these peers. */
+export function roomOf<P extends string>(...peers: P[]): { script: Script; sessions: Record<P, SessionId> } {
+  const script = new Script()
+  script.found()
+  const sessions = Object.fromEntries(peers.map((peer) => [peer, script.open(peer)])) as Record<P, SessionId>
+  return { script, sessions }
+}
+
+export function lock(name: string, options: Partial<Extract<LockCommand, { type: 'lock.request' }>> = {}): LockCommand {
+  return {
+    type: 'lock.request',
+    name,
+    mode: 'exclusive',
+    ifAvailable: false,
+    steal: false,
+    lease: 10_000,
+    attributes: null,
+    ...options,
+  }
+}
+
+export function release(request: number): LockCommand {
+  return { type: 'lock.release', request }
+}
+
+export function put(key: string, options: Partial<Extract<StoreCommand, { type: 'store.set' }>> = {}): StoreCommand {
+  return { type: 'store.set', key, value: Uint8Array.of(1), fence: null, ephemeral: false, ...options }
+}

@@ -1,0 +1,86 @@
+import { votersOf } from './configuration.js'
+import { becomeFollower, setLeader } from './follower.js'
+import { becomeLeader } from './leader.js'
+import { configurationOf, lastId, mayBeNeeded } from './log.js'
+import type { MessageOf } from './message.js'
+import { voteResult } from './quorum.js'
+import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
+
+/**
+ * Learners and peers outside the configuration never campaign (S21, S55). One whose removal is not known to be committed
+ * still does, without counting itself: it may be the only one whose log can win (dissertation 4.2.2, Figure 4.6).
+ */
+export function canCampaign(state: RaftState): boolean {
+  return state.role !== 'leader' && mayBeNeeded(state.log, state.peerId)
+}
+
+/**
+ * Pre-vote (dissertation 9.6): asks whether an election could be won, at no cost to anybody, so that a peer that was
+ * cut off never raises terms (S10).
+ */
+export function campaign(state: RaftState): void {
+  if (!canCampaign(state)) return
+  state.role = 'preCandidate'
+  // Whoever asks has given its leader up, or it would refuse others for that leader's sake (etcd-io/etcd#8334).
+  setLeader(state, null)
+  restartElection(state, state.options.preVoteTicks)
+  state.votes.set(state.peerId, true)
+  const { peerId: from } = state
+  const term = state.term + 1
+  const last = lastId(state.log)
+  for (const to of votersOf(configurationOf(state.log))) {
+    if (to !== from) send(state, { type: 'preVote', from, to, term, last })
+  }
+  concludePreVote(state)
+}
+
+function restartElection(state: RaftState, ticks: number): void {
+  state.votes.clear()
+  state.elapsed = 0
+  state.timeout = drawTimeout(state, ticks)
+}
+
+export function onPreVoteReply(state: RaftState, message: MessageOf<'preVoteReply'>): void {
+  const expected = message.granted ? state.term + 1 : state.term
+  if (state.role !== 'preCandidate' || message.term !== expected) return
+  state.votes.set(message.from, message.granted)
+  concludePreVote(state)
+}
+
+function concludePreVote(state: RaftState): void {
+  const result = voteResult(configurationOf(state.log), (peerId) => state.votes.get(peerId))
+  if (result === 'won') becomeCandidate(state)
+  else if (result === 'lost') becomeFollower(state, state.term, null)
+}
+
+function becomeCandidate(state: RaftState): void {
+  state.role = 'candidate'
+  state.term++
+  state.votedFor = state.peerId
+  restartElection(state, state.electionTicks)
+  const { peerId: from, term } = state
+  const last = lastId(state.log)
+  // After the write of the own vote: a candidate that forgot it could vote for another in this term (B5).
+  for (const to of votersOf(configurationOf(state.log))) {
+    if (to !== from) sendAfterWrite(state, { type: 'vote', from, to, term, last, transfer: false })
+  }
+}
+
+/** The own vote counts when it is durable, and only for the election it was cast in (S9). */
+export function onOwnVoteDurable(state: RaftState): void {
+  if (state.role !== 'candidate' || state.votes.has(state.peerId)) return
+  state.votes.set(state.peerId, true)
+  concludeVote(state)
+}
+
+export function onVoteReply(state: RaftState, message: MessageOf<'voteReply'>): void {
+  if (state.role !== 'candidate') return
+  state.votes.set(message.from, message.granted)
+  concludeVote(state)
+}
+
+function concludeVote(state: RaftState): void {
+  const result = voteResult(configurationOf(state.log), (peerId) => state.votes.get(peerId))
+  if (result === 'won') becomeLeader(state)
+  else if (result === 'lost') becomeFollower(state, state.term, null)
+}

@@ -1,0 +1,78 @@
+import { onOwnVoteDurable } from './candidate.js'
+import { advanceCommit } from './leader.js'
+import { entriesBetween, lastIndex } from './log.js'
+import type { Ready, Write } from './ready.js'
+import { flush } from './replication.js'
+import type { RaftState } from './state.js'
+
+export function hasReady(state: RaftState): boolean {
+  flush(state)
+  const { out, log } = state
+  return (
+    out.messages.length > 0 ||
+    out.messagesAfterWrite.length > 0 ||
+    out.reads.length > 0 ||
+    log.applying < log.commit ||
+    hasWrite(state)
+  )
+}
+
+/** The commit index alone is not worth a write: it is learned again (it goes along when there is one). */
+function hasWrite(state: RaftState): boolean {
+  const { out, log } = state
+  const elected = out.handedTerm !== state.term || out.handedVote !== state.votedFor
+  return elected || log.written < lastIndex(log) || log.unwrittenSnapshot !== null
+}
+
+export function takeReady(state: RaftState): Ready {
+  flush(state)
+  const { out, log } = state
+  const sequence = ++out.sequence
+  const write = hasWrite(state) ? takeWrite(state) : null
+  const ready: Ready = {
+    sequence,
+    messages: out.messages,
+    write,
+    messagesAfterWrite: out.messagesAfterWrite,
+    committed: log.applying < log.commit ? entriesBetween(log, log.applying + 1, log.commit) : [],
+    reads: out.reads,
+  }
+  log.applying = log.commit
+  // New arrays even where they are empty: what is said later must not get into a Ready that is already out.
+  out.messages = []
+  out.messagesAfterWrite = []
+  out.reads = []
+  return ready
+}
+
+function takeWrite(state: RaftState): Write {
+  const { out, log, term, votedFor } = state
+  const last = lastIndex(log)
+  const write: Write = {
+    hardState: { term, votedFor, commitIndex: log.commit },
+    ...(log.unwrittenSnapshot !== null && { snapshot: log.unwrittenSnapshot }),
+    entries: log.written < last ? entriesBetween(log, log.written + 1, last) : [],
+  }
+  out.handedTerm = term
+  out.handedVote = votedFor
+  log.unwrittenSnapshot = null
+  log.written = last
+  log.writes.push({ sequence: out.sequence, lastIndex: last, term })
+  return write
+}
+
+/** Everything up to this Ready is durable. Late, early and repeated calls do no harm. */
+export function onPersisted(state: RaftState, sequence: number): void {
+  const { log, out } = state
+  let count = 0
+  for (const write of log.writes) {
+    if (write.sequence > sequence) break
+    log.stable = Math.max(log.stable, write.lastIndex)
+    out.stableTerm = write.term
+    count++
+  }
+  if (count === 0) return
+  log.writes.splice(0, count)
+  if (state.leading !== null) advanceCommit(state, state.leading)
+  else if (out.stableTerm === state.term) onOwnVoteDurable(state)
+}

@@ -1,0 +1,150 @@
+import type { Entry, EntryId, PeerId } from './entry.js'
+import {
+  appendEntry,
+  installSnapshot,
+  lastIndex,
+  lastWithTermAtMost,
+  mayBeNeeded,
+  termAt,
+  truncateFrom,
+} from './log.js'
+import type { MessageOf } from './message.js'
+import { nextFraction } from './random.js'
+import { failForwardedReads, failLeaderReads } from './read-index.js'
+import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
+
+/** `leader`: whom it follows, or null while that is unknown. */
+export function becomeFollower(state: RaftState, term: number, leader: PeerId | null): void {
+  const { leading } = state
+  if (term > state.term) {
+    state.term = term
+    state.votedFor = null
+    failForwardedReads(state)
+  }
+  setLeader(state, leader)
+  state.role = 'follower'
+  state.leading = null
+  state.votes.clear()
+  state.elapsed = 0
+  state.timeout = drawTimeout(state, state.electionTicks)
+  if (leading !== null) failLeaderReads(state, leading)
+}
+
+export function setLeader(state: RaftState, leader: PeerId | null): void {
+  if (state.leader !== leader) failForwardedReads(state)
+  state.leader = leader
+}
+
+/** A message of this term's leader came. Its term was adopted before. */
+export function hearLeader(state: RaftState, leader: PeerId): void {
+  if (state.role !== 'follower') becomeFollower(state, state.term, leader)
+  setLeader(state, leader)
+  state.elapsed = 0
+}
+
+export function onAppend(state: RaftState, message: MessageOf<'append'>): void {
+  hearLeader(state, message.from)
+  const { log } = state
+  const { previous, entries } = message
+  if (!isWellFormed(entries, previous, message.term)) return
+  // What is committed here is in every later leader's log (Leader Completeness), so it need not be compared.
+  if (previous.index > log.commit && termAt(log, previous.index) !== previous.term) {
+    refuse(state, message)
+    return
+  }
+  for (const entry of entries) {
+    if (entry.index <= log.commit) continue
+    const term = termAt(log, entry.index)
+    if (term === entry.term) continue
+    // Only a real conflict cuts: a late append that holds less than the log must not delete what was acknowledged (B4).
+    if (term !== null) truncateFrom(log, entry.index)
+    appendEntry(log, entry)
+  }
+  // Beyond this append nothing is known to match, however long the log is (B3).
+  const matched = Math.max(previous.index + entries.length, log.commit)
+  log.commit = Math.max(log.commit, Math.min(message.commitIndex, matched))
+  reply(state, message.from, matched)
+}
+
+function isWellFormed(entries: readonly Entry[], previous: EntryId, term: number): boolean {
+  let { index, term: last } = previous
+  for (const entry of entries) {
+    if (entry.index !== ++index || entry.term < last || entry.term > term) return false
+    last = entry.term
+  }
+  return true
+}
+
+/** Acknowledges in one reply what several appends of one turn brought. */
+function reply(state: RaftState, to: PeerId, index: number): void {
+  const { peerId: from, term } = state
+  const waiting = state.out.messagesAfterWrite
+  const newest = waiting[waiting.length - 1]
+  if (newest?.type === 'appendReply' && !newest.rejected && newest.to === to && newest.term === term) {
+    if (newest.index >= index) return
+    waiting.pop()
+  }
+  sendAfterWrite(state, { type: 'appendReply', from, to, term, rejected: false, index })
+}
+
+/** The hint spares the leader one round trip for each entry, or each term, that differs (B29). */
+function refuse(state: RaftState, message: MessageOf<'append'>): void {
+  const { peerId: from, term } = state
+  const { previous } = message
+  const hint = lastWithTermAtMost(state.log, previous.index, previous.term)
+  sendAfterWrite(state, {
+    type: 'appendReply',
+    from,
+    to: message.from,
+    term,
+    rejected: true,
+    index: previous.index,
+    hint,
+  })
+}
+
+export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
+  hearLeader(state, message.from)
+  adoptElectionTicks(state, message.electionTicks)
+  const { log } = state
+  // The leader sends min(match, commit): this peer has acknowledged all of it (B3).
+  if (message.commitIndex <= lastIndex(log)) log.commit = Math.max(log.commit, message.commitIndex)
+  const { peerId: from, term } = state
+  const answer = { type: 'heartbeatReply', from, to: message.from, term, round: message.round } as const
+  // A slow disk must not look like a dead peer; only a term that is not durable yet has to wait for it.
+  if (state.out.stableTerm === term) send(state, answer)
+  else sendAfterWrite(state, answer)
+}
+
+/** M5. The draw keeps its place in the spread. */
+function adoptElectionTicks(state: RaftState, electionTicks: number): void {
+  if (electionTicks === state.electionTicks || !(electionTicks >= 1 && electionTicks < 2 ** 31)) return
+  state.timeout = Math.floor((state.timeout / state.electionTicks) * electionTicks)
+  state.electionTicks = electionTicks
+}
+
+export function onSnapshot(state: RaftState, message: MessageOf<'snapshot'>): void {
+  hearLeader(state, message.from)
+  const { log } = state
+  const { meta } = message.snapshot
+  if (meta.index > log.commit) {
+    // With the entry at hand the log needs no replacing: it agrees with the snapshot up to there (Log Matching).
+    if (termAt(log, meta.index) === meta.term) log.commit = meta.index
+    else installSnapshot(log, message.snapshot)
+  }
+  // Also when the snapshot is older than what is here, or the leader would wait for ever (S48, B26).
+  reply(state, message.from, log.commit)
+}
+
+/**
+ * The leader is known to be gone (a goodbye, a dead tab, a closed channel, M5). Stickiness ends and an election is due
+ * within a few ticks; the small spread keeps followers that heard it together from splitting the vote (S19).
+ */
+export function forgetLeader(state: RaftState): void {
+  if (state.role !== 'follower') return
+  setLeader(state, null)
+  if (!mayBeNeeded(state.log, state.peerId)) return
+  const spread = Math.max(4, state.electionTicks / 16)
+  const soon = state.elapsed + 1 + Math.floor(nextFraction(state.random) * spread)
+  state.timeout = Math.min(state.timeout, soon)
+}

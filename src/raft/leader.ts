@@ -1,0 +1,119 @@
+import { assert } from './assert.js'
+import { compareIds, isVoter, membersOf } from './configuration.js'
+import type { Entry, PeerId } from './entry.js'
+import { proposalBytes } from './entry-bytes.js'
+import { becomeFollower } from './follower.js'
+import { beginRound, confirmRounds } from './heartbeat.js'
+import { appendEntry, configurationIndexOf, configurationOf, lastIndex, lastTime, termAt } from './log.js'
+import { createProgress, type Progress } from './progress.js'
+import { quorumValue, voteResult } from './quorum.js'
+import { replicate } from './replication.js'
+import type { Leading, RaftState } from './state.js'
+
+export function becomeLeader(state: RaftState): void {
+  assert(state.role === 'candidate', 'only a candidate becomes leader')
+  const leading: Leading = {
+    progress: new Map(),
+    round: 0,
+    confirmedRound: 0,
+    waitingReads: [],
+    confirmingReads: [],
+    uncommittedBytes: 0,
+    dirty: true,
+  }
+  state.role = 'leader'
+  state.leader = state.peerId
+  state.leading = leading
+  state.votes.clear()
+  state.elapsed = 0
+  state.heartbeatElapsed = 0
+  state.electionTicks = state.options.electionTicks
+  const { log } = state
+  for (const entry of log.entries.slice(log.commit - log.base.index)) leading.uncommittedBytes += proposalBytes(entry)
+  // Earlier terms' entries are committed by one of this term (Raft paper 5.4.2 and 8).
+  appendAsLeader(state, leading, { type: 'noop', term: state.term, index: lastIndex(log) + 1, time: lastTime(log) })
+  followConfiguration(state, leading, false)
+}
+
+export function appendAsLeader(state: RaftState, leading: Leading, entry: Entry): void {
+  appendEntry(state.log, entry)
+  leading.uncommittedBytes += proposalBytes(entry)
+  leading.dirty = true
+}
+
+/**
+ * Brings the progress of the others in line with the configuration, which is in force once it is in the log. `active`:
+ * newcomers of a running term count as heard from, or the next check-quorum would come before their first answer.
+ */
+function followConfiguration(state: RaftState, leading: Leading, active: boolean): void {
+  const { log, limits } = state
+  const members = new Set(membersOf(configurationOf(log)))
+  members.delete(state.peerId)
+  const all: Progress[] = []
+  for (const progress of leading.progress.values()) {
+    if (members.has(progress.peerId)) progress.departing = 0
+    else if (progress.departing === 0) progress.departing = configurationIndexOf(log)
+    // Only one that is keeping up is told that it was removed; the others may be gone for good.
+    if (progress.departing === 0 || progress.state === 'replicate') all.push(progress)
+    members.delete(progress.peerId)
+  }
+  for (const peerId of members) all.push(createProgress(peerId, lastIndex(log), active, limits.inflightAppends))
+  all.sort((a, b) => compareIds(a.peerId, b.peerId))
+  leading.progress.clear()
+  for (const progress of all) leading.progress.set(progress.peerId, progress)
+  leading.dirty = true
+}
+
+/**
+ * Commits what a quorum holds. Only entries of this term are counted; earlier ones come with them (Raft paper 5.4.2,
+ * Figure 8). This peer counts with what is durable here, and only if it is a voter (B7, B12).
+ */
+export function advanceCommit(state: RaftState, leading: Leading): void {
+  const { log } = state
+  const configuration = configurationOf(log)
+  const index = quorumValue(configuration, (peerId) =>
+    peerId === state.peerId ? log.stable : (leading.progress.get(peerId)?.match ?? 0),
+  )
+  if (index <= log.commit || termAt(log, index) !== state.term) return
+  for (let at = log.commit + 1; at <= index; at++) {
+    const entry = log.entries[at - log.base.index - 1]
+    if (entry !== undefined) leading.uncommittedBytes -= proposalBytes(entry)
+  }
+  assert(leading.uncommittedBytes >= 0, 'the uncommitted tail is counted exactly')
+  log.commit = index
+  leading.dirty = true
+  if (configurationIndexOf(log) > index || isVoter(configuration, state.peerId)) return
+  // It led its own removal to the end (dissertation 4.2.2); the others learn of the commit before it goes (S54, B19).
+  replicate(state, leading)
+  becomeFollower(state, state.term, null)
+}
+
+/** Leader: follower of nobody at the same term. */
+export function stepDown(state: RaftState): void {
+  if (state.leading !== null) becomeFollower(state, state.term, null)
+}
+
+export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
+  state.heartbeatElapsed += ticks
+  if (state.elapsed >= state.options.electionTicks && !checkQuorum(state, leading)) stepDown(state)
+  else if (state.heartbeatElapsed >= state.options.heartbeatTicks) beginRound(state, leading)
+}
+
+/** A leader that hears no quorum makes way: its clients look elsewhere, and its reads fail (dissertation 6.2, S14). */
+function checkQuorum(state: RaftState, leading: Leading): boolean {
+  state.elapsed = 0
+  const isActive = (peerId: PeerId) => peerId === state.peerId || (leading.progress.get(peerId)?.active ?? false)
+  const result = voteResult(configurationOf(state.log), isActive)
+  for (const progress of leading.progress.values()) {
+    if (progress.departing > 0 && !progress.active) leading.progress.delete(progress.peerId)
+    progress.active = false
+  }
+  return result === 'won'
+}
+
+/** A configuration entry of this leader's has just been appended: quorums may have become smaller. */
+export function onConfigurationAppended(state: RaftState, leading: Leading): void {
+  followConfiguration(state, leading, true)
+  confirmRounds(state, leading)
+  advanceCommit(state, leading)
+}

@@ -1,0 +1,89 @@
+import type { PeerId } from './entry.js'
+import { createInflight, type Inflight, resetInflight } from './inflight.js'
+
+/**
+ * What the leader knows of one other member.
+ * - `probe`: where the logs agree is unknown; one append at a time.
+ * - `replicate`: appends are pipelined within the in-flight window.
+ * - `snapshot`: what it needs is compacted; nothing is sent until the snapshot has arrived or failed.
+ * Invariant: match < next.
+ */
+export interface Progress {
+  readonly peerId: PeerId
+  state: 'probe' | 'replicate' | 'snapshot'
+  /** Known to be durable there and equal to the leader's log. Never goes down within a term. */
+  match: number
+  next: number
+  /** In `probe`: one append is under way; a reply, or a heartbeat reply if it was lost, frees it. */
+  paused: boolean
+  /** In `snapshot`: the index that was sent. */
+  snapshotIndex: number
+  /** An append is owed even if it carries nothing, because earlier ones or their replies may be lost. */
+  owed: boolean
+  /** The commit index last told in an append that the member can act on. */
+  toldCommit: number
+  active: boolean
+  round: number
+  /** 0, or the index of the configuration that removed it: it is served until it knows (S57). */
+  departing: number
+  readonly inflight: Inflight
+}
+
+export function createProgress(peerId: PeerId, next: number, active: boolean, window: number): Progress {
+  return {
+    peerId,
+    state: 'probe',
+    match: 0,
+    next,
+    paused: false,
+    snapshotIndex: 0,
+    owed: false,
+    toldCommit: 0,
+    active,
+    round: 0,
+    departing: 0,
+    inflight: createInflight(window),
+  }
+}
+
+export function becomeProbe(progress: Progress, next: number): void {
+  progress.state = 'probe'
+  progress.next = Math.max(next, progress.match + 1)
+  progress.paused = false
+  progress.snapshotIndex = 0
+  progress.toldCommit = 0
+  resetInflight(progress.inflight)
+}
+
+export function becomeReplicate(progress: Progress): void {
+  const { toldCommit } = progress
+  becomeProbe(progress, progress.match + 1)
+  progress.state = 'replicate'
+  // The append that it has just acknowledged said so.
+  progress.toldCommit = toldCommit
+}
+
+export function becomeSnapshot(progress: Progress, index: number): void {
+  becomeProbe(progress, index + 1)
+  progress.state = 'snapshot'
+  progress.snapshotIndex = index
+}
+
+/** Everything up to `index` is durable there. False when that is not news. */
+export function acknowledge(progress: Progress, index: number): boolean {
+  if (index <= progress.match) return false
+  progress.match = index
+  progress.next = Math.max(progress.next, index + 1)
+  return true
+}
+
+/**
+ * An append after `refused` did not fit; the logs may agree up to `hint`. False when the refusal is stale: in the
+ * pipeline every append after a lost one is refused, and only the first refusal says something.
+ */
+export function decrease(progress: Progress, refused: number, hint: number): boolean {
+  if (progress.state === 'snapshot' || refused <= progress.match) return false
+  if (progress.state === 'probe' && progress.next - 1 !== refused) return false
+  becomeProbe(progress, Math.min(refused, hint + 1))
+  return true
+}

@@ -1,0 +1,87 @@
+import { changeProblem, normalized } from './configuration.js'
+import type { Configuration, PeerId } from './entry.js'
+import { entryOverheadBytes } from './entry-bytes.js'
+import { appendAsLeader, onConfigurationAppended } from './leader.js'
+import { configurationIndexOf, configurationOf, lastIndex, lastTime } from './log.js'
+import { hasCommittedInTerm } from './read-index.js'
+import type { Leading, RaftState } from './state.js'
+
+export type ProposeResult =
+  | { readonly accepted: true; readonly firstIndex: number; readonly lastIndex: number }
+  | { readonly accepted: false; readonly reason: ProposeProblem; readonly leader: PeerId | null }
+
+/**
+ * - `not-leader`: ask `leader`, if one is known.
+ * - `uncommitted-full`: the uncommitted tail is at its limit; try again when something has committed.
+ * - `transferring`: leadership is being handed over (no core does that yet).
+ * - `pending-change`: an earlier configuration is not committed yet.
+ * - `no-commit-in-term`: a new leader changes no membership before its first commit (B1).
+ * - `not-simple`: more than one voter differs, or the configuration is contradictory.
+ * - `no-voters`: the last voter stays.
+ */
+export type ProposeProblem =
+  | 'not-leader'
+  | 'uncommitted-full'
+  | 'transferring'
+  | 'pending-change'
+  | 'no-commit-in-term'
+  | 'not-simple'
+  | 'no-voters'
+
+/** Appends all or none. */
+export function propose(state: RaftState, time: number, data: readonly Uint8Array[]): ProposeResult {
+  const { leading, log } = state
+  if (leading === null) return refused(state, 'not-leader')
+  let bytes = 0
+  for (const one of data) bytes += entryOverheadBytes + one.byteLength
+  // One that is larger than the limit must still be possible, when nothing is before it (S34).
+  const full = leading.uncommittedBytes > 0 && leading.uncommittedBytes + bytes > state.limits.uncommittedBytes
+  if (full) return refused(state, 'uncommitted-full')
+  const firstIndex = lastIndex(log) + 1
+  const at = timeOfNext(state, time)
+  for (const one of data) {
+    appendAsLeader(state, leading, {
+      type: 'command',
+      term: state.term,
+      index: lastIndex(log) + 1,
+      time: at,
+      data: one,
+    })
+  }
+  return { accepted: true, firstIndex, lastIndex: lastIndex(log) }
+}
+
+export function proposeConfiguration(state: RaftState, time: number, next: Configuration): ProposeResult {
+  const { leading } = state
+  if (leading === null) return refused(state, 'not-leader')
+  const configuration = normalized(next)
+  const problem = configurationProblem(state, configuration)
+  if (problem !== null) return refused(state, problem)
+  const index = lastIndex(state.log) + 1
+  appendConfiguration(state, leading, { index, time: timeOfNext(state, time), configuration })
+  return { accepted: true, firstIndex: index, lastIndex: index }
+}
+
+function configurationProblem(state: RaftState, next: Configuration): ProposeProblem | null {
+  if (!hasCommittedInTerm(state)) return 'no-commit-in-term'
+  if (configurationIndexOf(state.log) > state.log.commit) return 'pending-change'
+  return changeProblem(configurationOf(state.log), next)
+}
+
+function appendConfiguration(
+  state: RaftState,
+  leading: Leading,
+  slot: { readonly index: number; readonly time: number; readonly configuration: Configuration },
+): void {
+  appendAsLeader(state, leading, { type: 'configuration', term: state.term, ...slot })
+  onConfigurationAppended(state, leading)
+}
+
+/** Cluster time never goes back (C1), whatever a new leader's clock says. */
+function timeOfNext(state: RaftState, time: number): number {
+  return Math.max(time, lastTime(state.log))
+}
+
+function refused(state: RaftState, reason: ProposeProblem): ProposeResult {
+  return { accepted: false, reason, leader: state.leader }
+}

@@ -1,0 +1,193 @@
+import { assert } from './assert.js'
+import { campaign } from './candidate.js'
+import { hasReady, onPersisted, takeReady } from './durability.js'
+import type { Configuration, PeerId } from './entry.js'
+import { forgetLeader } from './follower.js'
+import { stepDown } from './leader.js'
+import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
+import type { Message, Snapshot } from './message.js'
+import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
+import { hasCommittedInTerm, requestRead } from './read-index.js'
+import type { Ready, Role, Status } from './ready.js'
+import { reportSnapshot, reportUnreachable } from './reply.js'
+import { createState, type RaftOptions, type RaftState } from './state.js'
+import { statusOf } from './status.js'
+import { step } from './step.js'
+import { tick, ticksUntilDue } from './tick.js'
+
+/**
+ * The Raft core of one peer: a pure state machine. It reads no clock, draws no outside randomness, awaits nothing and
+ * does not know what a command means. Call an input, then take the `Ready` and do its numbered duties. The same inputs
+ * in the same order give the same outputs. It throws only when its own invariants, or the caller's duties, are broken:
+ * then the peer must stop.
+ */
+export class Raft {
+  readonly #state: RaftState
+
+  /** Begins as a follower of nobody with what was durable; what is committed is handed out again from the snapshot on. */
+  constructor(options: RaftOptions) {
+    assert(options.electionTicks >= 1, 'an election time-out is at least one tick')
+    assert(options.electionTicksMax > options.electionTicks, 'time-outs have a spread, or every vote splits')
+    assert(
+      options.heartbeatTicks >= 1 && options.heartbeatTicks < options.electionTicks,
+      'heartbeats beat the time-out',
+    )
+    assert(options.preVoteTicks >= 1, 'a pre-vote lasts at least one tick')
+    this.#state = createState(options)
+  }
+
+  /**
+   * Time has passed, in ticks (ms, in our host). Each timer fires at most once, however long it was (C3). Call it before
+   * `step`, so that what a message means is judged by the time at which it is read.
+   */
+  tick(ticks: number): void {
+    tick(this.#state, ticks)
+  }
+
+  /** Ticks until `tick` has something to do; `Infinity` if nothing will be due. Changes with every input. */
+  ticksUntilDue(): number {
+    return ticksUntilDue(this.#state)
+  }
+
+  /** A message came. Late, repeated, reordered and foreign ones do no harm. */
+  step(message: Message): void {
+    step(this.#state, message)
+  }
+
+  /** Leader only: appends one command for each element, all or none. `time` is cluster time (C1), raised to the last entry's. */
+  propose(time: number, data: readonly Uint8Array[]): ProposeResult {
+    return propose(this.#state, time, data)
+  }
+
+  /**
+   * Leader only: one simple step (dissertation 4.1). Voters may differ by one; learners and incarnations as they like.
+   * In force from now on, and to be counted on once the entry is committed.
+   */
+  proposeConfiguration(time: number, next: Configuration): ProposeResult {
+    return proposeConfiguration(this.#state, time, next)
+  }
+
+  /**
+   * A linearizable read (R1). A later Ready has exactly one `ReadState` for each call: serve it once that index is
+   * applied, or ask again if it is null.
+   */
+  read(id: number): void {
+    requestRead(this.#state, id)
+  }
+
+  /** Follower only: the leader is known to be gone (M5). An election is due within a few ticks. */
+  forgetLeader(): void {
+    forgetLeader(this.#state)
+  }
+
+  /** Begins a pre-vote now, if this peer is a voter and does not lead. */
+  campaign(): void {
+    campaign(this.#state)
+  }
+
+  /** Leader only: follower of nobody in the same term (a gap in its own time, trouble with its disk). */
+  stepDown(): void {
+    stepDown(this.#state)
+  }
+
+  /** Every write up to this Ready is durable, in order. */
+  persisted(sequence: number): void {
+    onPersisted(this.#state, sequence)
+  }
+
+  /** The machine has executed everything up to `index`. */
+  applied(index: number): void {
+    const { log } = this.#state
+    assert(index <= log.applying, 'only what was handed out is applied')
+    log.applied = Math.max(log.applied, index)
+  }
+
+  /**
+   * The caller has a snapshot of its machine at `snapshot.meta.index`, which is applied and durable in the log. Entries
+   * below `keepFrom` are dropped; the rest is a tail for slow followers. Ignored if a newer snapshot is here already.
+   */
+  compact(snapshot: Snapshot, keepFrom: number): void {
+    compactLog(this.#state.log, snapshot, keepFrom)
+  }
+
+  /** Messages to this peer were lost, or its connection is down. */
+  reportUnreachable(peerId: PeerId): void {
+    if (this.#state.leading !== null) reportUnreachable(this.#state.leading, peerId)
+  }
+
+  /** What became of the snapshot sent to this peer. Owed for each one: replication to it waits for the answer. */
+  reportSnapshot(peerId: PeerId, delivered: boolean): void {
+    if (this.#state.leading !== null) reportSnapshot(this.#state.leading, peerId, delivered)
+  }
+
+  hasReady(): boolean {
+    return hasReady(this.#state)
+  }
+
+  /** Takes what is to be done; see `Ready` for the duties. What it carries is not given again. */
+  ready(): Ready {
+    return takeReady(this.#state)
+  }
+
+  /** A fresh copy for hosts, checkers and humans. */
+  status(): Status {
+    return statusOf(this.#state)
+  }
+
+  get role(): Role {
+    return this.#state.role
+  }
+
+  get term(): number {
+    return this.#state.term
+  }
+
+  get leader(): PeerId | null {
+    return this.#state.leader
+  }
+
+  get commitIndex(): number {
+    return this.#state.log.commit
+  }
+
+  get appliedIndex(): number {
+    return this.#state.log.applied
+  }
+
+  get lastIndex(): number {
+    return lastIndex(this.#state.log)
+  }
+
+  /** Cluster time of the last entry. */
+  get lastTime(): number {
+    return lastTime(this.#state.log)
+  }
+
+  /** The one in force: the newest in the log, committed or not. */
+  get configuration(): Configuration {
+    return configurationOf(this.#state.log)
+  }
+
+  /** Null for what is compacted or not there. */
+  entryTerm(index: number): number | null {
+    return termAt(this.#state.log, index)
+  }
+
+  /** Leader: number of the newest heartbeat round begun in this term (periodic, or for reads); else 0. */
+  get currentRound(): number {
+    return this.#state.leading?.round ?? 0
+  }
+
+  /**
+   * Leader: the highest round that a quorum has acknowledged (a lone voter's at once); else 0. It still led when that
+   * round began (S-5).
+   */
+  get confirmedRound(): number {
+    return this.#state.leading?.confirmedRound ?? 0
+  }
+
+  /** Leader: an entry of its own term is committed. */
+  get committedInTerm(): boolean {
+    return this.#state.leading !== null && hasCommittedInTerm(this.#state)
+  }
+}

@@ -1,0 +1,124 @@
+import { entryBytes } from './entry-bytes.js'
+import { beginRound } from './heartbeat.js'
+import { addInflight } from './inflight.js'
+import { entriesBetween, lastIndex, termAt } from './log.js'
+import { becomeSnapshot, type Progress } from './progress.js'
+import { hasCommittedInTerm } from './read-index.js'
+import type { Leading, RaftState } from './state.js'
+import { send } from './state.js'
+
+/**
+ * Sends what the turn has made due: a round for new reads, entries, the commit index. Called when a Ready is taken, so
+ * that everything that came in one turn is one append (batching), and not before a later one (no timer waits).
+ */
+export function flush(state: RaftState): void {
+  const { leading } = state
+  if (leading === null) return
+  if (leading.waitingReads.length > 0 && hasCommittedInTerm(state)) beginRound(state, leading)
+  if (leading.dirty) replicate(state, leading)
+}
+
+export function replicate(state: RaftState, leading: Leading): void {
+  leading.dirty = false
+  for (const progress of leading.progress.values()) {
+    replicateTo(state, progress)
+    if (isDeparted(progress)) leading.progress.delete(progress.peerId)
+  }
+}
+
+/** A removed member is served until it has the entry that removes it and knows that it is committed. */
+function isDeparted(progress: Progress): boolean {
+  const { departing } = progress
+  return departing > 0 && progress.match >= departing && progress.toldCommit >= departing
+}
+
+function replicateTo(state: RaftState, progress: Progress): void {
+  switch (progress.state) {
+    case 'probe':
+      probe(state, progress)
+      break
+    case 'replicate':
+      pipeline(state, progress)
+      break
+    case 'snapshot':
+      // Its acknowledgement may be lost: an empty append asks for it again (B26).
+      if (progress.owed) sendAppend(state, progress, 0)
+      progress.owed = false
+  }
+}
+
+function probe(state: RaftState, progress: Progress): void {
+  if (progress.paused) return
+  progress.owed = false
+  if (termAt(state.log, progress.next - 1) === null) {
+    sendSnapshot(state, progress)
+  } else {
+    sendAppend(state, progress, batchEnd(state, progress) - progress.next + 1)
+    progress.paused = true
+  }
+}
+
+function pipeline(state: RaftState, progress: Progress): void {
+  const { log } = state
+  const { inflight } = progress
+  if (termAt(log, progress.next - 1) === null) {
+    sendSnapshot(state, progress)
+    return
+  }
+  let sent = false
+  while (progress.next <= lastIndex(log) && inflight.count < inflight.capacity) {
+    const last = batchEnd(state, progress)
+    if (last < progress.next) break
+    const bytes = sendAppend(state, progress, last - progress.next + 1)
+    addInflight(inflight, last, bytes)
+    progress.next = last + 1
+    sent = true
+  }
+  const untold = Math.min(log.commit, progress.next - 1) > progress.toldCommit && inflight.count < inflight.capacity
+  // An owed append goes out even past a full window: its refusal or acknowledgement is what frees it (S31).
+  if (!sent && (untold || progress.owed)) sendAppend(state, progress, 0)
+  progress.owed = false
+}
+
+/** The last index that fits one append and the window; below `next` when nothing does. One oversized entry goes alone. */
+function batchEnd(state: RaftState, progress: Progress): number {
+  const { log, limits } = state
+  const room = Math.min(limits.appendBytes, limits.inflightBytes - progress.inflight.bytes)
+  const end = lastIndex(log)
+  let last = progress.next - 1
+  let bytes = 0
+  while (last < end) {
+    const entry = log.entries[last - log.base.index]
+    if (entry === undefined) break
+    bytes += entryBytes(entry)
+    const alone = last < progress.next && progress.inflight.count === 0
+    if (bytes > room && !alone) break
+    last++
+  }
+  return last
+}
+
+/** Returns the bytes of its entries. */
+function sendAppend(state: RaftState, progress: Progress, count: number): number {
+  const { peerId: from, term, log } = state
+  const index = progress.next - 1
+  const previousTerm = termAt(log, index)
+  if (previousTerm === null) return 0
+  const entries = count === 0 ? [] : entriesBetween(log, index + 1, index + count)
+  const previous = { term: previousTerm, index }
+  const commitIndex = log.commit
+  send(state, { type: 'append', from, to: progress.peerId, term, previous, entries, commitIndex })
+  progress.toldCommit = Math.max(progress.toldCommit, Math.min(commitIndex, index + count))
+  let bytes = 0
+  for (const entry of entries) bytes += entryBytes(entry)
+  return bytes
+}
+
+/** What it needs is compacted. A peer that does not answer gets no snapshot: it is large, and sent once. */
+function sendSnapshot(state: RaftState, progress: Progress): void {
+  const { peerId: from, term } = state
+  const { snapshot } = state.log
+  if (!progress.active || snapshot === null) return
+  becomeSnapshot(progress, snapshot.meta.index)
+  send(state, { type: 'snapshot', from, to: progress.peerId, term, snapshot })
+}

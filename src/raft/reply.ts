@@ -1,0 +1,80 @@
+import type { PeerId } from './entry.js'
+import { confirmRounds } from './heartbeat.js'
+import { freeInflight } from './inflight.js'
+import { advanceCommit } from './leader.js'
+import { lastIndex, lastWithTermAtMost, termAt } from './log.js'
+import type { MessageOf } from './message.js'
+import { acknowledge, becomeProbe, becomeReplicate, decrease, type Progress } from './progress.js'
+import type { Leading, RaftState } from './state.js'
+
+/** What followers answer to the leader of their term, and what the caller knows of the ways to them. */
+export function onAppendReply(state: RaftState, message: MessageOf<'appendReply'>): void {
+  const { leading } = state
+  const progress = leading?.progress.get(message.from)
+  if (leading === null || progress === undefined) return
+  progress.active = true
+  if (message.rejected) {
+    // The follower's hint skips its terms that are not here; this skips ours that are not there (B29).
+    const hint = lastWithTermAtMost(state.log, message.hint.index, message.hint.term)
+    if (decrease(progress, message.index, hint.index)) leading.dirty = true
+    return
+  }
+  if (message.index > lastIndex(state.log)) return
+  const news = acknowledge(progress, message.index)
+  if (!news && !(progress.state === 'probe' && progress.match === message.index)) return
+  leading.dirty = true
+  resume(state, progress)
+  if (news && message.index > state.log.commit) advanceCommit(state, leading)
+}
+
+function resume(state: RaftState, progress: Progress): void {
+  switch (progress.state) {
+    case 'probe':
+      becomeReplicate(progress)
+      break
+    case 'snapshot': {
+      // Any place that this log still reaches will do, whether the snapshot brought it there or not (etcd-io/raft#110).
+      const reachable = progress.match >= progress.snapshotIndex || termAt(state.log, progress.match) !== null
+      if (reachable) becomeReplicate(progress)
+      break
+    }
+    case 'replicate':
+      freeInflight(progress.inflight, progress.match)
+      break
+  }
+}
+
+export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeatReply'>): void {
+  const { leading } = state
+  const progress = leading?.progress.get(message.from)
+  if (leading === null || progress === undefined) return
+  progress.active = true
+  if (message.round > progress.round && message.round <= leading.round) {
+    progress.round = message.round
+    confirmRounds(state, leading)
+  }
+  // It lives, so what was sent before may have been lost: ask again, also when it seems caught up (S31, S32).
+  progress.paused = false
+  if (progress.match < lastIndex(state.log) || progress.state !== 'replicate') {
+    progress.owed = true
+    leading.dirty = true
+  }
+}
+
+/** Messages to it were lost: probe instead of filling the pipeline. */
+export function reportUnreachable(leading: Leading, peerId: PeerId): void {
+  const progress = leading.progress.get(peerId)
+  if (progress === undefined || progress.state === 'probe') return
+  becomeProbe(progress, progress.match + 1)
+  // The next heartbeat reply says that it is back.
+  progress.paused = true
+}
+
+/** What became of the snapshot that was sent to it. */
+export function reportSnapshot(leading: Leading, peerId: PeerId, delivered: boolean): void {
+  const progress = leading.progress.get(peerId)
+  if (progress === undefined || progress.state !== 'snapshot') return
+  becomeProbe(progress, delivered ? progress.snapshotIndex + 1 : progress.match + 1)
+  // Delivered: its acknowledgement comes. Failed: not again before it has answered a heartbeat.
+  progress.paused = true
+}

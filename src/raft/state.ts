@@ -1,0 +1,173 @@
+import type { PeerId } from './entry.js'
+import { createLog, type Log, type Restored } from './log.js'
+import type { Message } from './message.js'
+import type { Progress } from './progress.js'
+import { createRandom, nextFraction, nextUint32, type Random } from './random.js'
+import type { ReadState, Role } from './ready.js'
+
+export interface RaftOptions {
+  readonly peerId: PeerId
+  /** All randomness of this core: time-outs and the numbers of its forwarded reads. Give each life another one. */
+  readonly seed: number
+  /** The minimum election time-out T. Time-outs are uniform in [T, `electionTicksMax`). */
+  readonly electionTicks: number
+  readonly electionTicksMax: number
+  readonly heartbeatTicks: number
+  /** How long a pre-candidate waits for answers before it asks again; spread like the election time-out. */
+  readonly preVoteTicks: number
+  /** What was durable when the last life ended. Omitted: a newborn that knows nobody. */
+  readonly restored?: Restored
+  /** Bytes of entries in one append (one entry may be larger). @default 256 KiB */
+  readonly maxAppendBytes?: number
+  /** Appends under way to one follower. @default 64 */
+  readonly maxInflightAppends?: number
+  /** Bytes of entries under way to one follower. @default 1 MiB */
+  readonly maxInflightBytes?: number
+  /** Bytes of commands in the leader's log above its commit index; above it proposals are refused. @default 4 MiB */
+  readonly maxUncommittedBytes?: number
+}
+
+export interface Limits {
+  readonly appendBytes: number
+  readonly inflightAppends: number
+  readonly inflightBytes: number
+  readonly uncommittedBytes: number
+}
+
+/** A read that the leader has taken on, its own or a follower's. */
+export interface ReadRequest {
+  readonly from: PeerId
+  readonly id: number
+}
+
+/** A read that waits for `round` to be acknowledged. */
+export interface ConfirmingRead extends ReadRequest {
+  readonly index: number
+  readonly round: number
+}
+
+/** What only a leader has; gone when it steps down. */
+export interface Leading {
+  /** The other members (and who is leaving, until it knows), in the order of their ids. */
+  readonly progress: Map<PeerId, Progress>
+  /** Number of the newest heartbeat round begun in this term. */
+  round: number
+  /** The highest round that a quorum has acknowledged. Never goes down: what was confirmed was true. */
+  confirmedRound: number
+  /** Wait for a round that begins after they came, or for the term's first commit. */
+  readonly waitingReads: ReadRequest[]
+  /** Ascending by round. */
+  readonly confirmingReads: ConfirmingRead[]
+  /** Exactly the sum of `proposalBytes` over the log above the commit index (B25). */
+  uncommittedBytes: number
+  /** Something may be there to send. Sending waits for the next Ready, so that one turn's proposals are one append. */
+  dirty: boolean
+}
+
+export interface ForwardedRead {
+  readonly id: number
+  /** On `clock`: then it has failed (B28). */
+  readonly due: number
+}
+
+/** The whole state of one core: plain data. Invariant: `leading` is there exactly while `role` is `leader`. */
+export interface RaftState {
+  readonly peerId: PeerId
+  readonly options: RaftOptions
+  readonly limits: Limits
+  readonly random: Random
+  readonly log: Log
+  term: number
+  votedFor: PeerId | null
+  role: Role
+  leader: PeerId | null
+  leading: Leading | null
+  /** All ticks so far. */
+  clock: number
+  /** Leader: since the last check-quorum. Others: since they heard of the leader, granted a vote or began to campaign. */
+  elapsed: number
+  /** When `elapsed` reaches it: an election check. Drawn anew for each election (Raft paper 5.2). */
+  timeout: number
+  heartbeatElapsed: number
+  /** The minimum election time-out in force: the leader's (M5). */
+  electionTicks: number
+  /** Answers of this election or pre-election, this peer's own included. */
+  readonly votes: Map<PeerId, boolean>
+  /** By number on the wire. */
+  readonly forwardedReads: Map<number, ForwardedRead>
+  nextForwardedRead: number
+  readonly out: Outbox
+}
+
+/** What the next Ready will carry, and what the last ones did. */
+export interface Outbox {
+  messages: Message[]
+  messagesAfterWrite: Message[]
+  reads: ReadState[]
+  sequence: number
+  /** Term and vote as the last Ready with a hard state gave them. */
+  handedTerm: number
+  handedVote: PeerId | null
+  /** The term is durable up to here: what speaks of a higher one has to wait. */
+  stableTerm: number
+}
+
+export function createState(options: RaftOptions): RaftState {
+  const { restored } = options
+  const term = restored?.hardState.term ?? 0
+  const votedFor = restored?.hardState.votedFor ?? null
+  const random = createRandom(options.seed, options.peerId)
+  const state: RaftState = {
+    peerId: options.peerId,
+    options,
+    limits: {
+      appendBytes: options.maxAppendBytes ?? 256 * 1024,
+      inflightAppends: options.maxInflightAppends ?? 64,
+      inflightBytes: options.maxInflightBytes ?? 1024 * 1024,
+      uncommittedBytes: options.maxUncommittedBytes ?? 4 * 1024 * 1024,
+    },
+    random,
+    log: createLog(restored),
+    term,
+    votedFor,
+    role: 'follower',
+    leader: null,
+    leading: null,
+    clock: 0,
+    elapsed: 0,
+    timeout: 0,
+    heartbeatElapsed: 0,
+    electionTicks: options.electionTicks,
+    votes: new Map(),
+    forwardedReads: new Map(),
+    // A late answer to a read of an earlier life, or of a reused id, must not answer another read (etcd-io/raft#397).
+    nextForwardedRead: nextUint32(random) * 2 ** 20,
+    out: {
+      messages: [],
+      messagesAfterWrite: [],
+      reads: [],
+      sequence: 0,
+      handedTerm: term,
+      handedVote: votedFor,
+      stableTerm: term,
+    },
+  }
+  state.timeout = drawTimeout(state, state.electionTicks)
+  return state
+}
+
+/** Uniform in [ticks, ticks x spread): the spread is that of the options, whoever gave the minimum (M5). */
+export function drawTimeout(state: RaftState, ticks: number): number {
+  const spread = state.options.electionTicksMax / state.options.electionTicks
+  return ticks + Math.floor(nextFraction(state.random) * ticks * (spread - 1))
+}
+
+/** Promises nothing about this peer's disk. */
+export function send(state: RaftState, message: Message): void {
+  state.out.messages.push(message)
+}
+
+/** Leaves once everything that this peer has taken over so far is durable (dissertation 3.8, B5). */
+export function sendAfterWrite(state: RaftState, message: Message): void {
+  state.out.messagesAfterWrite.push(message)
+}

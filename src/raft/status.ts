@@ -1,0 +1,30 @@
+import { configurationIndexOf, configurationOf, lastId, lastIndex } from './log.js'
+import type { ProgressStatus, Status } from './ready.js'
+import type { RaftState } from './state.js'
+
+export function statusOf(state: RaftState): Status {
+  const { log } = state
+  return {
+    peerId: state.peerId,
+    role: state.role,
+    term: state.term,
+    votedFor: state.votedFor,
+    leader: state.leader,
+    firstIndex: log.base.index + 1,
+    lastIndex: lastIndex(log),
+    lastTerm: lastId(log).term,
+    stableIndex: log.stable,
+    commitIndex: log.commit,
+    appliedIndex: log.applied,
+    configuration: configurationOf(log),
+    configurationIndex: configurationIndexOf(log),
+    progress: progressOf(state),
+  }
+}
+
+function progressOf(state: RaftState): ProgressStatus[] {
+  if (state.leading === null) return []
+  return [...state.leading.progress.values()].map(({ peerId, state, match, next, active, round }) => {
+    return { peerId, state, matchIndex: match, nextIndex: next, active, round }
+  })
+}

@@ -1,0 +1,38 @@
+import { assert } from './assert.js'
+import { campaign, canCampaign } from './candidate.js'
+import { setLeader } from './follower.js'
+import { tickLeader } from './leader.js'
+import { expireForwardedReads } from './read-index.js'
+import type { RaftState } from './state.js'
+
+/** However many ticks come at once, each timer fires at most once: a sleep of a minute is one election check (C3). */
+export function tick(state: RaftState, ticks: number): void {
+  assert(ticks >= 0 && ticks < Number.POSITIVE_INFINITY, 'time goes forward')
+  state.clock += ticks
+  state.elapsed += ticks
+  if (state.forwardedReads.size > 0) expireForwardedReads(state)
+  if (state.leading !== null) tickLeader(state, state.leading, ticks)
+  else if (state.elapsed >= state.timeout) onElectionTimeout(state)
+}
+
+function onElectionTimeout(state: RaftState): void {
+  if (canCampaign(state)) campaign(state)
+  else setLeader(state, null)
+}
+
+/** Infinity when nothing will be due: a newborn or a learner without a leader waits to be spoken to. */
+export function ticksUntilDue(state: RaftState): number {
+  let due = Number.POSITIVE_INFINITY
+  // Ascending by due time as long as T does not change; a change costs at most a late answer.
+  for (const read of state.forwardedReads.values()) {
+    due = read.due - state.clock
+    break
+  }
+  const { electionTicks, heartbeatTicks } = state.options
+  if (state.leading !== null) {
+    due = Math.min(due, electionTicks - state.elapsed, heartbeatTicks - state.heartbeatElapsed)
+  } else if (state.leader !== null || canCampaign(state)) {
+    due = Math.min(due, state.timeout - state.elapsed)
+  }
+  return Math.max(0, due)
+}

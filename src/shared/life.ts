@@ -1,0 +1,26 @@
+/** Names by which pages and workers of one browser know each other's lives (L1). */
+
+interface Life {
+  readonly counter: number
+  readonly nonce: string
+}
+
+/** An incarnation as text, for the names of locks and channels. */
+export function lifeOf({ counter, nonce }: Life): string {
+  return `${counter}.${nonce}`
+}
+
+/** Guards the database of an identity; held by the worker (L1). */
+export function identityLockName(room: string, peerId: string): string {
+  return `comity:identity:${room}:${peerId}`
+}
+
+/** Says that this life's page is there; held by the page, watched by the other tabs (L1). */
+export function lifeLockName(peerId: string, life: Life): string {
+  return `comity:life:${peerId}:${lifeOf(life)}`
+}
+
+/** One founding at a time in a browser (N1). */
+export function foundingLockName(room: string): string {
+  return `comity:found:${room}`
+}

@@ -1,0 +1,4 @@
+/** `comity/signaling`: the signaling server, for Node. */
+export { defaultSignalingLimits, type SignalingLimits } from './limits.js'
+export { createSignalingServer, type SignalingServer, type SignalingServerOptions } from './server.js'
+export type { Authorize, AuthorizeRequest, RefusalReason, SignalingMetrics } from './service.js'

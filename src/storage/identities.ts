@@ -1,0 +1,129 @@
+/**
+ * What a browser (one origin's storage) knows of itself: its id, the identities that it keeps for each room with their
+ * keys, and which rooms it has met. One small database beside those of the identities.
+ */
+import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
+import type { Incarnation } from '../raft/entry.js'
+import { databaseName, IndexedDbStorage } from './indexeddb.js'
+import type { Storage } from './storage.js'
+
+interface Schema extends DBSchema {
+  browser: { key: 'id'; value: string }
+  /** By (room, peer id). */
+  identities: { key: [string, string]; value: StoredIdentity }
+  /** The id of each room by its name. */
+  rooms: { key: string; value: string }
+}
+
+export interface StoredIdentity {
+  readonly peerId: string
+  /** Non-extractable: no script can take it away, and a copied profile is the only way to have it twice. */
+  readonly keys: CryptoKeyPair
+  readonly lastUsed: number
+}
+
+const registryName = 'comity'
+const schemaVersion = 1
+/** 128 bits of the key's hash: as hard to meet by chance or by search as a UUID, and short on every wire. */
+const peerIdBytes = 16
+
+export class Identities {
+  readonly #database: IDBPDatabase<Schema>
+  readonly #room: string
+
+  private constructor(database: IDBPDatabase<Schema>, room: string) {
+    this.#database = database
+    this.#room = room
+  }
+
+  static async openRegistry(room: string): Promise<Identities> {
+    const database = await openDB<Schema>(registryName, schemaVersion, {
+      upgrade(database) {
+        database.createObjectStore('browser')
+        database.createObjectStore('identities')
+        database.createObjectStore('rooms')
+      },
+    })
+    database.addEventListener('versionchange', () => database.close())
+    return new Identities(database, room)
+  }
+
+  async browserId(): Promise<string> {
+    const transaction = this.#database.transaction('browser', 'readwrite')
+    const found = await transaction.store.get('id')
+    const id = found ?? randomText()
+    if (found === undefined) await transaction.store.put(id, 'id')
+    await transaction.done
+    return id
+  }
+
+  /** The newest claim first: a reload shall get its own back. */
+  async list(): Promise<readonly StoredIdentity[]> {
+    const all = await this.#database.getAll('identities', IDBKeyRange.bound([this.#room, ''], [this.#room, '\uffff']))
+    return all.sort((a, b) => b.lastUsed - a.lastUsed)
+  }
+
+  async create(): Promise<StoredIdentity> {
+    const keys = await generateKeys()
+    const identity = { peerId: await peerIdOf(keys.publicKey), keys, lastUsed: Date.now() }
+    await this.#database.put('identities', identity, [this.#room, identity.peerId])
+    return identity
+  }
+
+  async #touch(peerId: string): Promise<void> {
+    const transaction = this.#database.transaction('identities', 'readwrite')
+    const found = await transaction.store.get([this.#room, peerId])
+    if (found) await transaction.store.put({ ...found, lastUsed: Date.now() }, [this.#room, peerId])
+    await transaction.done
+  }
+
+  async roomId(): Promise<string | null> {
+    return (await this.#database.get('rooms', this.#room)) ?? null
+  }
+
+  async setRoomId(roomId: string): Promise<void> {
+    await this.#database.put('rooms', roomId, this.#room)
+  }
+
+  /** The last life that the identity's database saw. Only under its identity lock. */
+  async lastIncarnation(peerId: string): Promise<Incarnation | null> {
+    return IndexedDbStorage.lastIncarnation(databaseName(this.#room, peerId))
+  }
+
+  /** Opens the identity's database for a new life (F2), and makes it the first to be taken back. */
+  async open(peerId: string): Promise<Storage> {
+    await this.#touch(peerId)
+    return IndexedDbStorage.open(databaseName(this.#room, peerId), randomText())
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+}
+
+/** Ed25519 where the browser has it, else ECDSA P-256 (PLATFORM 48). */
+async function generateKeys(): Promise<CryptoKeyPair> {
+  try {
+    return (await crypto.subtle.generateKey({ name: 'Ed25519' }, false, ['sign', 'verify'])) as CryptoKeyPair
+  } catch {
+    return crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify'])
+  }
+}
+
+/** The hash of the public key, in the alphabet of URLs. */
+async function peerIdOf(publicKey: CryptoKey): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', await crypto.subtle.exportKey('raw', publicKey))
+  return base64Url(new Uint8Array(hash, 0, peerIdBytes))
+}
+
+/** 128 random bits as text. */
+export function randomText(): string {
+  return base64Url(crypto.getRandomValues(new Uint8Array(16)))
+}
+
+function base64Url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '')
+}

@@ -1,0 +1,207 @@
+/**
+ * The durable memory of a peer in the browser: one database per identity, one transaction per turn. The browser's own
+ * registry of identities, keys and rooms is `identities.ts`.
+ */
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
+import type { Entry, Incarnation } from '../raft/entry.js'
+import type { Snapshot, SnapshotMeta } from '../raft/message.js'
+import type { HardState } from '../raft/ready.js'
+import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
+
+interface Schema extends DBSchema {
+  /** `incarnation` and `lineage`. */
+  meta: { key: string; value: Incarnation | Lineage }
+  hardStates: { key: GroupId; value: HardState }
+  /** By (group, index). */
+  log: { key: [GroupId, number]; value: Entry }
+  snapshots: { key: GroupId; value: SnapshotMeta }
+  /** The data of a snapshot by (group, chunk). */
+  chunks: { key: [GroupId, number]; value: Uint8Array }
+}
+type Stores = ('meta' | 'hardStates' | 'log' | 'snapshots' | 'chunks')[]
+type Transaction = IDBPTransaction<Schema, Stores, 'readwrite'>
+
+const stores: Stores = ['meta', 'hardStates', 'log', 'snapshots', 'chunks']
+const schemaVersion = 1
+/** Values beyond this are slow to clone in some engines: a snapshot is kept in pieces. */
+const chunkBytes = 256 * 1024
+
+/** Name of the database of an identity in a room. */
+export function databaseName(room: string, peerId: string): string {
+  return `comity:${room}:${peerId}`
+}
+
+export class IndexedDbStorage implements Storage {
+  readonly incarnation: Incarnation
+  readonly stored: StoredState
+  readonly #database: IDBPDatabase<Schema>
+  #durability: 'strict' | 'relaxed' = 'strict'
+  /** Set by the first failure: after it nothing is promised any more. */
+  #failure: unknown = null
+
+  private constructor(database: IDBPDatabase<Schema>, incarnation: Incarnation, stored: StoredState) {
+    this.#database = database
+    this.incarnation = incarnation
+    this.stored = stored
+    database.addEventListener('close', () => {
+      this.#failure ??= new Error('the browser closed the database')
+    })
+    // Another version of the library wants to upgrade: it waits until this connection is closed, so give way.
+    database.addEventListener('versionchange', () => this.close())
+  }
+
+  /**
+   * Opens the database for a new incarnation, which is durable when this resolves (F2). Only under the identity lock (L1).
+   * Rejects with what IndexedDB rejects with.
+   */
+  static async open(name: string, nonce: string): Promise<IndexedDbStorage> {
+    const database = await openDatabase(name)
+    try {
+      const transaction = database.transaction(stores, 'readwrite', { durability: 'strict' })
+      const before = (await transaction.objectStore('meta').get('incarnation')) as Incarnation | undefined
+      const incarnation = { counter: (before?.counter ?? 0) + 1, nonce }
+      void transaction.objectStore('meta').put(incarnation, 'incarnation')
+      const stored = await readState(transaction)
+      await transaction.done
+      return new IndexedDbStorage(database, incarnation, stored)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  }
+
+  /** The last life that this database saw, null if it never had one. */
+  static async lastIncarnation(name: string): Promise<Incarnation | null> {
+    const database = await openDatabase(name)
+    try {
+      return ((await database.get('meta', 'incarnation')) as Incarnation | undefined) ?? null
+    } finally {
+      database.close()
+    }
+  }
+
+  async write(batch: WriteBatch): Promise<void> {
+    if (this.#failure) throw this.#failure
+    try {
+      await this.#transact(batch)
+    } catch (error) {
+      this.#failure ??= error
+      throw error
+    }
+  }
+
+  setDurability(durability: 'strict' | 'relaxed'): void {
+    this.#durability = durability
+  }
+
+  close(): void {
+    this.#failure ??= new Error('the storage is closed')
+    this.#database.close()
+  }
+
+  async #transact(batch: WriteBatch): Promise<void> {
+    const transaction = this.#database.transaction(stores, 'readwrite', { durability: this.#durability })
+    const meta = transaction.objectStore('meta')
+    // F3: read first in the same transaction, so that no other life can come in between.
+    const guard = meta.get('incarnation').then((found) => {
+      const { counter, nonce } = (found ?? { counter: 0, nonce: '' }) as Incarnation
+      if (counter === this.incarnation.counter && nonce === this.incarnation.nonce) return
+      throw new Error(
+        `incarnation ${counter} has taken this database over from incarnation ${this.incarnation.counter}`,
+      )
+    })
+    const writes = guard.then(() => {
+      const requests: Promise<unknown>[] = []
+      if (batch.reset)
+        requests.push(meta.delete('lineage'), ...stores.slice(1).map((store) => transaction.objectStore(store).clear()))
+      if (batch.lineage) requests.push(meta.put(batch.lineage, 'lineage'))
+      for (const group of batch.groups) requests.push(...writeGroup(transaction, group))
+      transaction.commit()
+      return Promise.all(requests)
+    })
+    try {
+      await writes
+      await transaction.done
+    } catch (error) {
+      try {
+        transaction.abort()
+      } catch {
+        // It has ended already, and `done` says how.
+      }
+      await transaction.done.catch(() => {})
+      throw error
+    }
+  }
+}
+
+function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>(name, schemaVersion, {
+    upgrade(database) {
+      for (const store of stores) database.createObjectStore(store)
+    },
+  })
+}
+
+/** In the order in which they take effect; IndexedDB keeps the order of requests. */
+function writeGroup(transaction: Transaction, write: GroupWrite): Promise<unknown>[] {
+  const { group } = write
+  const log = transaction.objectStore('log')
+  const requests: Promise<unknown>[] = []
+  if (write.hardState) requests.push(transaction.objectStore('hardStates').put(write.hardState, group))
+  if (write.installed) {
+    requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, Number.POSITIVE_INFINITY])))
+    requests.push(...writeSnapshot(transaction, group, write.installed))
+  }
+  const first = write.entries[0]
+  if (first) requests.push(log.delete(IDBKeyRange.bound([group, first.index], [group, Number.POSITIVE_INFINITY])))
+  for (const entry of write.entries) requests.push(log.put(entry, [group, entry.index]))
+  if (write.compacted) {
+    const { snapshot, keepFrom } = write.compacted
+    requests.push(...writeSnapshot(transaction, group, snapshot))
+    requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, keepFrom], false, true)))
+  }
+  return requests
+}
+
+function writeSnapshot(transaction: Transaction, group: GroupId, { meta, data }: Snapshot): Promise<unknown>[] {
+  const chunks = transaction.objectStore('chunks')
+  const requests: Promise<unknown>[] = [
+    transaction.objectStore('snapshots').put(meta, group),
+    chunks.delete(IDBKeyRange.bound([group, 0], [group, Number.POSITIVE_INFINITY])),
+  ]
+  for (let at = 0, chunk = 0; at < data.byteLength; at += chunkBytes, chunk += 1) {
+    requests.push(chunks.put(data.slice(at, at + chunkBytes), [group, chunk]))
+  }
+  return requests
+}
+
+async function readState(transaction: Transaction): Promise<StoredState> {
+  const lineage = ((await transaction.objectStore('meta').get('lineage')) as Lineage | undefined) ?? null
+  const hardStates = transaction.objectStore('hardStates')
+  const ids = new Set<GroupId>([
+    ...(await hardStates.getAllKeys()),
+    ...(await transaction.objectStore('snapshots').getAllKeys()),
+  ])
+  const groups = new Map<GroupId, StoredGroup>()
+  for (const id of ids) {
+    const range = IDBKeyRange.bound([id, 0], [id, Number.POSITIVE_INFINITY])
+    const meta = await transaction.objectStore('snapshots').get(id)
+    const chunks = meta ? await transaction.objectStore('chunks').getAll(range) : []
+    groups.set(id, {
+      hardState: (await hardStates.get(id)) ?? { term: 0, votedFor: null, commitIndex: 0 },
+      snapshot: meta ? { meta, data: join(chunks) } : null,
+      entries: await transaction.objectStore('log').getAll(range),
+    })
+  }
+  return { lineage, groups }
+}
+
+function join(chunks: readonly Uint8Array[]): Uint8Array {
+  const data = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.byteLength, 0))
+  let at = 0
+  for (const chunk of chunks) {
+    data.set(chunk, at)
+    at += chunk.byteLength
+  }
+  return data
+}
