@@ -251,7 +251,7 @@ class Acquaintance {
     if (this.#link) {
       if (heard) return
       // It says that it never heard ours, or has begun anew without our knowing. In the first case nothing was counted.
-      if (false) {
+      if (this.#link.received === 0) {
         this.welcome()
         return
       }

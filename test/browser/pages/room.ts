@@ -1,0 +1,69 @@
+/** A page that joins rooms as its test tells it: the library, and what a test needs to hold on to between its calls. */
+
+import type { JoinOptions, Lock, LockOptions, Room } from '../../../src/index.js'
+import * as comity from '../../../src/index.js'
+
+/** What became of a call: errors lose their class on the way to the test. */
+export type Outcome =
+  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: false
+      readonly name: string
+      readonly code: string | null
+      readonly message: string
+      readonly details: unknown
+    }
+
+const held = new Map<string, Lock>()
+let room: Room | null = null
+
+async function outcome(run: () => unknown): Promise<Outcome> {
+  try {
+    return { ok: true, value: await run() }
+  } catch (error) {
+    const { name, message, code, ...details } = error as Error & { code?: string }
+    return { ok: false, name, message, code: typeof code === 'string' ? code : null, details }
+  }
+}
+
+const kit = {
+  comity,
+  outcome,
+  get room(): Room {
+    if (!room) throw new Error('the page has not joined')
+    return room
+  },
+  join: (name: string, options: JoinOptions = {}): Promise<Outcome> =>
+    outcome(async () => {
+      room = await comity.join(name, options)
+      return room.peerId
+    }),
+  /** Takes a lock and keeps it under that key. */
+  acquire: (name: string, options: LockOptions = {}, key = name): Promise<Outcome> =>
+    outcome(async () => {
+      const lock = await kit.room.locks.acquire(name, options)
+      if (!lock) return null
+      held.set(key, lock)
+      return lock.token
+    }),
+  lock(key: string): Lock {
+    const lock = held.get(key)
+    if (!lock) throw new Error(`no lock ${key}`)
+    return lock
+  },
+  /** The page's main thread does nothing else for that long. */
+  block(ms: number): void {
+    const end = performance.now() + ms
+    while (performance.now() < end);
+  },
+}
+
+export type Kit = typeof kit
+
+declare global {
+  interface Window {
+    kit: Kit
+  }
+}
+
+window.kit = kit
