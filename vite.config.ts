@@ -22,6 +22,8 @@ export default defineConfig({
     noDiscovery: true,
     include: ['cborg', 'comlink', 'idb', 'simple-peer/simplepeer.min.js', 'valibot'],
   },
-  server: underTest ? { host: '127.0.0.1', hmr: false, ws: false, watch: null } : {},
+  server: underTest
+    ? { host: '127.0.0.1', allowedHosts: ['insecure.example'], hmr: false, ws: false, watch: null }
+    : {},
   build: { target: 'es2022' },
 })

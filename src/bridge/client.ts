@@ -21,12 +21,22 @@ const helloWithin = 10_000
 /** How the worker gets started; a failure says which directive may stand in the way. */
 export async function startWorker(make?: () => Worker): Promise<Reply<WorkerPort>> {
   if (make) return greet(make)
-  const { default: source } = await import('./worker-source.js')
-  const fromBlob = await greet(() => workerFromSource(source))
+  const source = await loadSource()
+  if (!source.ok) return source
+  const fromBlob = await greet(() => workerFromSource(source.value))
   if (fromBlob.ok) return fromBlob
   // A strict policy refuses blobs: then the worker may still be allowed as a file of its own (PLATFORM, later probes).
   const fromFile = await greet(() => new Worker(new URL('../worker.js', import.meta.url), { type: 'module' }))
   return fromFile.ok ? fromFile : fromBlob
+}
+
+async function loadSource(): Promise<Reply<string>> {
+  try {
+    return { ok: true, value: (await import('./worker-source.js')).default }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return { ok: false, failure: { ...blocked(reason), message: `the worker's code could not be loaded: ${reason}` } }
+  }
 }
 
 function workerFromSource(source: string): Worker {

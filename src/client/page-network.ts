@@ -178,7 +178,7 @@ export class PageNetwork {
     const peers = [...wanted].filter(
       ([, browserId]) => this.#joining.links === 'webrtc' || browserId !== this.#claimed.browserId,
     )
-    if (this.#signaling || this.#tabs) this.#mesh.setPeers(peers.map(([peerId]) => ({ peerId })))
+    this.#mesh.setPeers(peers.map(([peerId]) => ({ peerId })))
   }
 }
 

@@ -11,7 +11,7 @@ import type { Value } from '../shared/value.js'
 import { RoomConnection } from './connection.js'
 import { ComityError, errorOf, RoomLeftError } from './errors.js'
 import type { Joining } from './options.js'
-import { PageNetwork } from './page-network.js'
+import type { PageNetwork } from './page-network.js'
 import type { RoomHandle, SharedRoom } from './room.js'
 
 /** A goodbye that is not answered by then is given up: the other peers notice by other means, ms. */
@@ -117,6 +117,9 @@ export class PagePeer implements SharedRoom {
   }
 
   async #enter(): Promise<void> {
+    // A chunk of its own, loading while the worker starts: a room of tabs alone never needs it.
+    const isNetworked = this.#joining.urls.length > 0 || this.#joining.links === 'webrtc'
+    const loading = isNetworked ? import('./page-network.js') : null
     const started = await startWorker(this.#joining.worker ?? undefined)
     if (!started.ok) throw errorOf(started.failure)
     const port = started.value
@@ -127,11 +130,7 @@ export class PagePeer implements SharedRoom {
     this.#claimed = claim.value
     remember(room, claim.value.peerId)
     this.#endLife = await beginLife(claim.value)
-    this.#network = new PageNetwork(this.#joining, claim.value, port, this.connection, {
-      failed: (failure) => {
-        for (const tell of this.#failures) tell(failure)
-      },
-    })
+    if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
       const begun = await port.begin({ links, learnerOnly, state, settings }, this.#network?.registrar ?? null)
       if (this.#port !== port) return
@@ -140,6 +139,14 @@ export class PagePeer implements SharedRoom {
     }
     void begin()
     for (const tell of this.#peerChanged) tell()
+  }
+
+  #startNetwork(Network: typeof PageNetwork, claimed: Claimed, port: WorkerPort): void {
+    this.#network = new Network(this.#joining, claimed, port, this.connection, {
+      failed: (failure) => {
+        for (const tell of this.#failures) tell(failure)
+      },
+    })
   }
 
   /** In an orderly way: the others hear it before the links close. */

@@ -450,11 +450,15 @@ export class Host {
     this.#askToBeAdmitted(true)
   }
 
-  /** Whoever is not in the configuration asks everyone it meets: the one that leads takes it in. */
+  /**
+   * Whoever is not in the configuration asks everyone it meets: the one that leads takes it in. So does who hears no leader:
+   * it may have been removed, and would never be told.
+   */
   #askToBeAdmitted(now = false): void {
     const { self, learnerOnly } = this.#options
     const { voters, learners } = this.#raft.configuration
-    if (!this.#lineage || self.resident || voters.includes(self.peerId) || learners.includes(self.peerId)) return
+    const isMember = voters.includes(self.peerId) || learners.includes(self.peerId)
+    if (!this.#lineage || self.resident || (isMember && this.#raft.leader !== null)) return
     if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
     this.#admitAskedAt = this.#now.monotonic
     for (const { peerId, founded } of this.#peers.all())

@@ -1,9 +1,10 @@
 /** A room of hosts in one process, on real time and memory, for the tests of the host. */
-import { MemoryHub } from '../network/memory.js'
+
+import { defaultSettings } from '../machine/settings.js'
+import type { MemoryHub } from '../network/memory.js'
 import { systemClock } from '../shared/system-clock.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
 import type { StoredState } from '../storage/storage.js'
-import { defaultSettings } from '../machine/settings.js'
 import { settleRoom } from './boot.js'
 import type { IdentityStore, LockService } from './browser.js'
 import { Host } from './host.js'
@@ -50,7 +51,15 @@ export async function foundRoom(peerId: string, hub: MemoryHub): Promise<TestPee
   const lock = { release() {}, onlost: null }
   const { stored } = await settleRoom(
     { peerId, storage, lock },
-    { room: 'r', locks: freeLocks, identities, clock: systemClock, registrar: null, settings: defaultSettings, randomText: () => 'roomid' },
+    {
+      room: 'r',
+      locks: freeLocks,
+      identities,
+      clock: systemClock,
+      registrar: null,
+      settings: defaultSettings,
+      randomText: () => 'roomid',
+    },
   )
   return new TestPeer(peerId, hub, disk, storage, stored)
 }

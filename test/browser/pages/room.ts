@@ -17,6 +17,15 @@ export type Outcome =
 const held = new Map<string, Lock>()
 let room: Room | null = null
 
+/** Every worker that the page starts, so that a test can end one under its living page. */
+const workers: Worker[] = []
+window.Worker = class extends Worker {
+  constructor(url: string | URL, options?: WorkerOptions) {
+    super(url, options)
+    workers.push(this)
+  }
+}
+
 async function outcome(run: () => unknown): Promise<Outcome> {
   try {
     return { ok: true, value: await run() }
@@ -50,6 +59,9 @@ const kit = {
     const lock = held.get(key)
     if (!lock) throw new Error(`no lock ${key}`)
     return lock
+  },
+  endWorkers(): void {
+    for (const worker of workers) worker.terminate()
   },
   /** The page's main thread does nothing else for that long. */
   block(ms: number): void {

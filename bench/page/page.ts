@@ -1,0 +1,148 @@
+/** A tab of the benchmark: the library as a user has it, and the stop watch. All times are taken here, in the page. */
+import { join, type Lock, type Room } from '../../src/index.js'
+import { Probe } from './probe.js'
+import type { BenchApi, Failover } from './protocol.js'
+
+declare global {
+  interface Window {
+    bench: BenchApi
+  }
+}
+
+/** A survivor asks again this soon after each release: often enough to notice, and not a load by itself. */
+const askEvery = 5
+
+const clock = () => performance.timeOrigin + performance.now()
+const held = new Map<string, Lock>()
+const queued = new Map<string, Promise<number>>()
+const probe = new Probe()
+let joined: Room | null = null
+let failover: Promise<Failover> | null = null
+
+// Registered before the library's own, so that it tells when the page began to go. Read once, so that it is in memory.
+localStorage.getItem('pagehide')
+addEventListener('pagehide', () => localStorage.setItem('pagehide', String(clock())))
+
+function room(): Room {
+  if (!joined) throw new Error('the page has not joined')
+  return joined
+}
+
+async function acquireAndRelease(count: number): Promise<{ acquire: number[]; release: number[] }> {
+  const { locks } = room()
+  const acquire: number[] = []
+  const release: number[] = []
+  while (acquire.length < count) {
+    const asked = performance.now()
+    const lock = await locks.acquire('bench')
+    const granted = performance.now()
+    await lock.release()
+    acquire.push(granted - asked)
+    release.push(performance.now() - granted)
+  }
+  return { acquire, release }
+}
+
+/** A grant counts once another leader is known here: before, the old one may have given it. */
+async function untilServed(dead: string): Promise<Failover> {
+  const { locks, peerId } = room()
+  let knownAt: number | null = null
+  const look = () => {
+    const { leader } = room()
+    if (leader !== null && leader !== dead) knownAt ??= clock()
+  }
+  room().addEventListener('leaderchange', look)
+  try {
+    for (;;) {
+      const askedAt = clock()
+      const lock = await locks.acquire(`of ${peerId}`)
+      const grantedAt = clock()
+      void lock.release()
+      if (knownAt !== null) return { knownAt, grantedAt, askedAt }
+      await new Promise((resolve) => setTimeout(resolve, askEvery))
+    }
+  } finally {
+    room().removeEventListener('leaderchange', look)
+  }
+}
+
+window.bench = {
+  clock,
+  async join(name, options) {
+    const begun = performance.now()
+    joined = await join(name, options)
+    const joinMs = performance.now() - begun
+    const lock = await joined.locks.acquire('first')
+    const lockMs = performance.now() - begun
+    await lock.release()
+    return { peerId: joined.peerId, joinMs, lockMs }
+  },
+  async state() {
+    const { peerId, leader, status, members } = room()
+    const metrics = await room().metrics()
+    return {
+      peerId,
+      leader,
+      ready: status === 'ready',
+      voters: metrics.voters.length,
+      learners: metrics.learners.length,
+      connected: members.current.filter(({ connected }) => connected).length,
+      commitIndex: metrics.commitIndex,
+      writes: metrics.writes,
+      framesSent: metrics.framesSent,
+      frameBytes: metrics.bytesSent,
+      pauses: metrics.pauses,
+      links: members.current.flatMap(({ link }) => link ?? []).join(),
+    }
+  },
+  acquireAndRelease,
+  async acquire(name) {
+    held.set(name, await room().locks.acquire(name))
+  },
+  async queueFor(name) {
+    const grant = room().locks.acquire(name)
+    const granted = grant.then((lock) => {
+      held.set(name, lock)
+      return clock()
+    })
+    granted.catch(() => {})
+    queued.set(name, granted)
+    // It is answered after everything that this page has asked before.
+    const { pending } = await room().locks.query()
+    if (!pending.some((one) => one.name === name && one.clientId === room().peerId)) {
+      throw new Error(`the request for ${name} is not in the queue`)
+    }
+  },
+  async granted(name) {
+    const granted = queued.get(name)
+    if (!granted) throw new Error(`${name} was not queued for`)
+    return granted
+  },
+  async release(name) {
+    const lock = held.get(name)
+    if (!lock) throw new Error(`${name} is not held`)
+    const calledAt = clock()
+    await lock.release()
+    return calledAt
+  },
+  watchFailover(leader) {
+    failover = untilServed(leader)
+    failover.catch(() => {})
+  },
+  async failover() {
+    if (!failover) throw new Error('nobody watches')
+    return failover
+  },
+  lastPageHide() {
+    const stored = localStorage.getItem('pagehide')
+    return stored === null ? null : Number(stored)
+  },
+  async openBroadcast(name) {
+    await probe.ask({ type: 'broadcast', name })
+  },
+  offer: () => probe.offer(),
+  answer: (offer) => probe.answer(offer),
+  accept: (answer) => probe.accept(answer),
+  roundTrips: (count) => probe.ask({ type: 'roundTrips', count }),
+  writes: (count) => probe.ask({ type: 'writes', count }),
+}

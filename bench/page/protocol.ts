@@ -1,0 +1,71 @@
+/** What the benchmark calls in its pages, as `window.bench`, and what a page says to its probe worker. */
+import type { JoinOptions } from '../../src/index.js'
+
+export type PageJoinOptions = Pick<JoinOptions, 'signaling' | 'links' | 'linger'>
+
+/** Times are the page's `performance.timeOrigin + performance.now()`, durations are ms. */
+export interface BenchApi {
+  clock(): number
+  /** From the call of `join` until it resolves, and until a lock asked for then is granted. */
+  join(room: string, options: PageJoinOptions): Promise<{ peerId: string; joinMs: number; lockMs: number }>
+  state(): Promise<PageState>
+  /** One after the other: how long from the request to the grant, and from the release until the room has agreed. */
+  acquireAndRelease(count: number): Promise<{ acquire: number[]; release: number[] }>
+  acquire(name: string): Promise<void>
+  /** Resolves once the request is in the queue. */
+  queueFor(name: string): Promise<void>
+  /** When the lock that was queued for was granted. */
+  granted(name: string): Promise<number>
+  /** When `release` was called; resolves when the room has agreed. */
+  release(name: string): Promise<number>
+  /** Begins to acquire and release a lock of its own again and again, and to watch for another leader than that one. */
+  watchFailover(leader: string): void
+  failover(): Promise<Failover>
+  /** The `pagehide` of the last page of this browser that went, by its clock. */
+  lastPageHide(): number | null
+  /** One end of the link that is probed: a BroadcastChannel. */
+  openBroadcast(name: string): Promise<void>
+  /** One end of the link that is probed: an RTCDataChannel, handed to the worker. Descriptions carry all candidates. */
+  offer(): Promise<string>
+  answer(offer: string): Promise<string>
+  accept(answer: string): Promise<void>
+  /** Worker to worker and back; the other end echoes. */
+  roundTrips(count: number): Promise<number[]>
+  /** From the worker: one transaction with one put, made durable, and waited for. */
+  writes(count: number): Promise<number[]>
+}
+
+export interface PageState {
+  readonly peerId: string
+  readonly leader: string | null
+  readonly ready: boolean
+  readonly voters: number
+  readonly connected: number
+  readonly learners: number
+  readonly commitIndex: number
+  readonly writes: number
+  readonly framesSent: number
+  readonly frameBytes: number
+  readonly pauses: number
+  readonly links: string
+}
+
+export interface Failover {
+  /** Another leader was known. */
+  readonly knownAt: number
+  /** The first grant after that, and when it had been asked for. */
+  readonly grantedAt: number
+  readonly askedAt: number
+}
+
+export type ToProbe =
+  | { readonly id: number; readonly type: 'broadcast'; readonly name: string }
+  | { readonly id: number; readonly type: 'channel'; readonly channel: RTCDataChannel }
+  | { readonly id: number; readonly type: 'roundTrips'; readonly count: number }
+  | { readonly id: number; readonly type: 'writes'; readonly count: number }
+
+/** The answer to the message of that id. */
+export interface FromProbe {
+  readonly id: number
+  readonly samples: number[]
+}

@@ -1,0 +1,69 @@
+import type { IdentityStore } from '../host/browser.js'
+import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { Storage } from '../storage/storage.js'
+import { DeviceClock, type DeviceClockOptions } from './clock.js'
+import { SimDisk } from './disk.js'
+import { SimLocks } from './locks.js'
+import type { Prng } from './prng.js'
+import type { Thread } from './thread.js'
+import type { World } from './world.js'
+
+/** A browser on a device: clocks, locks and databases that its tabs share. */
+export class SimBrowser {
+  readonly id: string
+  readonly clock: DeviceClock
+  readonly locks: SimLocks
+  /** By identity; the one that was used last stands last. */
+  readonly disks = new Map<PeerId, SimDisk>()
+  roomId: string | null = null
+  readonly #world: World
+  readonly #prng: Prng
+  #identities = 0
+
+  constructor(world: World, id: string, clock: DeviceClockOptions) {
+    this.#world = world
+    this.id = id
+    this.clock = new DeviceClock(world, clock)
+    this.locks = new SimLocks(world, id)
+    this.#prng = world.prng.fork(`browser ${id}`)
+  }
+
+  /** The store of identities as a thread has it: every answer takes a moment. */
+  identitiesOf(thread: Thread, wrap: (storage: Storage) => Storage = (storage) => storage): IdentityStore {
+    const later = <T>(label: string, run: () => T): Promise<T> =>
+      new Promise((resolve) => thread.post(this.#prng.tail(0.5, 20), label, () => resolve(run())))
+    return {
+      browserId: () => later('browser id', () => this.id),
+      list: () => later('identities', () => [...this.disks.keys()].reverse().map((peerId) => ({ peerId }))),
+      create: () => later('new identity', () => ({ peerId: this.#create() })),
+      roomId: () => later('room id', () => this.roomId),
+      setRoomId: (roomId) =>
+        later('remember room', () => {
+          this.roomId = roomId
+        }),
+      lastIncarnation: (peerId) => later('last life', () => this.#lastLife(peerId)),
+      open: (peerId) => later('open disk', () => wrap(this.#open(peerId, thread))),
+    }
+  }
+
+  /** Its first letters are random, so that no order of ids means anything. */
+  #create(): PeerId {
+    this.#identities += 1
+    const peerId = `${this.#prng.text(3)}-${this.id}${this.#identities}`
+    this.disks.set(peerId, new SimDisk(this.#world, peerId))
+    return peerId
+  }
+
+  #lastLife(peerId: PeerId): Incarnation | null {
+    const incarnation = this.disks.get(peerId)?.memory.incarnation
+    return incarnation && incarnation.counter > 0 ? incarnation : null
+  }
+
+  #open(peerId: PeerId, thread: Thread): Storage {
+    const disk = this.disks.get(peerId)
+    if (!disk) throw new Error(`there is no identity ${peerId} in browser ${this.id}`)
+    this.disks.delete(peerId)
+    this.disks.set(peerId, disk)
+    return disk.open(thread)
+  }
+}

@@ -1,0 +1,139 @@
+import type { Incarnation } from '../raft/entry.js'
+import { MemoryDisk } from '../storage/memory.js'
+import type { Storage, StoredState, WriteBatch } from '../storage/storage.js'
+import type { Prng } from './prng.js'
+import type { Thread } from './thread.js'
+import type { World } from './world.js'
+
+/** What an identity's database is like at the moment. */
+export interface DiskCondition {
+  /** Typical time of a durable write, ms. */
+  writeMs: number
+  /** Every write takes at least this long: the disk is busy with something else. */
+  stallMs: number
+  /** Writes fail: the quota is used up. */
+  isFull: boolean
+}
+
+interface Pending {
+  readonly batch: WriteBatch
+  readonly commit: () => void
+}
+
+/** One identity's database: outlives all who open it. */
+export class SimDisk {
+  readonly memory = new MemoryDisk()
+  readonly condition: DiskCondition = { writeMs: 0.5, stallMs: 0, isFull: false }
+  readonly #world: World
+  readonly #prng: Prng
+  /** Under way, in the order in which they take effect. */
+  #pending: Pending[] = []
+  #idleAt = 0
+
+  constructor(world: World, peerId: string) {
+    this.#world = world
+    this.#prng = world.prng.fork(`disk ${peerId}`)
+  }
+
+  /** What a reader would find now: only what is durable. */
+  read(): StoredState {
+    return this.memory.read()
+  }
+
+  open(thread: Thread): SimStorage {
+    this.#interrupt()
+    this.memory.incarnation = { counter: this.memory.incarnation.counter + 1, nonce: this.#prng.text() }
+    const storage = new SimStorage(this, thread, this.memory.incarnation, this.read())
+    thread.onDeath(() => {
+      if (this.memory.incarnation === storage.incarnation) this.#interrupt()
+    })
+    return storage
+  }
+
+  /** A transaction of that incarnation: `done` is called on the thread when it is durable, or has failed. */
+  write(thread: Thread, incarnation: Incarnation, batch: WriteBatch, done: (error: Error | null) => void): void {
+    const { writeMs, stallMs } = this.condition
+    const took = this.#prng.tail(writeMs, writeMs * 50) + stallMs
+    this.#idleAt = Math.max(this.#idleAt, this.#world.now) + took
+    const tell = (error: Error | null) => thread.post(0, error ? 'write failed' : 'written', () => done(error))
+    const pending: Pending = {
+      batch,
+      commit: () => {
+        // F3: the incarnation record is read first, in the same transaction.
+        if (this.memory.incarnation !== incarnation) tell(new Error('another incarnation has opened this storage'))
+        else if (this.condition.isFull) tell(new DOMException('the quota is used up', 'QuotaExceededError'))
+        else {
+          this.memory.apply(batch)
+          tell(null)
+        }
+      },
+    }
+    this.#pending.push(pending)
+    this.#world.after(this.#idleAt - this.#world.now, `disk of ${thread.name}`, () => {
+      const at = this.#pending.indexOf(pending)
+      if (at < 0) return
+      this.#pending.splice(at, 1)
+      pending.commit()
+    })
+  }
+
+  /** A copy of everything, as a cloned profile has it (F2). */
+  copyFrom(other: SimDisk): void {
+    const { lineage, groups } = other.read()
+    this.memory.incarnation = other.memory.incarnation
+    this.memory.apply({
+      reset: true,
+      ...(lineage && { lineage }),
+      groups: [...groups].map(([group, { hardState, snapshot, entries }]) => ({
+        group,
+        hardState,
+        entries,
+        ...(snapshot && { installed: snapshot }),
+      })),
+    })
+  }
+
+  /** The writer is gone: of what was under way some of the first transactions took effect, the rest never will. */
+  #interrupt(): void {
+    const pending = this.#pending
+    this.#pending = []
+    this.#idleAt = 0
+    for (const { commit } of pending.slice(0, this.#prng.integer(0, pending.length))) commit()
+  }
+}
+
+/** A database opened for one incarnation, on one thread. */
+export class SimStorage implements Storage {
+  readonly incarnation: Incarnation
+  readonly stored: StoredState
+  readonly #disk: SimDisk
+  readonly #thread: Thread
+  #failure: Error | null = null
+
+  constructor(disk: SimDisk, thread: Thread, incarnation: Incarnation, stored: StoredState) {
+    this.#disk = disk
+    this.#thread = thread
+    this.incarnation = incarnation
+    this.stored = stored
+  }
+
+  write(batch: WriteBatch): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure)
+        return
+      }
+      this.#disk.write(this.#thread, this.incarnation, batch, (error) => {
+        this.#failure ??= error
+        if (this.#failure) reject(this.#failure)
+        else resolve()
+      })
+    })
+  }
+
+  setDurability(): void {}
+
+  close(): void {
+    this.#failure ??= new Error('the storage is closed')
+  }
+}
