@@ -60,7 +60,7 @@ export class CardView {
     this.#holder = el('span', { class: 'holder', testid: `holder-${number}` })
     this.#token = el('span', { class: 'token', testid: `token-${number}` })
     this.#state = el('span', { class: 'own-state' })
-    this.#edit = button('Edit', { class: 'primary', testid: `edit-${number}` }, actions.edit)
+    this.#edit = button('Edit', { testid: `edit-${number}` }, actions.edit)
     this.#cancel = button('Cancel', { testid: `cancel-${number}` }, actions.cancel)
     this.#done = button('Done', { class: 'primary', testid: `done-${number}` }, actions.done)
     this.#text = el('p', { class: 'text', testid: `text-${number}` })
@@ -72,16 +72,22 @@ export class CardView {
     for (const action of [this.#edit, this.#cancel, this.#done]) {
       action.setAttribute('aria-label', `${action.textContent} paragraph ${number}`)
     }
-    const actionsRow = el('span', { class: 'actions' }, this.#state, this.#edit, this.#cancel, this.#done)
     const token = el('span', { class: 'token-box', title: 'Fencing token: every write under this lock carries it' })
     token.append('token ', this.#token)
+    const actionsRow = el('span', { class: 'actions' }, this.#state, this.#edit, this.#cancel, this.#done)
     this.element = el(
       'li',
       { class: 'card', testid: `paragraph-${number}` },
-      el('div', { class: 'card-head' }, el('span', { class: 'number', text: String(number) }), this.#holder, token),
+      el(
+        'div',
+        { class: 'card-head' },
+        el('span', { class: 'number', text: String(number) }),
+        this.#holder,
+        actionsRow,
+      ),
       el('div', { class: 'card-body' }, this.#text, this.#input),
       this.#notice,
-      el('div', { class: 'card-foot' }, el('span', { class: 'foot-left' }, this.#queue, this.#foot), actionsRow),
+      el('div', { class: 'card-foot' }, this.#queue, this.#foot, token),
     )
     this.#notice.addEventListener('click', ({ target }) => {
       if (target instanceof HTMLElement && target.dataset['action'] === 'dismiss') actions.dismiss()
@@ -199,7 +205,7 @@ function stateText({ mode, place, saving }: Card): string {
     case 'opening':
       return 'granted, opening…'
     case 'unsure':
-      return 'unsure: not confirmed lately'
+      return 'unsure whether still held'
     case 'held':
       return saving === 'saved' ? 'held, saved' : saving === 'retrying' ? 'held, trying again…' : 'held, saving…'
     default:
@@ -209,6 +215,7 @@ function stateText({ mode, place, saving }: Card): string {
 
 function footText({ queue, by, mode }: Card): string {
   if (queue.length > 0) return ''
+  if (mode === 'unsure') return 'your text stays here; if the lock is gone, the room will refuse it'
   if (mode === 'held') return 'Ctrl+Enter when done'
-  return by ? `last edited by ${by.name}` : 'as it came, not edited yet'
+  return by ? `last edited by ${by.name}` : 'not edited yet'
 }

@@ -13,6 +13,7 @@ import {
 } from '../src/index.js'
 import { defaults, type Part } from './content.js'
 import { messageOf } from './dom.js'
+import type { EventLog } from './event-log.js'
 import { LatestWriter, type WriterState } from './latest-writer.js'
 import { type Card, CardView, type Notice } from './paragraph-view.js'
 import { type Directory, type Person, parsePerson } from './person.js'
@@ -25,7 +26,7 @@ export interface ParagraphContext {
   readonly lockChanged: () => void
   /** The token of a lock that somebody holds, as far as is known. */
   readonly tokenOf: (lock: string) => number | null
-  readonly log: (text: string, person?: Person) => void
+  readonly log: EventLog
   readonly announce: (text: string) => void
 }
 
@@ -193,7 +194,7 @@ export class Paragraph {
     this.#do({ type: 'nothing' })
     const what = unsaved === null ? 'Everything you typed was saved.' : 'This was not saved any more:'
     this.#setNotice({ text: `${lossSentence(error)} ${what}`, ...(unsaved !== null && { unsaved }) })
-    this.#context.log(`You lost paragraph ${this.#part.number}`, this.#context.self)
+    this.#context.log.add(`You lost paragraph ${this.#part.number}`, this.#context.room.peerId)
     this.#context.announce(`You lost the lock of paragraph ${this.#part.number}.`)
     lock.release().catch(() => {})
   }
@@ -235,19 +236,21 @@ export class Paragraph {
     const { directory, log, announce } = this.#context
     const { number } = this.#part
     if (holder === null) {
-      log(`Paragraph ${number} is free`)
+      log.add(`Paragraph ${number} is free`)
     } else {
-      const person = directory.person(holder)
-      log(`${directory.isSelf(holder) ? 'You hold' : `${person.name} holds`} paragraph ${number}`, person)
-      if (!directory.isSelf(holder)) announce(`${person.name} holds paragraph ${number}.`)
+      const sentence = () =>
+        `${directory.isSelf(holder) ? 'You hold' : `${directory.name(holder)} holds`} paragraph ${number}`
+      log.add(sentence, holder)
+      if (!directory.isSelf(holder)) announce(`${sentence()}.`)
     }
   }
 }
 
 function parseText(record: Revised<Value> | undefined): { text: string; by: Person | null } | null {
   const value = record?.value
-  if (typeof value !== 'object' || value === null || !('text' in value) || typeof value.text !== 'string') return null
-  return { text: value.text, by: parsePerson('by' in value ? value.by : null) }
+  if (typeof value !== 'object' || value === null) return null
+  const { text, by } = value as Record<string, unknown>
+  return typeof text === 'string' ? { text, by: parsePerson(by) } : null
 }
 
 function lossSentence(error: unknown): string {

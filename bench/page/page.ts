@@ -57,7 +57,7 @@ async function untilServed(dead: string): Promise<Failover> {
       const askedAt = clock()
       const lock = await locks.acquire(`of ${peerId}`)
       const grantedAt = clock()
-      void lock.release()
+      lock.release().catch(() => {})
       if (knownAt !== null) return { knownAt, grantedAt, askedAt }
       await new Promise((resolve) => setTimeout(resolve, askEvery))
     }

@@ -120,6 +120,7 @@ export class WorkerPeer implements WorkerApi {
       room: this.#room,
       locks: this.#locks,
       identities,
+      onDead: (life) => this.#died(life),
       start: (dead, disk) => this.#startResident(dead, disk, request),
     })
     const host = new Host({
@@ -206,10 +207,11 @@ export class WorkerPeer implements WorkerApi {
       const host = this.#host
       if (!host) return
       this.#residents?.review()
+      const missing = host.unreachableVoters
       const since = this.#leaderlessSince
-      if (host.status.leader === null && since !== null && performance.now() - since >= adoptAfter) {
-        void this.#residents?.adopt(host.unreachableVoters).catch(() => {})
-      }
+      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
+      else if (since !== null && performance.now() - since >= adoptAfter)
+        void this.#residents?.adopt(missing).catch(() => {})
       this.#lookAfterResidents()
     })
   }

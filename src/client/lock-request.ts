@@ -25,9 +25,13 @@ export class LockRequest implements GrantListener {
   readonly #connection: RoomConnection
   readonly #parameters: RequestParameters
   readonly #listener: RequestListener
-  readonly #handle: number
+  #handle: number
+  /** Answers to an earlier asking are void: the lock that they speak of is gone. */
+  #asked = 0
   #phase: 'waiting' | 'granted' | 'ended' = 'waiting'
   #lock: HeldLock | null = null
+  /** Of the newest grant: an earlier one may have been taken back before it was certain. */
+  #token = 0
 
   constructor(connection: RoomConnection, parameters: RequestParameters, listener: RequestListener) {
     this.#connection = connection
@@ -48,6 +52,7 @@ export class LockRequest implements GrantListener {
   granted({ token }: { readonly token: number }): void {
     if (this.#phase !== 'waiting') return
     this.#phase = 'granted'
+    this.#token = token
     this.#connection.holds(this.#handle)
     this.#connection.whenCertain(this.#parameters.lease, () => this.#deliver(token))
   }
@@ -60,11 +65,19 @@ export class LockRequest implements GrantListener {
     } else if (this.#connection.ended) {
       this.#phase = 'ended'
       this.#listener.failed(this.#connection.ended)
-    } else {
-      // Granted and taken before it could be called certain: to the page it has been waiting all the time.
-      this.#phase = 'waiting'
-      this.#ask()
-    }
+    } else if (reason === 'stolen') {
+      // As in W3C, and a thief that asked again would rob whoever robbed it.
+      this.#phase = 'ended'
+      this.#listener.failed(stolenError())
+    } else this.#askAnew()
+  }
+
+  /** Granted and taken before it could be called certain: to the page it has been waiting all the time. */
+  #askAnew(): void {
+    this.#phase = 'waiting'
+    this.#asked += 1
+    this.#handle = this.#connection.expectGrant(this)
+    if (this.#connection.attached) this.#ask()
   }
 
   restarted(): void {
@@ -72,9 +85,15 @@ export class LockRequest implements GrantListener {
   }
 
   #ask(): void {
+    this.#asked += 1
+    const asked = this.#asked
     this.#connection.call({ type: 'lock.request', handle: this.#handle, ...this.#parameters }).then(
-      (answer) => this.#answered(answer),
-      (error: unknown) => this.#refused(error),
+      (answer) => {
+        if (this.#asked === asked) this.#answered(answer)
+      },
+      (error: unknown) => {
+        if (this.#asked === asked) this.#refused(error)
+      },
     )
   }
 
@@ -89,13 +108,15 @@ export class LockRequest implements GrantListener {
 
   #refused(error: unknown): void {
     if (this.#phase !== 'waiting') return
+    // The host went away before it answered, and took whatever it had granted with it: the next one is asked.
+    if (!this.#connection.attached && !this.#connection.ended) return
     this.#phase = 'ended'
     this.#connection.forget(this.#handle)
     this.#listener.failed(error)
   }
 
   #deliver(token: number): void {
-    if (this.#phase !== 'granted' || this.#lock) return
+    if (this.#phase !== 'granted' || this.#lock || token !== this.#token) return
     const { name, mode, lease } = this.#parameters
     const grant = { name, mode, lease, token, handle: this.#handle }
     this.#lock = new HeldLock(this.#connection, grant, (loss) => {
@@ -109,4 +130,9 @@ export class LockRequest implements GrantListener {
     this.#connection.forget(this.#handle)
     if (this.#connection.attached) this.#connection.call({ type: 'lock.release', handle: this.#handle }).catch(() => {})
   }
+}
+
+/** What the victim of a `steal` hears (W3C). */
+export function stolenError(): DOMException {
+  return new DOMException('the lock was stolen by another request', 'AbortError')
 }

@@ -9,7 +9,7 @@ import { decodeValue, encodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
 import { LimitExceededError, LockTimeoutError, NoQuorumError, RoomLeftError } from './errors.js'
 import type { HeldLock, Lock, LockMode } from './lock.js'
-import { LockRequest, type RequestParameters } from './lock-request.js'
+import { LockRequest, type RequestParameters, stolenError } from './lock-request.js'
 import { type Observable, ObservableValue } from './observable.js'
 
 export interface LockOptions {
@@ -172,9 +172,7 @@ export class RoomLocks implements LockManager {
         )
       }
       const lost = (error: Error & { readonly reason: string }) =>
-        reject(
-          error.reason === 'stolen' ? new DOMException('the lock was stolen by another request', 'AbortError') : error,
-        )
+        reject(error.reason === 'stolen' ? stolenError() : error)
       this.#enter(name, options, granted, reject, lost)
     })
   }
@@ -313,22 +311,21 @@ function checkName(name: unknown): string {
   return text
 }
 
-/** As WebIDL converts a dictionary, then the bounds of what W3C does not have. */
+/** As WebIDL converts a dictionary (each member read once, in the order of their names), then what W3C does not have. */
 function checkOptions(options: unknown): LockOptions {
   if (options === undefined || options === null) return {}
   if (typeof options !== 'object' && typeof options !== 'function') {
     throw new TypeError(`options: expected an object, got ${typeof options}`)
   }
   const given = options as Record<string, unknown>
+  const ifAvailable = Boolean(given['ifAvailable'])
+  const mode = modeOf(given['mode'])
+  const { signal } = given
+  if (signal !== undefined && !isSignal(signal)) throw new TypeError('options.signal: expected an AbortSignal')
+  const steal = Boolean(given['steal'])
   for (const key of notYet)
     if (given[key] !== undefined) throw notSupported(`options.${key} is not supported by this version`)
-  const mode = given['mode'] === undefined ? 'exclusive' : String(given['mode'])
-  if (mode !== 'exclusive' && mode !== 'shared') {
-    throw new TypeError(`options.mode: expected 'exclusive' or 'shared', got ${JSON.stringify(mode)}`)
-  }
-  const { signal, whenNoQuorum } = given
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new TypeError('options.signal: expected an AbortSignal')
+  const { attributes, whenNoQuorum } = given
   if (whenNoQuorum !== undefined && whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject') {
     throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
   }
@@ -336,13 +333,30 @@ function checkOptions(options: unknown): LockOptions {
   const lease = milliseconds(given, 'lease', 1, leaseMax)
   return {
     mode,
-    ifAvailable: Boolean(given['ifAvailable']),
-    steal: Boolean(given['steal']),
+    ifAvailable,
+    steal,
     ...(signal !== undefined && { signal }),
     ...(timeout !== undefined && { timeout }),
     ...(lease !== undefined && { lease: Math.floor(lease) }),
-    ...(given['attributes'] !== undefined && { attributes: given['attributes'] as Value }),
+    ...(attributes !== undefined && { attributes: attributes as Value }),
     ...(whenNoQuorum !== undefined && { whenNoQuorum }),
+  }
+}
+
+function modeOf(value: unknown): LockMode {
+  const mode = value === undefined ? 'exclusive' : String(value)
+  if (mode === 'exclusive' || mode === 'shared') return mode
+  throw new TypeError(`options.mode: expected 'exclusive' or 'shared', got ${JSON.stringify(mode)}`)
+}
+
+const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
+
+/** By what it is, not by its prototype: signals of other windows count, and nothing that only looks like one. */
+function isSignal(value: unknown): value is AbortSignal {
+  try {
+    return typeof abortedOf?.call(value) === 'boolean'
+  } catch {
+    return false
   }
 }
 

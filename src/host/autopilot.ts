@@ -44,14 +44,7 @@ export function votersWanted(eligible: number, max: number): number {
 export function nextConfiguration(situation: Situation): Configuration | null {
   const { configuration } = situation
   const steps = [departed, silent, admitted, promoted, demoted, retired]
-  let next: Configuration | null = null
-  for (const step of steps) {
-    const proposed = step(situation)
-    if (proposed && canCommit(situation, proposed)) {
-      next = proposed
-      break
-    }
-  }
+  const next = steps.flatMap((step) => step(situation)).find((proposed) => canCommit(situation, proposed)) ?? null
   const members = next ?? configuration
   const incarnations = refreshed(members, situation)
   return next || incarnations !== configuration.incarnations ? { ...members, incarnations } : null
@@ -64,69 +57,61 @@ function canCommit({ configuration, candidates, leader }: Situation, next: Confi
   return reachable.length * 2 > next.voters.length
 }
 
-function departed({ configuration, candidates, leader }: Situation): Configuration | null {
+/** The dead before those whose nodes still help to remove them (L4). */
+function departed({ configuration, candidates, leader }: Situation): Configuration[] {
   const gone = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.gone === true
-  const learner = configuration.learners.find(gone)
-  if (learner !== undefined) return without(configuration, learner)
-  const voter = configuration.voters.find(gone)
-  return voter !== undefined && configuration.voters.length > 1 ? without(configuration, voter) : null
+  const away = (peerId: PeerId) => candidates.get(peerId)?.live !== true
+  const voters = configuration.voters.length > 1 ? configuration.voters.filter(gone) : []
+  const leaving = [...configuration.learners.filter(gone), ...voters.filter(away), ...voters]
+  return leaving.map((peerId) => without(configuration, peerId))
 }
 
-function silent({ configuration, candidates, leader }: Situation): Configuration | null {
+function silent({ configuration, candidates, leader }: Situation): Configuration[] {
   const isSilent = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.silent === true
-  const learner = configuration.learners.find(isSilent)
-  if (learner !== undefined) return without(configuration, learner)
-  const voter = configuration.voters.find(isSilent)
-  return voter !== undefined && configuration.voters.length > 3 ? without(configuration, voter) : null
+  const voters = configuration.voters.length > 3 ? configuration.voters.filter(isSilent) : []
+  return [...configuration.learners.filter(isSilent), ...voters].map((peerId) => without(configuration, peerId))
 }
 
 /** A leader that is but a dead tab's node (L4) leaves as soon as somebody else who votes is there to go on. */
-function retired(situation: Situation): Configuration | null {
+function retired(situation: Situation): Configuration[] {
   const { configuration, candidates, leader } = situation
-  if (candidates.get(leader)?.gone !== true) return null
+  if (candidates.get(leader)?.gone !== true) return []
   const heir = configuration.voters.some((peerId) => peerId !== leader && isLive(situation, peerId))
-  return heir ? without(configuration, leader) : null
+  return heir ? [without(configuration, leader)] : []
 }
 
-function admitted({ configuration, candidates }: Situation): Configuration | null {
-  for (const { peerId, live, gone } of candidates.values()) {
-    if (!live || gone || configuration.voters.includes(peerId) || configuration.learners.includes(peerId)) continue
-    return { ...configuration, learners: sorted([...configuration.learners, peerId]) }
-  }
-  return null
+function admitted({ configuration, candidates }: Situation): Configuration[] {
+  const members = [...configuration.voters, ...configuration.learners]
+  return [...candidates.values()]
+    .filter(({ peerId, live, gone }) => live && !gone && !members.includes(peerId))
+    .map(({ peerId }) => ({ ...configuration, learners: sorted([...configuration.learners, peerId]) }))
 }
 
-function promoted(situation: Situation): Configuration | null {
+function promoted(situation: Situation): Configuration[] {
   const { configuration, candidates } = situation
   const { voters, learners } = configuration
   const liveVoters = voters.filter((peerId) => isLive(situation, peerId)).length
   const wanted = votersWanted(eligible(situation), situation.votersMax)
   const ready = learners.filter((peerId) => mayVote(situation, peerId) && candidates.get(peerId)?.caughtUp)
   // Two at a time are an odd number again: a promotion begins only when it can end.
-  if (liveVoters >= wanted || liveVoters + ready.length < wanted || voters.length >= situation.votersMax) return null
+  if (liveVoters >= wanted || liveVoters + ready.length < wanted || voters.length >= situation.votersMax) return []
   const represented = new Set(voters.map((peerId) => candidates.get(peerId)?.browserId))
   const chosen = ready.find((peerId) => !represented.has(candidates.get(peerId)?.browserId ?? null)) ?? ready[0]
-  if (chosen === undefined) return null
-  return {
-    ...configuration,
-    voters: sorted([...voters, chosen]),
-    learners: learners.filter((peerId) => peerId !== chosen),
-  }
+  if (chosen === undefined) return []
+  const others = learners.filter((peerId) => peerId !== chosen)
+  return [{ ...configuration, voters: sorted([...voters, chosen]), learners: others }]
 }
 
-function demoted(situation: Situation): Configuration | null {
+function demoted(situation: Situation): Configuration[] {
   const { configuration, leader } = situation
   const { voters, learners } = configuration
-  if (voters.length <= votersWanted(eligible(situation), situation.votersMax)) return null
+  if (voters.length <= votersWanted(eligible(situation), situation.votersMax)) return []
   // While a voter is away, those who are here must stay: without them nothing commits.
-  if (voters.some((peerId) => !isLive(situation, peerId))) return null
+  if (voters.some((peerId) => !isLive(situation, peerId))) return []
   const chosen = voters.filter((peerId) => peerId !== leader).at(-1)
-  if (chosen === undefined) return null
-  return {
-    ...configuration,
-    voters: voters.filter((peerId) => peerId !== chosen),
-    learners: sorted([...learners, chosen]),
-  }
+  if (chosen === undefined) return []
+  const others = voters.filter((peerId) => peerId !== chosen)
+  return [{ ...configuration, voters: others, learners: sorted([...learners, chosen]) }]
 }
 
 /** F2: the configuration keeps the highest incarnation seen of each member, and nothing of others. */

@@ -111,8 +111,8 @@ export class PageLocks {
     this.#session.submit(
       { type: 'lock.request', name, mode, ifAvailable, steal, lease, attributes },
       {
-        // Asked for before and never refused: no limit may turn it away now.
-        exempt: request.state === 'queued',
+        // What waits for a lock is bounded by the room (limits `locks` and `lockQueue`), which answers for itself.
+        exempt: true,
         numbered: (number) => this.#numbered(handle, number),
         wanted: () => this.#requests.get(handle) === request,
         settle: request.settle,

@@ -2,7 +2,7 @@
  * Nodes of dead tabs of this browser, reopened from the disk that they left (L4): tabs that die together never cost the
  * room its quorum. A resident votes and replicates; it holds no session, and goes as soon as the room does without it.
  */
-import type { Configuration, PeerId } from '../raft/entry.js'
+import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 import { identityLockName, lifeLockName } from '../shared/life.js'
 import type { Storage } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService } from './browser.js'
@@ -17,8 +17,16 @@ export interface ResidentsOptions {
   readonly room: string
   readonly locks: LockService
   readonly identities: IdentityStore
+  /** Both locks of that life were held: it is over (L2). */
+  readonly onDead: (life: { readonly peerId: PeerId; readonly incarnation: Incarnation }) => void
   /** Starts a host on that disk. */
   readonly start: (peerId: PeerId, storage: Storage) => Resident
+}
+
+interface Dead {
+  readonly peerId: PeerId
+  readonly incarnation: Incarnation
+  readonly locks: readonly HeldLock[]
 }
 
 interface Kept {
@@ -37,15 +45,20 @@ export class Residents {
   }
 
   /** The room has no leader: whoever of these voters died in this browser is taken in. One attempt at a time. */
-  async adopt(voters: readonly PeerId[]): Promise<void> {
-    if (this.#busy || this.#closed) return
-    this.#busy = true
-    try {
-      const known = new Set((await this.#options.identities.list()).map(({ peerId }) => peerId))
-      for (const peerId of voters) if (known.has(peerId) && !this.#kept.has(peerId)) await this.#tryToAdopt(peerId)
-    } finally {
-      this.#busy = false
-    }
+  adopt(voters: readonly PeerId[]): Promise<void> {
+    return this.#withDead(voters, async (dead) => {
+      const storage = await this.#options.identities.open(dead.peerId)
+      this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
+      return 'kept'
+    })
+  }
+
+  /** The room does without these voters for now: those that died in this browser, unseen by anyone, are told of. */
+  prove(voters: readonly PeerId[]): Promise<void> {
+    return this.#withDead(voters, async ({ peerId, incarnation }) => {
+      this.#options.onDead({ peerId, incarnation })
+      return 'done'
+    })
   }
 
   /** Lets those go that the room has removed. */
@@ -69,25 +82,36 @@ export class Residents {
     for (const peerId of [...this.#kept.keys()]) this.release(peerId)
   }
 
-  /** Both locks, or nothing: one alone proves no death (L2). */
-  async #tryToAdopt(peerId: PeerId): Promise<void> {
-    const { room, locks, identities, start } = this.#options
-    const identityLock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
-    if (!identityLock) return
-    const last = await identities.lastIncarnation(peerId)
-    const lifeLock = last ? await locks.hold(lifeLockName(peerId, last), { ifAvailable: true }) : null
-    if (!last || !lifeLock || this.#closed) {
-      lifeLock?.release()
-      identityLock.release()
-      return
-    }
+  async #withDead(voters: readonly PeerId[], use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
+    if (this.#busy || this.#closed) return
+    this.#busy = true
     try {
-      const storage = await identities.open(peerId)
-      this.#kept.set(peerId, { resident: start(peerId, storage), locks: [identityLock, lifeLock] })
+      const known = new Set((await this.#options.identities.list()).map(({ peerId }) => peerId))
+      for (const peerId of voters) if (known.has(peerId) && !this.#kept.has(peerId)) await this.#ifDead(peerId, use)
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** Both locks, or nothing: one alone proves no death (L2). They stay held only if the node is kept. */
+  async #ifDead(peerId: PeerId, use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
+    const { room, locks, identities } = this.#options
+    const held: HeldLock[] = []
+    const take = async (name: string) => {
+      const lock = await locks.hold(name, { ifAvailable: true })
+      if (lock) held.push(lock)
+      return lock !== null
+    }
+    let outcome: 'kept' | 'done' = 'done'
+    try {
+      if (!(await take(identityLockName(room, peerId)))) return
+      const incarnation = await identities.lastIncarnation(peerId)
+      if (!incarnation || !(await take(lifeLockName(peerId, incarnation))) || this.#closed) return
+      outcome = await use({ peerId, incarnation, locks: held })
     } catch {
       // A disk that cannot be opened is a voter that stays away.
-      lifeLock.release()
-      identityLock.release()
+    } finally {
+      if (outcome === 'done') for (const lock of held) lock.release()
     }
   }
 }

@@ -110,6 +110,11 @@ export class Ether {
     for (const wire of this.#wires.values()) wire.gone(network, peerId, life)
   }
 
+  /** A page's goodbye in the place of its worker: after it that end of the link is closed. */
+  lastWord(network: SimNetwork, peerId: string, frame: Uint8Array | null, delay: number): void {
+    for (const wire of this.#wires.values()) wire.lastWord(network, peerId, frame, delay)
+  }
+
   listening(network: SimNetwork): void {
     // A new life is heard of by those who still hold a link to the one before.
     for (const wire of this.#wires.values()) wire.replaced(network.station)

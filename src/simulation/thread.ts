@@ -91,6 +91,13 @@ export class Thread {
     this.#catchUp()
   }
 
+  /** Nothing holds it back any more. */
+  wake(): void {
+    this.#blockers = 0
+    this.#freezers = 0
+    this.#catchUp()
+  }
+
   die(): void {
     if (this.#isDead) return
     this.#isDead = true
@@ -128,7 +135,12 @@ export class Thread {
   #arrive(source: Source, task: Task): void {
     if (this.#isDead || task.cancelled) return
     if (this.#isStopped || this.#isCatchingUp) this.#waiting[source].push(task)
-    else task.run()
+    else this.#run(task)
+  }
+
+  #run(task: Task): void {
+    this.#world.active = this
+    task.run()
   }
 
   get #isStopped(): boolean {
@@ -148,7 +160,7 @@ export class Thread {
       const { timer, message } = this.#waiting
       const queue = timer.length > 0 && (message.length === 0 || this.#prng.chance(0.5)) ? timer : message
       const task = queue.shift()
-      if (task && !task.cancelled) task.run()
+      if (task && !task.cancelled) this.#run(task)
       this.#world.after(0.01, `${this.name} catches up`, next)
     }
     this.#world.after(0, `${this.name} goes on`, next)

@@ -60,6 +60,12 @@ export class Wire {
     for (const end of this.#ends) if (end.isOf(network) && end.to.peerId === peerId && end.to.life === life) end.fall('lost')
   }
 
+  lastWord(network: SimNetwork, peerId: string, frame: Uint8Array | null, delay: number): void {
+    const [a, b] = this.#ends
+    if (a.isOf(network) && a.to.peerId === peerId) b.lastWord(frame, delay)
+    else if (b.isOf(network) && b.to.peerId === peerId) a.lastWord(frame, delay)
+  }
+
   /** Tabs of one browser hear of a new life of a peer at once. */
   replaced(station: Station): void {
     for (const end of this.#ends) {
@@ -165,6 +171,14 @@ export class LinkEnd implements Link {
   hear(reason: DownReason, delay: number): void {
     if (this.#state === 'down') return
     this.from.thread.post(delay, `down ${this.to.peerId} ${reason}`, () => this.fall(reason))
+  }
+
+  /** The other page has said goodbye: with a frame of its own, or only by closing. */
+  lastWord(frame: Uint8Array | null, delay: number): void {
+    this.from.thread.post(delay, `last word of ${this.to.peerId}`, () => {
+      if (frame) this.receive('control', frame)
+      this.fall('remote')
+    })
   }
 
   /** Nothing goes out of this end any more, and it will find out. */

@@ -36,6 +36,8 @@ export class World {
   readonly #heap: Event[] = []
   readonly #checks: (() => void)[] = []
   #violation: Violation | null = null
+  /** Whose task the present event runs: what may have changed. */
+  active: { readonly name: string } | null = null
 
   constructor(seed: string, trace = new Trace()) {
     this.prng = new Prng(seed)
@@ -101,6 +103,7 @@ export class World {
     if (event.cancelled) return
     this.#now = event.time
     this.#events += 1
+    this.active = null
     this.trace.event(event.time, event.label)
     try {
       event.run()

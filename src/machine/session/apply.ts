@@ -95,8 +95,10 @@ function forgetAnswers(session: Session, answered: number): void {
 export function close(context: Context, { peerId, incarnation }: Of<'close'>): void {
   const record = context.state.peers.get(peerId)
   const session = record && context.state.sessions.get(record.session)
-  if (!session || session.incarnation.nonce !== incarnation.nonce) return
-  if (session.incarnation.counter <= incarnation.counter) endSession(context, session, 'closed')
+  if (!session || session.incarnation.counter > incarnation.counter) return
+  // One counter with two nonces is two lives of a copied store (F2): the death of one says nothing of the other.
+  if (session.incarnation.counter === incarnation.counter && session.incarnation.nonce !== incarnation.nonce) return
+  endSession(context, session, 'closed')
 }
 
 /** S-3, S-6. The session's own fate is judged by what it holds before anything of it ends. */

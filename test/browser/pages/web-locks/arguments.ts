@@ -7,17 +7,14 @@ type Callback = (lock: { readonly name: string; readonly mode: string } | null) 
 function row(title: string, args: (name: string, callback: Callback) => readonly unknown[]): Scenario {
   return {
     title,
-    async run({ locks, name }: Bench & { name(suffix?: string): string }) {
+    async run(bench: Bench) {
       let calls = 0
-      const unique = name.call(arguments[0])
-      const outcome = await attempt(() =>
-        locks.request(
-          ...args(unique, (lock) => {
-            calls += 1
-            return lock && `${lock.name.replace(unique, '*')} ${lock.mode}`
-          }),
-        ),
-      )
+      const unique = bench.name()
+      const callback: Callback = (lock) => {
+        calls += 1
+        return lock && `${lock.name.replace(unique, '*')} ${lock.mode}`
+      }
+      const outcome = await attempt(() => bench.locks.request(...args(unique, callback)))
       return { outcome, calls }
     },
   }
@@ -174,9 +171,7 @@ const names: Scenario[] = [
 const order: Scenario[] = [
   {
     title: 'members of the options are read once, in order, each converted before the next, and the callback last',
-    async run({ locks, name, log, note, ...rest }: Bench) {
-      void rest
-      const bench = arguments[0] as Bench
+    async run(bench: Bench) {
       const options = {
         get steal() {
           bench.note('steal')
@@ -200,17 +195,15 @@ const order: Scenario[] = [
           return false
         },
       }
-      void name
-      void note
       const text = {
         toString() {
           bench.note('name read')
           return 'read in order'
         },
       }
-      const accepted = await attempt(() => locks.request(text, options, () => 'done'))
-      const refused = await attempt(() => locks.request(text, options, null))
-      return { accepted, refused, log }
+      const accepted = await attempt(() => bench.locks.request(text, options, () => 'done'))
+      const refused = await attempt(() => bench.locks.request(text, options, null))
+      return { accepted, refused, log: bench.log }
     },
   },
   {

@@ -1,0 +1,116 @@
+/**
+ * How long a room is without a leader. Both survivors acquire and release a lock of their own again and again. Time counts
+ * from the `pagehide` of the leader's page, or from the order to its renderer to crash, until
+ * - both survivors know another leader, and
+ * - a survivor that knows it is granted a lock, whether it had asked before or after.
+ * Besides: until a lock that the leader held is passed on to a survivor that waits for it, where that does not wait for a
+ * lease (a crash in another browser proves nothing, so there it does).
+ */
+import type { Failover } from './page/protocol.js'
+import type { Place } from './place.js'
+import type { Part, Row } from './result.js'
+import { BenchRoom } from './room.js'
+import type { Tab } from './tab.js'
+import { clock, reasonOf, sleep } from './waiting.js'
+
+const ways = ['close', 'crash'] as const
+type Way = (typeof ways)[number]
+
+const aims = { close: { belowMs: 100 }, crash: { belowMs: 600 } } as const
+const labels = { close: 'leader closed', crash: 'leader crashed' } as const
+/** Longer than a heartbeat: the leader goes at any point between two of them (dissertation 9.3). */
+const spread = 100
+
+interface Round {
+  readonly known: number
+  readonly served: number
+  readonly passedOn: number | null
+}
+
+export async function benchFailover(place: Place, rounds: number): Promise<Pick<Part, 'rows' | 'problems'>> {
+  const rows: Row[] = []
+  const problems: string[] = []
+  for (const way of ways) {
+    const done: Round[] = []
+    let room: BenchRoom | null = null
+    for (let i = 0; i < rounds; i += 1) {
+      try {
+        room ??= await BenchRoom.open(place)
+        done.push(await failover(place, room, way))
+      } catch (error) {
+        problems.push(`${labels[way]}, round ${i + 1}: ${reasonOf(error)}`)
+        await room?.close()
+        room = null
+      }
+    }
+    await room?.close()
+    rows.push(...rowsOf(way, done))
+  }
+  return { rows, problems }
+}
+
+async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round> {
+  const { leader, followers } = await room.whole()
+  const [heir] = followers
+  const waitsForLease = way === 'crash' && place.id === 'three-browsers'
+  const estate = `estate ${crypto.randomUUID()}`
+  if (!waitsForLease) {
+    await leader.call('acquire', estate)
+    await heir.call('queueFor', estate)
+  }
+  for (const tab of followers) await tab.call('watchFailover', leader.peerId)
+  await sleep(spread + Math.random() * spread)
+  const stillLeads = await Promise.all(followers.map((tab) => tab.call('state')))
+  if (stillLeads.some((state) => state.leader !== leader.peerId)) throw new Error('another leader before its time')
+
+  const calledAt = await leader[way]()
+  const seen = await Promise.all(followers.map(async (tab) => local(tab, await tab.call('failover'))))
+  const passedAt = waitsForLease ? null : heir.here(await heir.call('granted', estate))
+  if (passedAt !== null) await heir.call('release', estate)
+
+  await room.remove(leader)
+  const { tab: newcomer } = await room.join(leader.context)
+  const goneAt = way === 'close' ? await pageHideOf(leader, newcomer, calledAt) : calledAt
+  return {
+    known: Math.max(...seen.map(({ knownAt }) => knownAt)) - goneAt,
+    served: Math.min(...seen.map(({ grantedAt }) => grantedAt)) - goneAt,
+    passedOn: passedAt === null ? null : passedAt - goneAt,
+  }
+}
+
+function local(tab: Tab, { knownAt, grantedAt, askedAt }: Failover): Failover {
+  return { knownAt: tab.here(knownAt), grantedAt: tab.here(grantedAt), askedAt: tab.here(askedAt) }
+}
+
+/** The closed page left it for the next page of its browser. */
+async function pageHideOf(closed: Tab, newcomer: Tab, calledAt: number): Promise<number> {
+  const left = await newcomer.call('lastPageHide')
+  const at = left === null ? Number.NaN : closed.here(left)
+  if (at >= calledAt - 1 && at <= clock()) return at
+  throw new Error('the closed page did not tell when it went')
+}
+
+function rowsOf(way: Way, rounds: readonly Round[]): Row[] {
+  const row = (id: string, label: string, samples: readonly number[]): Row => ({
+    id: `${way}-${id}`,
+    label: `${labels[way]}: ${label}`,
+    samples,
+  })
+  const passedOn = rounds.flatMap((round) => round.passedOn ?? [])
+  return [
+    row(
+      'known',
+      'both others know the next',
+      rounds.map((round) => round.known),
+    ),
+    {
+      ...row(
+        'served',
+        'a lock is granted again',
+        rounds.map((round) => round.served),
+      ),
+      aim: aims[way],
+    },
+    ...(passedOn.length > 0 ? [row('passed-on', 'its own lock is passed on', passedOn)] : []),
+  ]
+}

@@ -1,0 +1,126 @@
+/**
+ * A room at rest: what the machine itself gives, and locks beside it. Both are measured in turns, a few of each, so that a
+ * load that comes and goes falls on both alike and the ratio between them stands.
+ */
+import type { PageState } from './page/protocol.js'
+import type { Place } from './place.js'
+import type { Limit, Part, Row } from './result.js'
+import type { BenchRoom } from './room.js'
+import { median } from './samples.js'
+import type { Tab } from './tab.js'
+
+const blocks = 6
+
+export interface Sizes {
+  /** Samples of what is measured one after the other within a page. */
+  readonly sequential: number
+  readonly handOvers: number
+}
+
+export async function benchSteady(
+  place: Place,
+  room: BenchRoom,
+  { sequential, handOvers }: Sizes,
+): Promise<Pick<Part, 'rows' | 'notes'>> {
+  const { leader, followers } = await room.whole()
+  const [follower] = followers
+  await connectProbes(place, leader, follower)
+  const trips: number[] = []
+  const writes: number[] = []
+  const writesAtOnce: number[] = []
+  const ofLeader = { acquire: [] as number[], release: [] as number[], cost: '' }
+  const ofFollower = { acquire: [] as number[], release: [] as number[], cost: '' }
+  const count = Math.ceil(sequential / blocks)
+  // Once without counting: caches fill, databases open, code is compiled.
+  for (const tab of room.tabs) await tab.call('acquireAndRelease', 10)
+  for (const tab of room.tabs) await tab.call('writes', 5)
+  for (let block = 0; block < blocks; block += 1) {
+    trips.push(...(await follower.call('roundTrips', count)))
+    writes.push(...(await leader.call('writes', count)))
+    writesAtOnce.push(...(await Promise.all(room.tabs.map((tab) => tab.call('writes', count)))).flat())
+    for (const [tab, of] of [
+      [leader, ofLeader],
+      [follower, ofFollower],
+    ] as const) {
+      const before = await room.states()
+      const { acquire, release } = await tab.call('acquireAndRelease', count)
+      of.acquire.push(...acquire)
+      of.release.push(...release)
+      of.cost = costOf(before, await room.states(), count)
+    }
+  }
+  const handOver = await passAround(room, handOvers)
+  await room.whole()
+  const both = ({ acquire, release }: typeof ofLeader) => acquire.map((ms, i) => ms + (release[i] ?? 0))
+  const limit = (t: number, w: number): Limit => ({
+    formula: `${t} trip${t > 1 ? 's' : ''} + ${w} write${w > 1 ? 's' : ''}`,
+    ms: t * median(trips) + w * median(writes),
+  })
+  const rows: Row[] = [
+    { id: 'trip', label: 'machine: round trip, worker to worker', samples: trips },
+    { id: 'write', label: 'machine: one strict IndexedDB write', samples: writes },
+    { id: 'writes-at-once', label: 'machine: the same, three workers at once', samples: writesAtOnce },
+    { id: 'acquire-leader', label: 'acquire, leader', samples: ofLeader.acquire, limit: limit(1, 1) },
+    { id: 'release-leader', label: 'release, leader', samples: ofLeader.release, limit: limit(1, 1) },
+    { id: 'both-leader', label: 'acquire + release, leader', samples: both(ofLeader), limit: limit(2, 2) },
+    {
+      id: 'acquire-follower',
+      label: 'acquire, follower',
+      samples: ofFollower.acquire,
+      limit: limit(2, 2),
+      aim: { timesLimit: 2 },
+    },
+    { id: 'release-follower', label: 'release, follower', samples: ofFollower.release, limit: limit(2, 2) },
+    { id: 'both-follower', label: 'acquire + release, follower', samples: both(ofFollower), limit: limit(4, 4) },
+    { id: 'hand-over', label: 'hand-over, release here to grant there', samples: handOver, limit: limit(2, 2) },
+  ]
+  const clocks = Math.max(...room.tabs.map(({ offset }) => Math.abs(offset)))
+  const error = Math.max(...room.tabs.map(({ offsetError }) => offsetError))
+  return {
+    rows,
+    notes: [
+      `links: ${(await leader.call('state')).links}; clocks of the pages are at most ${clocks.toFixed(2)} ms apart from this process's, known to ${error.toFixed(2)} ms, and corrected`,
+      `an acquire + release from the leader costs ${ofLeader.cost}; from a follower ${ofFollower.cost}`,
+    ],
+  }
+}
+
+/** A line between the workers of two tabs, of the same kind as the room's own link but without the library. */
+async function connectProbes(place: Place, a: Tab, b: Tab): Promise<void> {
+  if (place.id === 'one-browser') {
+    const name = crypto.randomUUID()
+    await a.call('openBroadcast', name)
+    await b.call('openBroadcast', name)
+  } else {
+    await b.call('accept', await a.call('answer', await b.call('offer')))
+  }
+}
+
+/** The lock goes from tab to tab, each already waiting when the one before lets go: from its call of release to the grant. */
+async function passAround({ tabs }: BenchRoom, count: number): Promise<number[]> {
+  const name = 'pass around'
+  const samples: number[] = []
+  const at = (i: number): Tab => {
+    const tab = tabs[i % tabs.length]
+    if (!tab) throw new Error('an empty room')
+    return tab
+  }
+  await at(0).call('acquire', name)
+  for (let i = 0; i < count; i += 1) {
+    const from = at(i)
+    const to = at(i + 1)
+    await to.call('queueFor', name)
+    const granted = to.call('granted', name)
+    const releasedAt = from.here(await from.call('release', name))
+    samples.push(to.here(await granted) - releasedAt)
+  }
+  await at(count).call('release', name)
+  return samples
+}
+
+/** Heartbeats and housekeeping of that time are counted too: they are few. */
+function costOf(before: readonly PageState[], after: readonly PageState[], count: number): string {
+  const per = (key: 'writes' | 'framesSent' | 'frameBytes') =>
+    after.reduce((sum, state, i) => sum + state[key] - (before[i]?.[key] ?? 0), 0) / count
+  return `${per('writes').toFixed(1)} writes, ${per('framesSent').toFixed(1)} frames and ${per('frameBytes').toFixed(0)} bytes over all three tabs`
+}

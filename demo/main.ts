@@ -1,0 +1,129 @@
+/** The demo page: one room, one document, and a panel to watch them by. */
+import { join, type Room } from '../src/index.js'
+import { parts } from './content.js'
+import { byId, setText } from './dom.js'
+import { EventLog } from './event-log.js'
+import { connectFaults, connectLinksSwitch, SignalingSwitch } from './faults.js'
+import { LockTable } from './lock-table.js'
+import { MemberNews } from './member-news.js'
+import { Panel } from './panel.js'
+import { Paragraph } from './paragraph.js'
+import { chip, claimPerson, Directory, type Person } from './person.js'
+import { StatusLine } from './status-line.js'
+import { endWorkers, rememberWorkers } from './workers.js'
+
+const roomDefault = 'demo'
+/** The certainty of a lock ends without an event: what is shown of it is read anew this often, ms. */
+const renderEvery = 250
+
+async function main(): Promise<void> {
+  rememberWorkers()
+  foldPanelOnPhones()
+  const name = roomName()
+  setText(byId('room-name', HTMLElement), name)
+  byId('another', HTMLAnchorElement).href = location.href
+  // Another room is another page: nothing of this one is left behind in it.
+  addEventListener('hashchange', () => location.reload())
+
+  const status = new StatusLine()
+  const directory = new Directory()
+  const log = new EventLog(directory)
+  new SignalingSwitch(log, status)
+  const links = connectLinksSwitch()
+  const self = await claimPerson()
+  byId('me', HTMLElement).replaceChildren(chip(self, true))
+  let room: Room<Person>
+  try {
+    const signaling = `${location.protocol.replace('http', 'ws')}//${location.host}/signal`
+    // 'local': the room is there to be shown from the first moment, also while it has no quorum.
+    room = await join<Person>(name, { signaling, links, state: self, until: 'local' })
+  } catch (error) {
+    status.fail(error)
+    return
+  }
+  directory.setSelf(room.peerId, self)
+  room.addEventListener('identitychange', ({ detail }) => directory.setSelf(detail.peerId, self))
+  status.follow(room, directory)
+  const panel = new Panel(room, directory)
+  showDocument(room, { self, directory, log, panel })
+  followRoom(room, directory, log)
+  connectFaults({ room, log, status, endWorker: endWorkers })
+}
+
+interface Parts {
+  readonly self: Person
+  readonly directory: Directory
+  readonly log: EventLog
+  readonly panel: Panel
+}
+
+function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts): void {
+  const live = byId('announce', HTMLElement)
+  const table = new LockTable(room, () => {
+    panel.showLocks(table.held, table.pending)
+    render()
+  })
+  const context = {
+    room,
+    self,
+    directory,
+    lockChanged: () => table.refresh(),
+    tokenOf: (lock: string) => table.tokenOf(lock),
+    log,
+    announce: (text: string) => setText(live, text),
+  }
+  const paragraphs = parts.map((part) => new Paragraph(part, context))
+  const render = () => {
+    for (const paragraph of paragraphs) paragraph.render()
+  }
+  byId('paragraphs', HTMLElement).replaceChildren(...paragraphs.map(({ element }) => element))
+  room.members.subscribe(render)
+  setInterval(render, renderEvery)
+  table.refresh()
+  warnOfUnsaved(() => paragraphs.some(({ unsaved }) => unsaved))
+}
+
+/** Only while something is unsaved: a page that always asks is never kept by the back/forward cache. */
+function warnOfUnsaved(isUnsaved: () => boolean): void {
+  const warn = (event: BeforeUnloadEvent) => event.preventDefault()
+  setInterval(() => {
+    if (isUnsaved()) addEventListener('beforeunload', warn)
+    else removeEventListener('beforeunload', warn)
+  }, renderEvery)
+}
+
+function followRoom(room: Room<Person>, directory: Directory, log: EventLog): void {
+  room.addEventListener('leaderchange', ({ detail: { leader, term } }) => {
+    if (leader === null) log.add('No leader: an election begins')
+    else
+      log.add(
+        () => `${directory.isSelf(leader) ? 'You lead' : `${directory.name(leader)} leads`} in term ${term}`,
+        leader,
+      )
+  })
+  room.addEventListener('statuschange', ({ detail: { status } }) => log.add(`This peer is ${status}`))
+  room.addEventListener('error', ({ detail }) => log.add(`Error: ${detail.message}`))
+  const news = new MemberNews(directory, log)
+  room.members.subscribe((members) => news.show(members))
+}
+
+function roomName(): string {
+  try {
+    return decodeURIComponent(location.hash.slice(1)) || roomDefault
+  } catch {
+    return roomDefault
+  }
+}
+
+/** Beside the document there is room for all of it; above it, on a phone, for one line. */
+function foldPanelOnPhones(): void {
+  const panel = byId('panel', HTMLDetailsElement)
+  const isWide = matchMedia('(min-width: 60rem)')
+  const fold = () => {
+    panel.open = isWide.matches
+  }
+  isWide.addEventListener('change', fold)
+  fold()
+}
+
+void main()

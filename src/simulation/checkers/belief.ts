@@ -1,0 +1,59 @@
+import type { Lock } from '../../client/lock.js'
+import type { SimPage } from '../page.js'
+import type { World } from '../world.js'
+import type { LogChecker } from './log.js'
+
+interface Holding {
+  readonly page: SimPage
+  readonly lock: Lock
+}
+
+/**
+ * Mutual exclusion as pages see it: at no moment of true time may two pages read `held` for locks that exclude each
+ * other. Certainty only begins with events, so looking after each one misses nothing.
+ */
+export class BeliefChecker {
+  readonly #world: World
+  readonly #log: LogChecker
+  readonly #holdings = new Map<string, Holding[]>()
+
+  constructor(world: World, log: LogChecker) {
+    this.#world = world
+    this.#log = log
+  }
+
+  /** A page was given a lock. */
+  got(page: SimPage, lock: Lock): void {
+    const holdings = this.#holdings.get(lock.name) ?? []
+    this.#holdings.set(lock.name, holdings)
+    holdings.push({ page, lock })
+  }
+
+  check(): void {
+    for (const [name, holdings] of this.#holdings) {
+      if (holdings.length < 2) {
+        if (holdings[0] && isOver(holdings[0])) this.#holdings.delete(name)
+        continue
+      }
+      const left = holdings.filter((holding) => !isOver(holding))
+      if (left.length < holdings.length) this.#holdings.set(name, left)
+      const certain = left.filter((holding) => this.#isCertain(holding))
+      const exclusive = certain.find(({ lock }) => lock.mode === 'exclusive')
+      if (exclusive && certain.length > 1) this.#convict(name, certain)
+    }
+  }
+
+  /** A frozen page reads nothing. What was stolen may be believed for a while: `steal` waits for nobody. */
+  #isCertain({ page, lock }: Holding): boolean {
+    return !page.thread.isFrozen && lock.state === 'held' && !this.#log.wasStolen(lock.name, lock.token)
+  }
+
+  #convict(name: string, holdings: readonly Holding[]): void {
+    const who = holdings.map(({ page, lock }) => `${page.thread.name} (${page.peerId}) ${lock.mode} under ${lock.token}`)
+    this.#world.convict('belief', `${name} is held at once by ${who.join(' and ')}`)
+  }
+}
+
+function isOver({ page, lock }: Holding): boolean {
+  return page.thread.isDead || lock.state === 'lost' || lock.state === 'released'
+}

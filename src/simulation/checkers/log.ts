@@ -1,0 +1,202 @@
+import type { Command, SessionId } from '../../machine/command.js'
+import { decodeInstruction } from '../../machine/instruction.js'
+import { applyEntry, createMachine, encodeMachine, type MachineState } from '../../machine/machine.js'
+import type { Applied } from '../../machine/outcome.js'
+import type { Configuration, Entry } from '../../raft/entry.js'
+import type { SimDisk } from '../disk.js'
+import { hashBytes, hashText } from '../prng.js'
+import type { HostRecord } from '../worker.js'
+import type { World } from '../world.js'
+
+/** Whole machines are compared at every so many entries: encoding one costs as much as fifty entries. */
+const compareEvery = 16
+
+export interface Granted {
+  readonly name: string
+  readonly token: number
+  readonly mode: 'exclusive' | 'shared'
+}
+
+/** One version of a key: what it was from that index on. */
+export interface Version {
+  readonly index: number
+  /** Null: it was not there. */
+  readonly revision: number | null
+}
+
+/**
+ * What was applied anywhere is committed, and the same everywhere for ever. Keeps its own machine, fed once with each
+ * entry as the first host applied it: all other checkers ask this one what is true.
+ */
+export class LogChecker {
+  readonly machine: MachineState = createMachine()
+  readonly #world: World
+  readonly #diskOf: (peerId: string) => SimDisk | null
+  readonly #hashes: number[] = []
+  readonly #terms: number[] = []
+  readonly #machines = new Map<number, number>()
+  readonly #grants = new Map<string, Granted>()
+  readonly #lastToken = new Map<string, number>()
+  readonly #stolen = new Set<string>()
+  readonly #executed = new Set<string>()
+  readonly #versions = new Map<string, Version[]>()
+  #foundedAt = 0
+  #roomId: string | null = null
+
+  constructor(world: World, diskOf: (peerId: string) => SimDisk | null) {
+    this.#world = world
+    this.#diskOf = diskOf
+  }
+
+  /** The highest index that anyone has applied. */
+  get lastIndex(): number {
+    return this.#hashes.length
+  }
+
+  termAt(index: number): number | null {
+    return this.#terms[index - 1] ?? null
+  }
+
+  versionsOf(key: string): readonly Version[] {
+    return this.#versions.get(key) ?? []
+  }
+
+  /** It was taken by `steal`: its holder may not know yet, as the API says. */
+  wasStolen(name: string, token: number): boolean {
+    return this.#stolen.has(`${token} ${name}`)
+  }
+
+  applied(record: HostRecord, entry: Entry, machine: MachineState, hosts: readonly HostRecord[]): void {
+    const { index } = entry
+    const hash = hashOf(entry)
+    const known = this.#hashes[index - 1]
+    if (known === undefined) {
+      if (index !== this.lastIndex + 1) {
+        this.#world.convict('gap', `${record.self.peerId} applied ${index} after ${this.lastIndex} anywhere`)
+        return
+      }
+      this.#checkRoom(record)
+      this.#checkDurable(record, entry, hosts)
+      this.#first(entry, hash)
+    } else if (known !== hash) {
+      const terms = `term ${entry.term}, before it was term ${this.termAt(index)}`
+      this.#world.convict('state-machine-safety', `${record.self.peerId} applied another entry at ${index}: ${terms}`)
+    }
+    if (index % compareEvery === 0) this.#compare(record, index, machine)
+  }
+
+  /** Everything again: at the end of a run, and after a snapshot was installed. */
+  compareNow(record: HostRecord): void {
+    const { machine } = record.host
+    if (machine.appliedIndex === this.lastIndex) this.#compareWith(record, machine, hashBytes(0, encodeMachine(this.machine)))
+  }
+
+  #compare(record: HostRecord, index: number, machine: MachineState): void {
+    const expected = this.#machines.get(index)
+    if (expected !== undefined) this.#compareWith(record, machine, expected)
+  }
+
+  #compareWith(record: HostRecord, machine: MachineState, expected: number): void {
+    if (hashBytes(0, encodeMachine(machine)) === expected) return
+    this.#world.convict('state-machine-safety', `${record.self.peerId} has another machine at ${machine.appliedIndex}`)
+  }
+
+  /** N1: one founding. */
+  #checkRoom({ host, self }: HostRecord): void {
+    const roomId = host.lineage?.roomId ?? null
+    this.#roomId ??= roomId
+    if (roomId !== this.#roomId) this.#world.convict('one-room', `${self.peerId} is in ${roomId}, others in ${this.#roomId}`)
+  }
+
+  /** Durable at a majority of some configuration that somebody has: of those the leader's was one. */
+  #checkDurable(record: HostRecord, { index, term }: Entry, hosts: readonly HostRecord[]): void {
+    const configurations = new Set<Configuration>([record, ...hosts].map(({ host }) => host.status.configuration))
+    const holds = (peerId: string) => {
+      const group = this.#diskOf(peerId)?.read().groups.get(0)
+      if (!group) return false
+      if ((group.snapshot?.meta.index ?? 0) >= index) return true
+      return group.entries.some((entry) => entry.index === index && entry.term === term)
+    }
+    for (const { voters } of configurations) if (voters.filter(holds).length * 2 > voters.length) return
+    this.#world.convict('durability', `entry ${index} of term ${term} was applied and is on no quorum of disks`)
+  }
+
+  #first(entry: Entry, hash: number): void {
+    const { index, term, time } = entry
+    if (index === 1) this.#foundedAt = this.#world.now
+    const before = this.machine.clusterTime
+    this.#hashes.push(hash)
+    this.#terms.push(term)
+    if (term < (this.termAt(index - 1) ?? 0)) this.#world.convict('terms', `entry ${index} has term ${term}, lower than before`)
+    // C1. The founding itself took a little while.
+    const age = (this.#world.now - this.#foundedAt) * 1.01 + 50
+    if (time < before) this.#world.convict('cluster-time', `entry ${index} goes back from ${before} to ${time}`)
+    if (time > age) this.#world.convict('cluster-time', `entry ${index} is of ${time}, and the room is ${age} ms old`)
+    const applied = applyEntry(this.machine, entry)
+    this.#learn(entry, applied)
+    if (index % compareEvery === 0) this.#machines.set(index, hashBytes(0, encodeMachine(this.machine)))
+  }
+
+  #learn(entry: Entry, { answer, events }: Applied): void {
+    const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
+    if (instruction?.type === 'numbered' && answer?.outcome) {
+      const { outcome } = answer
+      const { command, session, number } = instruction
+      if (outcome.type === 'lock.granted' && command.type === 'lock.request') {
+        const { token } = outcome
+        if (token === this.machine.tokenBase + entry.index) this.#granted(session, number, { ...command, token })
+      }
+      if (outcome.type === 'store.set' && outcome.revision === entry.index) this.#executedOnce(command, entry.index)
+    }
+    for (const event of events) {
+      if (event.type === 'lock.granted') this.#grantedLater(event.session, event.request, event.token)
+      if (event.type === 'lock.lost' && event.reason === 'stolen') {
+        const grant = this.#grants.get(`${event.session} ${event.request}`)
+        if (grant) this.#stolen.add(`${grant.token} ${grant.name}`)
+      }
+      if (event.type === 'store.changed') this.#changed(event.key, entry.index)
+    }
+    for (const { name, held } of this.machine.locks.resources.values()) {
+      const exclusive = held.filter(({ mode }) => mode === 'exclusive').length
+      if (exclusive > 1 || (exclusive === 1 && held.length > 1))
+        this.#world.convict('mutual-exclusion', `${name} has ${held.length} holders after entry ${entry.index}`)
+    }
+  }
+
+  #grantedLater(session: SessionId, request: number, token: number): void {
+    for (const { name, held } of this.machine.locks.resources.values()) {
+      const found = held.find((held) => held.session === session && held.request === request)
+      if (found) this.#granted(session, request, { name, token, mode: found.mode })
+    }
+  }
+
+  /** T1: the tokens of a name grow from one exclusive holder to the next. */
+  #granted(session: SessionId, request: number, { name, token, mode }: Granted): void {
+    this.#grants.set(`${session} ${request}`, { name, token, mode })
+    const last = this.#lastToken.get(name) ?? 0
+    if (token < last || (mode === 'exclusive' && token === last))
+      this.#world.convict('tokens', `${name} was granted under ${token} after ${last}`)
+    this.#lastToken.set(name, token)
+  }
+
+  /** S-2: the values of a workload are unique, so each may be written once. */
+  #executedOnce(command: Command, index: number): void {
+    if (command.type !== 'store.set') return
+    const key = `${command.key} ${hashBytes(1, command.value)} ${hashBytes(2, command.value)}`
+    if (this.#executed.has(key)) this.#world.convict('at-most-once', `entry ${index} wrote ${command.key} a second time`)
+    this.#executed.add(key)
+  }
+
+  #changed(key: string, index: number): void {
+    const versions = this.#versions.get(key) ?? []
+    this.#versions.set(key, versions)
+    versions.push({ index, revision: this.machine.store.items.get(key)?.revision ?? null })
+  }
+}
+
+function hashOf(entry: Entry): number {
+  const { term, time, type } = entry
+  const hash = hashText(0x811c9dc5, `${term} ${time} ${type}`)
+  if (entry.type === 'command') return hashBytes(hash, entry.data)
+  return entry.type === 'configuration' ? hashText(hash, JSON.stringify(entry.configuration)) : hash
+}

@@ -1,0 +1,293 @@
+import type { SimBrowser } from './browser.js'
+import type { Prng } from './prng.js'
+import type { Simulation } from './simulation.js'
+import type { SimTab } from './tab.js'
+
+/** How likely each kind of fault is, relative to the others; 0 switches it off. */
+export interface FaultWeights {
+  readonly crash: number
+  readonly workerCrash: number
+  readonly close: number
+  readonly reload: number
+  readonly aside: number
+  readonly block: number
+  readonly freeze: number
+  readonly sleep: number
+  readonly throttle: number
+  readonly wallClock: number
+  readonly partition: number
+  readonly oneWay: number
+  readonly breakLink: number
+  readonly slow: number
+  readonly mischief: number
+  readonly stall: number
+  readonly quota: number
+  readonly signaling: number
+  readonly newTab: number
+}
+
+export const allFaults: FaultWeights = {
+  crash: 5,
+  workerCrash: 2,
+  close: 4,
+  reload: 4,
+  aside: 2,
+  block: 5,
+  freeze: 5,
+  sleep: 2,
+  throttle: 1,
+  wallClock: 4,
+  partition: 5,
+  oneWay: 4,
+  breakLink: 4,
+  slow: 3,
+  mischief: 3,
+  stall: 3,
+  quota: 1,
+  signaling: 2,
+  newTab: 2,
+}
+
+const tabsMax = 6
+
+/** Breaks things at random, and mends all of them in the end. */
+export class Faults {
+  readonly #sim: Simulation
+  readonly #prng: Prng
+  readonly #weights: FaultWeights
+  readonly #everyMs: number
+  #isOver = false
+
+  constructor(sim: Simulation, weights: FaultWeights, everyMs: number) {
+    this.#sim = sim
+    this.#prng = sim.world.prng.fork('faults')
+    this.#weights = weights
+    this.#everyMs = everyMs
+    this.#plan()
+  }
+
+  /** From now on everything works, and whoever was gone is back: at least one tab of every browser. */
+  end(): void {
+    this.#isOver = true
+    const { ether, registrar, browsers, tabs, world } = this.#sim
+    world.note('faults end')
+    ether.heal()
+    registrar?.comeUp(false)
+    for (const browser of browsers) {
+      browser.clock.wakeUp()
+      for (const { condition } of browser.disks.values()) Object.assign(condition, { writeMs: 0.5, stallMs: 0, isFull: false })
+    }
+    for (const tab of tabs) {
+      tab.throttle(0)
+      tab.wake()
+    }
+    // Whoever is not well by then will not be.
+    world.after(2_000, 'mend', () => this.mend())
+  }
+
+  /** Loads again whoever has no host that could go on. */
+  mend(): void {
+    for (const tab of this.#sim.tabs) if (tab.isOpen && !tab.isWell) tab.reload()
+    for (const browser of this.#sim.browsers) {
+      const tabs = this.#sim.tabs.filter((tab) => tab.browser === browser)
+      if (!tabs.some((tab) => tab.isOpen)) tabs[0]?.reload()
+    }
+  }
+
+  #plan(): void {
+    this.#sim.world.after(this.#prng.tail(this.#everyMs, this.#everyMs * 6), 'fault', () => {
+      if (this.#isOver) return
+      this.#strike()
+      this.#plan()
+    })
+  }
+
+  #strike(): void {
+    const kinds = Object.keys(this.#weights) as (keyof FaultWeights)[]
+    let at = this.#prng.fraction() * kinds.reduce((sum, kind) => sum + this.#weights[kind], 0)
+    for (const kind of kinds) {
+      at -= this.#weights[kind]
+      if (at >= 0) continue
+      this[kind](this.#prng)
+      return
+    }
+  }
+
+  #anyTab(): SimTab | null {
+    const open = this.#sim.tabs.filter((tab) => tab.isOpen)
+    return open.length > 0 ? this.#prng.pick(open) : null
+  }
+
+  /** Ends what it began after a while, unless the faults have ended before. */
+  #for(typical: number, max: number, label: string, end: () => void): void {
+    this.#sim.world.after(this.#prng.tail(typical, max), label, () => {
+      if (!this.#isOver) end()
+    })
+  }
+
+  crash(prng: Prng): void {
+    const tab = this.#anyTab()
+    if (!tab) return
+    tab.crash()
+    if (prng.chance(0.8)) this.#for(2_000, 15_000, 'reopen', () => tab.isOpen || tab.reload())
+  }
+
+  workerCrash(): void {
+    const tab = this.#anyTab()
+    if (!tab?.isWell) return
+    tab.crashWorker()
+    this.#for(5_000, 15_000, 'reload', () => tab.isOpen && tab.reload())
+  }
+
+  close(prng: Prng): void {
+    const tab = this.#anyTab()
+    if (!tab) return
+    tab.close()
+    if (prng.chance(0.7)) this.#for(3_000, 15_000, 'reopen', () => tab.isOpen || tab.reload())
+  }
+
+  reload(): void {
+    this.#anyTab()?.reload()
+  }
+
+  aside(): void {
+    const tab = this.#anyTab()
+    tab?.putAside()
+    if (tab) this.#for(2_000, 15_000, 'come back', () => tab.comeBack())
+  }
+
+  block(prng: Prng): void {
+    this.#anyTab()?.block(prng.tail(2_000, 20_000))
+  }
+
+  freeze(prng: Prng): void {
+    this.#anyTab()?.freeze(prng.tail(2_000, 20_000))
+  }
+
+  /** The whole device sleeps. */
+  sleep(prng: Prng): void {
+    const browser = this.#anyBrowser()
+    const ms = prng.tail(4_000, 20_000)
+    browser.clock.fallAsleep()
+    for (const tab of this.#sim.tabs) if (tab.browser === browser && tab.isOpen) tab.freeze(ms)
+    this.#sim.world.after(ms, `${browser.id} wakes up`, () => browser.clock.wakeUp())
+  }
+
+  throttle(prng: Prng): void {
+    const tab = this.#anyTab()
+    tab?.throttle(prng.pick([1_000, 1_000, 10_000]))
+    if (tab) this.#for(5_000, 20_000, 'unthrottle', () => tab.throttle(0))
+  }
+
+  wallClock(prng: Prng): void {
+    const sizes = [1_000, 60_000, 86_400_000, 31_536_000_000]
+    const step = prng.pick(sizes) * prng.between(-1, 1)
+    const browser = this.#anyBrowser()
+    this.#sim.world.note(`the wall clock of ${browser.id} is set by ${Math.round(step)} ms`)
+    browser.clock.stepWall(step)
+  }
+
+  partition(prng: Prng): void {
+    this.#split(prng, true)
+  }
+
+  oneWay(prng: Prng): void {
+    this.#split(prng, false)
+  }
+
+  breakLink(prng: Prng): void {
+    const [a, b] = prng.shuffled(this.#peers())
+    if (a === undefined || b === undefined) return
+    this.#sim.world.note(`the link of ${a} and ${b} breaks`)
+    this.#sim.ether.breakLinks(a, b)
+  }
+
+  slow(prng: Prng): void {
+    const [a, b] = prng.shuffled(this.#peers())
+    if (a === undefined || b === undefined) return
+    this.#sim.ether.slowDown(a, b, prng.tail(100, 2_000))
+    this.#for(4_000, 15_000, 'fast again', () => this.#sim.ether.slowDown(a, b, 0))
+  }
+
+  mischief(prng: Prng): void {
+    const level = prng.between(0.01, 0.3)
+    this.#sim.world.note(`mischief ${level.toFixed(2)}`)
+    this.#sim.ether.mischief = { drop: level, duplicate: level, reorder: level, replay: level / 2 }
+    this.#for(3_000, 15_000, 'mischief ends', () => {
+      this.#sim.ether.mischief = null
+      // Ordered lanes have lost their order and more: no link of ours stays up then.
+      this.#breakAll()
+    })
+  }
+
+  stall(prng: Prng): void {
+    const disk = prng.pick(this.#anyBrowserWithDisks())
+    if (!disk) return
+    disk.condition.stallMs = prng.tail(100, 3_000)
+    this.#for(3_000, 10_000, 'disk is fast again', () => {
+      disk.condition.stallMs = 0
+    })
+  }
+
+  quota(prng: Prng): void {
+    const disk = prng.pick(this.#anyBrowserWithDisks())
+    if (!disk) return
+    this.#sim.world.note('a disk is full')
+    disk.condition.isFull = true
+    this.#for(2_000, 8_000, 'disk has room again', () => {
+      disk.condition.isFull = false
+      this.mend()
+    })
+  }
+
+  signaling(prng: Prng): void {
+    const { registrar } = this.#sim
+    if (!registrar?.isUp) return
+    registrar.goDown()
+    this.#for(3_000, 15_000, 'signaling returns', () => registrar.comeUp(prng.chance(0.5)))
+  }
+
+  newTab(): void {
+    if (this.#sim.tabs.length < tabsMax) this.#sim.openTab(this.#anyBrowser())
+  }
+
+  #breakAll(): void {
+    const peers = this.#peers()
+    for (const [i, a] of peers.entries()) for (const b of peers.slice(i + 1)) this.#sim.ether.breakLinks(a, b)
+  }
+
+  /** Cuts the peers in two, in one direction or in both. */
+  #split(prng: Prng, bothWays: boolean): void {
+    const peers = prng.shuffled(this.#peers())
+    if (peers.length < 2) return
+    const cut = prng.integer(1, peers.length - 1)
+    const isFatal = prng.chance(0.4)
+    const ways = peers.slice(0, cut).flatMap((a) => peers.slice(cut).map((b) => [a, b] as const))
+    this.#sim.world.note(`nothing goes from ${peers.slice(0, cut)} to ${peers.slice(cut)}${bothWays ? ' and back' : ''}`)
+    for (const [a, b] of ways) {
+      this.#sim.ether.block(a, b, isFatal)
+      if (bothWays) this.#sim.ether.block(b, a, isFatal)
+    }
+    // Swizzled: each way heals in its own time.
+    const together = prng.chance(0.5) ? prng.tail(3_000, 15_000) : null
+    for (const [a, b] of ways) {
+      this.#sim.world.after(together ?? prng.tail(3_000, 15_000), `heal ${a} ${b}`, () => {
+        this.#sim.ether.unblock(a, b)
+        if (bothWays) this.#sim.ether.unblock(b, a)
+      })
+    }
+  }
+
+  #anyBrowser(): SimBrowser {
+    return this.#prng.pick(this.#sim.browsers)
+  }
+
+  #anyBrowserWithDisks() {
+    const disks = this.#sim.browsers.flatMap(({ disks }) => [...disks.values()])
+    return disks.length > 0 ? disks : [null]
+  }
+
+  #peers(): string[] {
+    return [...new Set(this.#sim.hosts.map(({ self }) => self.peerId))]
+  }
+}

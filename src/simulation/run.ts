@@ -1,0 +1,134 @@
+import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
+import { allFaults, Faults, type FaultWeights } from './faults.js'
+import { fairWeather } from './network.js'
+import type { Prng } from './prng.js'
+import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
+import { Trace } from './trace.js'
+import { Violation } from './world.js'
+import { Workload } from './workload.js'
+
+export interface RunOptions {
+  /** Gets every line of the run. */
+  readonly print?: (line: string) => void
+  readonly faults?: Partial<FaultWeights>
+  readonly surgery?: Surgery
+  /** How long faults strike, ms of virtual time. */
+  readonly chaosMs?: number
+}
+
+export interface RunResult {
+  readonly seed: string
+  readonly violation: Violation | null
+  /** Equal for two runs of one seed. */
+  readonly hash: string
+  readonly tail: readonly string[]
+  readonly events: number
+  readonly virtualMs: number
+  readonly entries: number
+  readonly elections: number
+  readonly checkedOperations: number
+  readonly done: ReadonlyMap<string, number>
+}
+
+/** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
+const settleWithin = 60_000
+
+/** One run, decided by its seed: a room under a random workload, first with faults, then without. */
+export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
+  const sim = new Simulation(String(seed), drawOptions(String(seed), options), new Trace(options.print ?? null))
+  const workload = new Workload(sim)
+  sim.onpage = (page) => workload.start(page)
+  try {
+    await story(sim, workload, options)
+  } catch (error) {
+    if (!(error instanceof Violation)) sim.world.convict('harness', String((error as Error).stack))
+  }
+  const { world } = sim
+  return {
+    seed: String(seed),
+    violation: world.violation,
+    hash: world.trace.hash,
+    tail: world.trace.tail,
+    events: world.events,
+    virtualMs: world.now,
+    entries: sim.log.lastIndex,
+    elections: sim.raft.elections,
+    checkedOperations: sim.history.checked,
+    done: workload.done,
+  }
+}
+
+async function story(sim: Simulation, workload: Workload, options: RunOptions): Promise<void> {
+  const prng = sim.world.prng.fork('story')
+  openTabs(sim, prng)
+  await sim.world.run(prng.between(500, 3_000))
+  const faults = new Faults(sim, { ...allFaults, ...options.faults }, prng.between(300, 2_500))
+  await sim.world.run(options.chaosMs ?? prng.between(4_000, 16_000))
+  faults.end()
+  await sim.world.run(4_000)
+  workload.stop()
+  await checkLiveness(sim)
+}
+
+function openTabs(sim: Simulation, prng: Prng): void {
+  const browsers = sim.options.registrar ? prng.integer(1, 3) : 1
+  for (let i = 0; i < browsers; i++) {
+    sim.createBrowser({
+      rate: prng.between(0.9905, 1.0095),
+      wallOffset: prng.chance(0.3) ? prng.between(-3e10, 3e10) : prng.between(-5_000, 5_000),
+      countsSleep: prng.chance(0.5),
+    })
+  }
+  const tabs = Math.max(browsers, prng.pick([1, 2, 2, 3, 3, 3, 4, 5]))
+  for (let i = 0; i < tabs; i++) {
+    const browser = sim.browsers[i] ?? prng.pick(sim.browsers)
+    sim.world.after(prng.chance(0.5) ? 0 : prng.between(0, 1_500), 'open tab', () => void sim.openTab(browser))
+  }
+}
+
+/** Faults are off: a leader, every page ready, every page gets a lock, and nothing is left over. */
+async function checkLiveness(sim: Simulation): Promise<void> {
+  const { world } = sim
+  const pages = () => sim.tabs.filter((tab) => tab.isOpen).map((tab) => tab.page)
+  const isReady = () => pages().every((page) => page.room.status === 'ready')
+  if (!(await world.run(settleWithin, isReady))) {
+    const states = pages().map((page) => `${page.thread.name} ${page.peerId} ${page.room.status}`)
+    world.convict('liveness', `not every page is ready: ${states.join(', ')}; leader ${sim.leader?.self.peerId}`)
+    return
+  }
+  const waiting = new Set(pages())
+  for (const page of waiting) {
+    page.room.locks.request('fresh', () => {}).then(
+      () => waiting.delete(page),
+      (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
+    )
+  }
+  if (!(await world.run(settleWithin, () => waiting.size === 0)))
+    world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name).join(', ')}`)
+  const isIdle = () => pages().every((page) => page.unanswered === 0) && sim.log.machine.locks.resources.size === 0
+  if (!(await world.run(settleWithin, isIdle))) {
+    const locks = [...sim.log.machine.locks.resources.values()].map(
+      ({ name, held, queue }) => `${name}: held by ${held.map((h) => h.session)}, ${queue.length} wait`,
+    )
+    const calls = pages().map((page) => `${page.thread.name} ${page.unanswered}`)
+    world.convict('leftovers', `unanswered calls: ${calls.join(', ')}; locks: ${locks.join(', ')}`)
+  }
+  for (const record of sim.hosts) sim.log.compareNow(record)
+}
+
+/** Everything that is not the story: timing, sizes, weather. */
+function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<SimulationOptions> {
+  const prng = new Simulation(`${seed} options`).world.prng
+  const snapshotEvery = prng.pick([12, 30, 100, 1_000])
+  return {
+    surgery,
+    registrar: prng.chance(0.6),
+    goodbyeLost: prng.pick([0, 0.3, 1]),
+    weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 40]), tabDelay: prng.pick([0.1, 0.4, 3]) },
+    settings: {
+      ...defaultSettings,
+      timing: { ...defaultTiming, lease: prng.pick([2_000, 4_000, 10_000]) },
+      limits: { ...defaultLimits, snapshotEvery, lockQueue: prng.pick([8, 64]) },
+    },
+  }
+}

@@ -1,0 +1,251 @@
+import type { BeginRequest, Claimed } from '../bridge/protocol.js'
+import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
+import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
+import { DeathWatch } from '../host/death-watch.js'
+import { Host } from '../host/host.js'
+import type { Answers, Call, CallType, HostEvent, Notice, Reply } from '../host/page.js'
+import type { Self } from '../host/peers.js'
+import { type Resident, Residents } from '../host/residents.js'
+import type { PeerId } from '../raft/entry.js'
+import type { Failure } from '../shared/failure.js'
+import { lifeOf } from '../shared/life.js'
+import type { Storage, StoredState } from '../storage/storage.js'
+import type { SimBrowser } from './browser.js'
+import type { SimNetwork } from './network.js'
+import type { Simulation } from './simulation.js'
+import type { Thread } from './thread.js'
+
+/** As in bridge/worker-peer.ts. */
+const adoptAfter = 400
+
+/** A host as the checkers see it. */
+export interface HostRecord {
+  readonly self: Self
+  readonly host: Host
+  readonly thread: Thread
+  readonly browser: SimBrowser
+  readonly network: SimNetwork
+  /** Undefined while it runs; null when it was stopped in an orderly way. */
+  stopped: Failure | null | undefined
+}
+
+/** One peer in its worker, wired as bridge/worker-peer.ts wires it: only the platform under it is a double. */
+export class SimWorker {
+  readonly thread: Thread
+  readonly #sim: Simulation
+  readonly #browser: SimBrowser
+  readonly #emit: (event: HostEvent) => void
+  readonly #locks: LockService
+  readonly #identities: IdentityStore
+  readonly #records: HostRecord[] = []
+  #claim: Claim | null = null
+  #host: Host | null = null
+  #watch: DeathWatch | null = null
+  #residents: Residents | null = null
+  #leaderlessSince: number | null = null
+  #registrar: Registrar | null = null
+
+  constructor(sim: Simulation, browser: SimBrowser, thread: Thread, emit: (event: HostEvent) => void) {
+    this.#sim = sim
+    this.#browser = browser
+    this.thread = thread
+    this.#emit = emit
+    const { surgery } = sim.options
+    const locks = browser.locks.of(thread)
+    this.#locks = surgery.locks?.(locks) ?? locks
+    this.#identities = browser.identitiesOf(thread, surgery.storage)
+    this.#registrar = sim.registrar?.of(thread) ?? null
+  }
+
+  /** The page's own host, for tests and checkers. */
+  get record(): HostRecord | null {
+    return this.#records.find(({ self }) => !self.resident) ?? null
+  }
+
+  get records(): readonly HostRecord[] {
+    return this.#records
+  }
+
+  async claim(preferred: PeerId | null): Promise<Reply<Claimed>> {
+    return answered(async () => {
+      const { room } = this.#sim
+      const browserId = await this.#identities.browserId()
+      const options = { room, locks: this.#locks, identities: this.#identities, clock: this.thread.clock }
+      this.#claim = await claimIdentity(options, preferred)
+      const { peerId, storage } = this.#claim
+      return { peerId, browserId, incarnation: storage.incarnation, storage: 'indexeddb' as const }
+    })
+  }
+
+  async begin(request: BeginRequest): Promise<Reply<null>> {
+    return answered(async () => {
+      const claim = this.#claim
+      if (!claim) throw new Error('begin before claim')
+      const settled = await settleRoom(claim, {
+        room: this.#sim.room,
+        locks: this.#locks,
+        identities: this.#identities,
+        clock: this.thread.clock,
+        registrar: this.#registrar,
+        settings: request.settings,
+        randomText: () => `room-${this.#sim.world.prng.fork(`room of ${this.thread.name}`).text()}`,
+      })
+      this.#start(claim, request, settled.stored, settled.expectedRoomId)
+      return null
+    })
+  }
+
+  call<T extends CallType>(call: Extract<Call, { type: T }>): Promise<Reply<Answers[T]>> {
+    return new Promise((resolve) => {
+      if (this.#host) this.#host.call<T>(call, resolve)
+      else resolve({ ok: false, failure: { code: 'room-left', message: 'the room has not been joined' } })
+      if (call.type === 'leave') this.#host?.leave()
+    })
+  }
+
+  notice(notice: Notice): void {
+    this.#host?.notice(notice)
+  }
+
+  #start(claim: Claim, request: BeginRequest, stored: StoredState, expectedRoomId: string | null): void {
+    const { peerId, storage } = claim
+    const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: false }
+    const { room } = this.#sim
+    this.#watch = new DeathWatch(room, this.#locks, this.thread.clock, (life) => this.#died(life))
+    this.#residents = new Residents({
+      room,
+      locks: this.#locks,
+      identities: this.#identities,
+      onDead: (life) => this.#died(life),
+      start: (dead, disk) => this.#startResident(dead, disk),
+    })
+    const record = this.#createHost(self, storage, {
+      stored,
+      expectedRoomId,
+      learnerOnly: request.learnerOnly,
+      state: request.state,
+      emit: (event) => this.#heard(event),
+      joined: (roomId) => void this.#remember(roomId),
+      met: (peer) => {
+        if (peer.browserId === this.#browser.id && !peer.resident) this.#watch?.watch(peer)
+      },
+      stopped: () => this.#end(),
+    })
+    this.#host = record.host
+    record.host.start()
+    this.#lookAfterResidents()
+  }
+
+  #heard(event: HostEvent): void {
+    if (event.type === 'status')
+      this.#leaderlessSince = event.status.raftLeader === null ? this.thread.clock.now().monotonic : null
+    this.#emit(event)
+  }
+
+  #createHost(self: Self, storage: Storage, wiring: Wiring): HostRecord {
+    const { surgery } = this.#sim.options
+    const { peerId, incarnation } = self
+    const station = { peerId, life: lifeOf(incarnation), browser: this.#browser.id, thread: this.thread }
+    const network = this.#sim.ether.join(station)
+    const host = new Host({
+      self,
+      storage,
+      stored: wiring.stored,
+      expectedRoomId: wiring.expectedRoomId,
+      clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
+      networks: [surgery.network?.(network, self) ?? network],
+      seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
+      learnerOnly: wiring.learnerOnly,
+      state: wiring.state,
+      emit: wiring.emit,
+      listener: {
+        joined: ({ roomId }) => wiring.joined(roomId),
+        met: wiring.met,
+        applied: (entry, machine) => this.#sim.applied(record, entry, machine),
+        stopped: (failure) => {
+          record.stopped = failure
+          this.#sim.world.note(`host ${peerId} stops${failure ? `: ${failure.message}` : ''}`)
+          wiring.stopped()
+        },
+      },
+    })
+    const record: HostRecord = { self, host, thread: this.thread, browser: this.#browser, network, stopped: undefined }
+    this.#records.push(record)
+    this.#sim.hostStarted(record)
+    return record
+  }
+
+  #startResident(peerId: PeerId, storage: Storage): Resident {
+    const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: true }
+    const { host } = this.#createHost(self, storage, {
+      stored: storage.stored,
+      expectedRoomId: storage.stored.lineage?.roomId ?? null,
+      learnerOnly: true,
+      state: null,
+      emit: () => {},
+      joined: () => {},
+      met: () => {},
+      stopped: () => {},
+    })
+    this.#sim.world.note(`${this.thread.name} takes in ${peerId}`)
+    host.start()
+    return {
+      get configuration() {
+        return host.status.configuration
+      },
+      stop: () => host.leave(),
+    }
+  }
+
+  #died(life: { readonly peerId: PeerId; readonly incarnation: Self['incarnation'] }): void {
+    this.#sim.world.note(`${this.thread.name} has proof that ${life.peerId} ${lifeOf(life.incarnation)} is dead`)
+    for (const { network } of this.#records) network.peerGone(life.peerId, lifeOf(life.incarnation))
+    this.#host?.provenDead(life)
+  }
+
+  async #remember(roomId: string): Promise<void> {
+    if ((await this.#identities.roomId()) === null) await this.#identities.setRoomId(roomId)
+    await this.#registrar?.register(roomId, true).catch(() => {})
+  }
+
+  #lookAfterResidents(): void {
+    this.thread.clock.after(adoptAfter, () => {
+      const host = this.#host
+      if (!host) return
+      this.#residents?.review()
+      const missing = host.unreachableVoters
+      const since = this.#leaderlessSince
+      const { monotonic } = this.thread.clock.now()
+      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
+      else if (since !== null && monotonic - since >= adoptAfter) void this.#residents?.adopt(missing).catch(() => {})
+      this.#lookAfterResidents()
+    })
+  }
+
+  #end(): void {
+    this.#host = null
+    this.#watch?.close()
+    this.#residents?.close()
+    this.#claim?.lock.release()
+  }
+}
+
+interface Wiring {
+  readonly stored: StoredState
+  readonly expectedRoomId: string | null
+  readonly learnerOnly: boolean
+  readonly state: Uint8Array | null
+  readonly emit: (event: HostEvent) => void
+  readonly joined: (roomId: string) => void
+  readonly met: (peer: { readonly peerId: PeerId; readonly browserId: string; readonly resident: boolean; readonly incarnation: Self['incarnation'] }) => void
+  readonly stopped: () => void
+}
+
+async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
+  try {
+    return { ok: true, value: await run() }
+  } catch (error) {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    return { ok: false, failure: { code: 'storage', message } }
+  }
+}

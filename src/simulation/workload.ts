@@ -1,0 +1,174 @@
+import { ComityError } from '../client/errors.js'
+import type { Lock, LockMode } from '../client/lock.js'
+import type { LockOptions } from '../client/locks.js'
+import type { SimPage } from './page.js'
+import type { Prng } from './prng.js'
+import type { Simulation } from './simulation.js'
+
+const names = ['alpha', 'beta'] as const
+const keys = ['k1', 'k2', 'k3'] as const
+/** Actors of each page. */
+const actorsPerPage = 2
+
+/** Random users of every page: they take locks, hold them, write under them, read, and change their minds. */
+export class Workload {
+  readonly #sim: Simulation
+  #isOver = false
+  #values = 0
+  /** What was done, by kind: shows that a run did something. */
+  readonly done = new Map<string, number>()
+
+  constructor(sim: Simulation) {
+    this.#sim = sim
+  }
+
+  start(page: SimPage): void {
+    for (let i = 0; i < actorsPerPage; i++) {
+      const actor = new Actor(this, this.#sim, page, this.#sim.world.prng.fork(`actor ${page.thread.name} ${i}`))
+      void actor.run()
+    }
+  }
+
+  /** Whoever waits is served, whoever holds gives back; nobody begins anything new. */
+  stop(): void {
+    this.#isOver = true
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** A value that nobody else writes. */
+  value(): string {
+    this.#values += 1
+    return `value ${this.#values}`
+  }
+
+  count(what: string): void {
+    this.done.set(what, (this.done.get(what) ?? 0) + 1)
+  }
+}
+
+class Actor {
+  readonly #workload: Workload
+  readonly #sim: Simulation
+  readonly #page: SimPage
+  readonly #prng: Prng
+
+  constructor(workload: Workload, sim: Simulation, page: SimPage, prng: Prng) {
+    this.#workload = workload
+    this.#sim = sim
+    this.#page = page
+    this.#prng = prng
+  }
+
+  async run(): Promise<void> {
+    const { room } = this.#page
+    await this.#sleep(this.#prng.between(0, 300))
+    while (!this.#workload.isOver && room.status !== 'left' && room.status !== 'failed') {
+      const dice = this.#prng.fraction()
+      if (dice < 0.5) await this.#tolerate('lock', () => this.#lock())
+      else if (dice < 0.7) await this.#tolerate('set', () => this.#set())
+      else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
+      else if (dice < 0.9) await this.#tolerate('delete', async () => void (await room.store.delete(this.#key())))
+      else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
+      await this.#sleep(this.#prng.tail(60, 2_000))
+    }
+  }
+
+  /** Any error of the public contract is an answer; anything else is a bug. */
+  async #tolerate(what: string, run: () => Promise<void>): Promise<void> {
+    try {
+      await run()
+      this.#workload.count(what)
+    } catch (error) {
+      const isExpected = error instanceof ComityError || (error instanceof DOMException && error.name === 'AbortError')
+      if (!isExpected) this.#sim.world.convict('unexpected-error', `${what}: ${String(error)} ${(error as Error).stack}`)
+      this.#workload.count(`${what} failed: ${error instanceof ComityError ? error.code : 'aborted'}`)
+    }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#page.thread.clock.after(ms, resolve))
+  }
+
+  #key(): string {
+    return this.#prng.pick(keys)
+  }
+
+  async #lock(): Promise<void> {
+    const name = this.#prng.pick(names)
+    const options = this.#options()
+    const lock = await this.#page.room.locks.acquire(name, options)
+    if (!lock) return
+    this.#sim.belief.got(this.#page, lock)
+    this.#sim.world.note(`${this.#page.thread.name} got ${name} ${lock.mode} under ${lock.token}: ${lock.state}`)
+    const until = this.#prng.chance(0.1) ? this.#prng.between(1_000, 12_000) : this.#prng.tail(100, 3_000)
+    const pieces = this.#prng.integer(1, 3)
+    for (let i = 0; i < pieces && !this.#workload.isOver; i++) {
+      await this.#sleep(until / pieces)
+      await this.#useLock(lock)
+    }
+    if (lock.state === 'lost') this.#workload.count('lost')
+    await lock.release()
+  }
+
+  #options(): LockOptions {
+    const { heartbeat, lease } = this.#page.settings.timing
+    const options: LockOptions = {}
+    const mode: LockMode = this.#prng.chance(0.3) ? 'shared' : 'exclusive'
+    options.mode = mode
+    if (this.#prng.chance(0.4)) options.lease = Math.floor(this.#prng.between(lease / 4, lease * 1.5))
+    // Short ones are asked after all the time: a few are enough.
+    if (this.#prng.chance(0.04)) options.lease = 3 * heartbeat + this.#prng.integer(0, 500)
+    if (this.#prng.chance(0.06)) {
+      options.steal = true
+      options.mode = 'exclusive'
+      return options
+    }
+    if (this.#prng.chance(0.1)) return { ...options, ifAvailable: true }
+    if (this.#prng.chance(0.3)) options.timeout = this.#prng.tail(500, 20_000)
+    if (this.#prng.chance(0.15)) {
+      const controller = new AbortController()
+      options.signal = controller.signal
+      this.#page.thread.clock.after(this.#prng.tail(200, 5_000), () => controller.abort())
+    }
+    return options
+  }
+
+  /** What a holder does: it looks, writes under its token, and asks the outside resource. */
+  async #useLock(lock: Lock): Promise<void> {
+    const dice = this.#prng.fraction()
+    if (dice < 0.3) await this.#set(lock)
+    else if (dice < 0.35 && lock.state !== 'released' && lock.state !== 'lost') await lock.verify()
+    else if (lock.mode === 'exclusive') {
+      const { name, token } = lock
+      const stolen = () => this.#sim.log.wasStolen(name, token)
+      this.#sim.fence.write(name, token, lock.state === 'held' && !stolen())
+      // And one that takes its time on the way.
+      const late = this.#prng.tail(50, 20_000)
+      this.#sim.world.after(late, 'late write', () => this.#sim.fence.write(name, token, false))
+    }
+  }
+
+  async #set(fence?: Lock): Promise<void> {
+    const key = this.#key()
+    const begun = this.#sim.history.begin(key)
+    const revision = await this.#page.room.store.set(key, this.#workload.value(), {
+      ...(fence && { fence }),
+      ...(this.#prng.chance(0.1) && { ephemeral: true }),
+    })
+    this.#sim.history.wrote(begun, revision)
+  }
+
+  async #get(): Promise<void> {
+    const key = this.#key()
+    if (this.#prng.chance(0.2)) {
+      await this.#page.room.store.get(key, { consistency: 'local' })
+      return
+    }
+    const begun = this.#sim.history.begin(key)
+    const found = await this.#page.room.store.get(key)
+    this.#sim.history.read(begun, found?.revision ?? null)
+  }
+}

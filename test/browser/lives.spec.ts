@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BrowserContext } from '@playwright/test'
+import { test as base, expect, openTab, type Tab, until } from './kit.js'
+
+interface Fixtures {
+  /** Opens a browser on one profile, on a disk that outlives it. */
+  openBrowser: (options?: { backForwardCache?: boolean }) => Promise<BrowserContext>
+}
+
+const test = base.extend<Fixtures>({
+  openBrowser: async ({ playwright, launchOptions, baseURL }, use) => {
+    const profile = await mkdtemp(join(tmpdir(), 'comity-profile-'))
+    const open: BrowserContext[] = []
+    await use(async ({ backForwardCache = false } = {}) => {
+      const context = await playwright.chromium.launchPersistentContext(profile, {
+        ...launchOptions,
+        ...(baseURL !== undefined && { baseURL }),
+        ...(backForwardCache && { ignoreDefaultArgs: ['--disable-back-forward-cache'] }),
+      })
+      open.push(context)
+      return context
+    })
+    for (const context of open) await context.close()
+    await rm(profile, { recursive: true, force: true })
+  },
+})
+
+async function enter(context: BrowserContext, room: string): Promise<Tab> {
+  const tab = await openTab(context)
+  await tab.join(room)
+  return tab
+}
+
+const voters = (tab: Tab) => tab.metrics().then((metrics) => metrics.voters)
+
+test.describe('a room on one profile', () => {
+  test('all tabs close and are opened again: what was agreed is there', async ({ openBrowser }) => {
+    const before = await openBrowser()
+    const tabs = [await enter(before, 'kept'), await enter(before, 'kept'), await enter(before, 'kept')]
+    const [first] = tabs
+    if (!first) throw new Error('three tabs')
+    await until('three voters', async () => (await voters(first)).length === 3)
+    for (let i = 0; i < 20; i += 1) expect((await first.set(`key ${i}`, `value ${i}`)).ok).toBe(true)
+    const { commitIndex } = await first.metrics()
+    for (const tab of tabs) await tab.close()
+    await before.close()
+
+    const after = await openBrowser()
+    const again = [await enter(after, 'kept'), await enter(after, 'kept'), await enter(after, 'kept')]
+    for (const tab of again) {
+      for (let i = 0; i < 20; i += 1) expect(await tab.get(`key ${i}`)).toBe(`value ${i}`)
+      expect((await tab.metrics()).commitIndex).toBeGreaterThan(commitIndex)
+    }
+    const identities = again.map(({ peerId }) => peerId).sort()
+    expect(identities).toEqual(tabs.map(({ peerId }) => peerId).sort())
+  })
+
+  test('[L4] three tabs die with their browser, and one that is opened again has everything', async ({
+    openBrowser,
+  }) => {
+    const before = await openBrowser()
+    const tabs = [await enter(before, 'killed'), await enter(before, 'killed'), await enter(before, 'killed')]
+    const [first] = tabs
+    if (!first) throw new Error('three tabs')
+    await until('three voters', async () => (await voters(first)).length === 3)
+    expect((await first.set('text', 'agreed by three')).ok).toBe(true)
+    // No page hears of it: the browser ends as if the machine had.
+    await before.browser()?.close()
+    await before.close()
+
+    const alone = await enter(await openBrowser(), 'killed')
+    expect(await alone.get('text')).toBe('agreed by three')
+    expect((await alone.set('text', 'agreed by one')).ok).toBe(true)
+    await until('the room is the one tab', async () => (await voters(alone)).join() === alone.peerId)
+  })
+})
+
+test.describe('[L4] tabs of one browser never lose their quorum', () => {
+  for (const how of ['close', 'crash'] as const) {
+    test(`one by one they ${how}, and the last one goes on`, async ({ context }) => {
+      const tabs = [await enter(context, how), await enter(context, how), await enter(context, how)]
+      const [first] = tabs
+      if (!first) throw new Error('three tabs')
+      await until('three voters', async () => (await voters(first)).length === 3)
+      while (tabs.length > 1) {
+        const [witness] = tabs
+        const leader = await witness?.leader()
+        const at = tabs.findIndex(({ peerId }) => peerId === leader)
+        const [gone] = tabs.splice(at, 1)
+        await (how === 'close' ? gone?.close() : gone?.crash())
+        for (const tab of tabs) {
+          expect((await tab.set('left', String(tabs.length))).ok).toBe(true)
+          expect(await tab.get('left')).toBe(String(tabs.length))
+        }
+      }
+    })
+  }
+})
+
+test('[L3][M1] a page comes back from the back/forward cache as a new life', async ({ openBrowser }) => {
+  const context = await openBrowser({ backForwardCache: true })
+  const other = await enter(context, 'cached')
+  const tab = await enter(context, 'cached')
+  await tab.page.evaluate(() => {
+    Object.assign(window, { same: true })
+    void window.kit.acquire('paragraph')
+  })
+  await until('it holds', async () => (await tab.lockState('paragraph').catch(() => 'none')) === 'held')
+  await tab.page.goto('about:blank')
+  expect((await other.acquire('paragraph', { timeout: 2_000 })).ok).toBe(true)
+  await tab.page.goBack({ waitUntil: 'commit' })
+  await tab.page.waitForFunction(() => 'kit' in window)
+  expect(await tab.page.evaluate(() => 'same' in window)).toBe(true)
+  expect(await tab.lockState('paragraph')).toBe('lost')
+  await until('it is ready again', async () => (await tab.status()) === 'ready')
+  expect(await tab.set('text', 'back again')).toMatchObject({ ok: true })
+  expect(await other.get('text')).toBe('back again')
+})
