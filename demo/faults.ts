@@ -6,6 +6,8 @@ import type { Person } from './person.js'
 import type { StatusLine } from './status-line.js'
 
 const blockFor = 5_000
+/** What is not saved by then keeps nobody from leaving, ms. */
+const finishWithin = 2_000
 /** Other tabs may stop and start it too, so it is asked this often, ms. */
 const askEvery = 2_000
 
@@ -13,24 +15,30 @@ export interface FaultsContext {
   readonly room: Room<Person>
   readonly log: EventLog
   readonly status: StatusLine
+  /** Saves and gives back what this page edits. */
+  readonly finish: () => Promise<unknown>
   /** Ends the worker of this page's peer as a crash would; false if there is none. */
   readonly endWorker: () => boolean
 }
 
-export function connectFaults({ room, log, status, endWorker }: FaultsContext): void {
+export function connectFaults({ room, log, status, finish, endWorker }: FaultsContext): void {
   const leave = byId('leave', HTMLButtonElement)
   const end = byId('end-worker', HTMLButtonElement)
+  leave.disabled = false
+  end.disabled = false
   end.addEventListener('click', () => {
     if (!endWorker()) return
     end.disabled = true
     leave.disabled = true
     log.add('You ended this peer’s worker')
     status.workerEnded()
+    document.body.classList.add('gone')
   })
   leave.addEventListener('click', () => {
     leave.disabled = true
     end.disabled = true
-    void room.leave().then(() => log.add('You left the room'))
+    // Without a majority nothing can be saved: then the text stays in the page.
+    void Promise.race([finish(), new Promise((resolve) => setTimeout(resolve, finishWithin))]).then(() => room.leave())
   })
   connectBlock(log)
 }
@@ -38,6 +46,7 @@ export function connectFaults({ room, log, status, endWorker }: FaultsContext): 
 function connectBlock(log: EventLog): void {
   const block = byId('block-page', HTMLButtonElement)
   const curtain = byId('curtain', HTMLDialogElement)
+  block.disabled = false
   block.addEventListener('click', () => {
     curtain.showModal()
     // Two frames later it is painted; its bar is moved by the compositor, which no script blocks.

@@ -1,5 +1,5 @@
 /** The demo page: one room, one document, and a panel to watch them by. */
-import { join, type Room } from '../src/index.js'
+import { join, type Room, type RoomStatus } from '../src/index.js'
 import { parts } from './content.js'
 import { byId, setText } from './dom.js'
 import { EventLog } from './event-log.js'
@@ -8,9 +8,10 @@ import { LockTable } from './lock-table.js'
 import { MemberNews } from './member-news.js'
 import { Panel } from './panel.js'
 import { Paragraph } from './paragraph.js'
+import { CardView } from './paragraph-view.js'
 import { chip, claimPerson, Directory, type Person } from './person.js'
 import { StatusLine } from './status-line.js'
-import { endWorkers, rememberWorkers } from './workers.js'
+import { endWorkers, rememberWorkers, workersEnded } from './workers.js'
 
 const roomDefault = 'demo'
 /** The certainty of a lock ends without an event: what is shown of it is read anew this often, ms. */
@@ -18,13 +19,14 @@ const renderEvery = 250
 
 async function main(): Promise<void> {
   rememberWorkers()
-  foldPanelOnPhones()
+  followWidth()
   const name = roomName()
   setText(byId('room-name', HTMLElement), name)
   byId('another', HTMLAnchorElement).href = location.href
   // Another room is another page: nothing of this one is left behind in it.
   addEventListener('hashchange', () => location.reload())
 
+  showSkeletons()
   const status = new StatusLine()
   const directory = new Directory()
   const log = new EventLog(directory)
@@ -45,9 +47,9 @@ async function main(): Promise<void> {
   room.addEventListener('identitychange', ({ detail }) => directory.setSelf(detail.peerId, self))
   status.follow(room, directory)
   const panel = new Panel(room, directory)
-  showDocument(room, { self, directory, log, panel })
+  const finish = showDocument(room, { self, directory, log, panel })
   followRoom(room, directory, log)
-  connectFaults({ room, log, status, endWorker: endWorkers })
+  connectFaults({ room, log, status, finish, endWorker: endWorkers })
 }
 
 interface Parts {
@@ -57,7 +59,8 @@ interface Parts {
   readonly panel: Panel
 }
 
-function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts): void {
+/** Answers with what gives back all that this page holds, with its last words. */
+function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts): () => Promise<unknown> {
   const live = byId('announce', HTMLElement)
   const table = new LockTable(room, () => {
     panel.showLocks(table.held, table.pending)
@@ -68,6 +71,7 @@ function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts
     self,
     directory,
     lockChanged: () => table.refresh(),
+    isPresent: () => (room.status === 'ready' || room.status === 'no-quorum') && !workersEnded(),
     tokenOf: (lock: string) => table.tokenOf(lock),
     log,
     announce: (text: string) => setText(live, text),
@@ -81,6 +85,29 @@ function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts
   setInterval(render, renderEvery)
   table.refresh()
   warnOfUnsaved(() => paragraphs.some(({ unsaved }) => unsaved))
+  return () => Promise.all(paragraphs.map((paragraph) => paragraph.done()))
+}
+
+/** What the document looks like before there is one: nothing moves when it comes. */
+function showSkeletons(): void {
+  const none = {
+    mode: 'away',
+    by: null,
+    holder: null,
+    token: null,
+    queue: [],
+    place: null,
+    saving: null,
+    notice: null,
+  } as const
+  const nothing = () => {}
+  const actions = { edit: nothing, cancel: nothing, done: nothing, input: nothing, dismiss: nothing }
+  const cards = parts.map(({ number, text }) => {
+    const view = new CardView(number, actions)
+    view.render({ ...none, text, loading: true })
+    return view.element
+  })
+  byId('paragraphs', HTMLElement).replaceChildren(...cards)
 }
 
 /** Only while something is unsaved: a page that always asks is never kept by the back/forward cache. */
@@ -92,16 +119,25 @@ function warnOfUnsaved(isUnsaved: () => boolean): void {
   }, renderEvery)
 }
 
+const statusNews: Record<RoomStatus, string> = {
+  joining: 'This peer looks for its room',
+  ready: 'This peer is ready',
+  'no-quorum': 'No majority in reach',
+  suspended: 'This page was put aside',
+  failed: 'This peer has failed',
+  left: 'You left the room',
+}
+
 function followRoom(room: Room<Person>, directory: Directory, log: EventLog): void {
   room.addEventListener('leaderchange', ({ detail: { leader, term } }) => {
-    if (leader === null) log.add('No leader: an election begins')
+    if (leader === null) log.add('No leader in sight')
     else
       log.add(
         () => `${directory.isSelf(leader) ? 'You lead' : `${directory.name(leader)} leads`} in term ${term}`,
         leader,
       )
   })
-  room.addEventListener('statuschange', ({ detail: { status } }) => log.add(`This peer is ${status}`))
+  room.addEventListener('statuschange', ({ detail: { status } }) => log.add(statusNews[status]))
   room.addEventListener('error', ({ detail }) => log.add(`Error: ${detail.message}`))
   const news = new MemberNews(directory, log)
   room.members.subscribe((members) => news.show(members))
@@ -115,15 +151,12 @@ function roomName(): string {
   }
 }
 
-/** Beside the document there is room for all of it; above it, on a phone, for one line. */
-function foldPanelOnPhones(): void {
+/** Beside the document there is room for all of the panel; above it, on a phone, for one line. */
+function followWidth(): void {
   const panel = byId('panel', HTMLDetailsElement)
-  const isWide = matchMedia('(min-width: 60rem)')
-  const fold = () => {
-    panel.open = isWide.matches
-  }
-  isWide.addEventListener('change', fold)
-  fold()
+  matchMedia('(min-width: 60rem)').addEventListener('change', ({ matches }) => {
+    panel.open = matches
+  })
 }
 
 void main()

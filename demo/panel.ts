@@ -60,9 +60,8 @@ export class Panel {
   #showStatus(): void {
     const { status, peerId } = this.#room
     this.#set('status', status)
+    document.body.classList.toggle('gone', status === 'left' || status === 'failed')
     this.#set('peer', peerId === '' ? '–' : shortId(peerId))
-    const field = this.#fields.get('status')
-    if (field) field.dataset['status'] = status
   }
 
   #showLeader(): void {

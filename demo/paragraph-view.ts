@@ -15,7 +15,8 @@ export interface Notice {
 }
 
 export interface Card {
-  readonly mode: 'free' | 'taken' | 'waiting' | 'opening' | 'held' | 'unsure' | 'closing'
+  /** 'away': this page is not in the room, so it does not know. */
+  readonly mode: 'away' | 'free' | 'taken' | 'waiting' | 'opening' | 'held' | 'unsure' | 'closing'
   readonly text: string
   /** Who wrote it; null for the text that nobody has changed. */
   readonly by: Person | null
@@ -24,7 +25,9 @@ export interface Card {
   readonly queue: readonly Shown[]
   /** Own place in the queue from 1. */
   readonly place: number | null
-  readonly saving: WriterState | null
+  readonly saving: WriterState | 'stuck' | null
+  /** The text is not known yet; what is shown has its place only. */
+  readonly loading: boolean
   readonly notice: Notice | null
 }
 
@@ -65,6 +68,7 @@ export class CardView {
     this.#done = button('Done', { class: 'primary', testid: `done-${number}` }, actions.done)
     this.#text = el('p', { class: 'text', testid: `text-${number}` })
     this.#input = this.#createInput(number, actions)
+    this.#done.title = 'Ctrl+Enter'
     this.#queue = el('span', { class: 'queue', testid: `queue-${number}` })
     this.#foot = el('span', { class: 'foot-note' })
     this.#notice = el('div', { class: 'notice', hidden: true })
@@ -113,13 +117,16 @@ export class CardView {
     this.element.dataset['mode'] = mode
     this.element.classList.toggle('mine', card.holder?.you ?? false)
     this.element.style.setProperty('--hue', String(card.holder?.person.hue ?? 0))
+    this.element.classList.toggle('loading', card.loading)
+    this.element.ariaBusy = String(card.loading)
     setText(this.#text, card.text)
     setText(this.#token, card.token === null ? '–' : String(card.token))
     setText(this.#state, stateText(card))
     setText(this.#foot, footText(card))
     setText(this.#edit, mode === 'taken' ? 'Wait to edit' : 'Edit')
     setText(this.#done, mode === 'closing' ? 'Saving…' : 'Done')
-    this.#edit.hidden = mode !== 'free' && mode !== 'taken'
+    this.#edit.hidden = mode !== 'free' && mode !== 'taken' && mode !== 'away'
+    this.#edit.disabled = mode === 'away'
     this.#cancel.hidden = mode !== 'waiting'
     this.#done.hidden = !isEditing && mode !== 'opening'
     this.#done.disabled = mode === 'closing' || mode === 'opening'
@@ -160,12 +167,12 @@ export class CardView {
     next?.focus({ preventScroll: true })
   }
 
-  #renderPeople({ holder, queue }: Card): void {
-    const key = JSON.stringify([holder, queue])
+  #renderPeople({ mode, holder, queue }: Card): void {
+    const key = JSON.stringify([mode === 'away', holder, queue])
     if (key === this.#shownPeople) return
     this.#shownPeople = key
     if (holder) this.#holder.replaceChildren(chip(holder.person, holder.you))
-    else this.#holder.replaceChildren(el('span', { class: 'nobody', text: 'free' }))
+    else this.#holder.replaceChildren(el('span', { class: 'nobody', text: mode === 'away' ? '–' : 'free' }))
     const names = queue.map(({ person, you }) => chip(person, you))
     this.#queue.replaceChildren(...(names.length > 0 ? [el('span', { class: 'then', text: 'next' }), ...names] : []))
   }
@@ -198,6 +205,13 @@ function copyButton(text: string): HTMLButtonElement {
   return copy
 }
 
+const savingWords = {
+  saved: 'saved',
+  saving: 'saving…',
+  retrying: 'trying again…',
+  stuck: 'waiting for a majority',
+} as const
+
 function stateText({ mode, place, saving }: Card): string {
   switch (mode) {
     case 'waiting':
@@ -207,7 +221,7 @@ function stateText({ mode, place, saving }: Card): string {
     case 'unsure':
       return 'unsure whether still held'
     case 'held':
-      return saving === 'saved' ? 'held, saved' : saving === 'retrying' ? 'held, trying again…' : 'held, saving…'
+      return `held, ${savingWords[saving ?? 'saved']}`
     default:
       return ''
   }
@@ -216,6 +230,6 @@ function stateText({ mode, place, saving }: Card): string {
 function footText({ queue, by, mode }: Card): string {
   if (queue.length > 0) return ''
   if (mode === 'unsure') return 'your text stays here; if the lock is gone, the room will refuse it'
-  if (mode === 'held') return 'Ctrl+Enter when done'
+  if (mode === 'away') return ''
   return by ? `last edited by ${by.name}` : 'not edited yet'
 }

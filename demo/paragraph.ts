@@ -26,6 +26,8 @@ export interface ParagraphContext {
   readonly lockChanged: () => void
   /** The token of a lock that somebody holds, as far as is known. */
   readonly tokenOf: (lock: string) => number | null
+  /** Whether this page can take part at the moment. */
+  readonly isPresent: () => boolean
   readonly log: EventLog
   readonly announce: (text: string) => void
 }
@@ -45,6 +47,8 @@ export class Paragraph {
   #doing: Doing = { type: 'nothing' }
   #notice: Notice | null = null
   #lock: LockObservation | null = null
+  /** The store has spoken, or the room has, and there is nothing in it. */
+  #isLoaded = false
   #text: { readonly text: string; readonly by: Person | null }
 
   constructor(part: Part, context: ParagraphContext) {
@@ -54,7 +58,7 @@ export class Paragraph {
     this.#view = new CardView(part.number, {
       edit: () => void this.#edit(),
       cancel: () => this.#cancel(),
-      done: () => void this.#done(),
+      done: () => void this.done(),
       input: (text) => this.#input(text),
       dismiss: () => this.#setNotice(null),
     })
@@ -75,33 +79,41 @@ export class Paragraph {
 
   /** Also called by the clock: the certainty of a lock ends without an event. */
   render(): void {
+    this.#isLoaded ||= this.#context.room.status !== 'joining'
     this.#view.render(this.#card())
   }
 
   #card(): Card {
     const { room, self, directory, tokenOf } = this.#context
-    const { holder = null, waiters = [] } = this.#lock ?? {}
+    const mode = this.#mode()
+    const { holder = null, waiters = [] } = mode === 'away' ? {} : (this.#lock ?? {})
     const doing = this.#doing
     const show = (peerId: string) => ({ person: directory.person(peerId), you: directory.isSelf(peerId) })
     const mine = 'lock' in doing ? doing.lock : null
     const place = waiters.indexOf(room.peerId) + 1
     return {
-      mode: this.#mode(),
+      mode,
       text: this.#text.text,
       by: this.#text.by,
       holder: mine ? { person: self, you: true } : holder === null ? null : show(holder),
       token: mine ? mine.token : holder === null ? null : tokenOf(this.#part.lock),
       queue: waiters.map(show),
       place: place > 0 ? place : null,
-      saving: 'saving' in doing ? doing.saving : null,
+      saving: 'saving' in doing ? this.#savingOf(doing.saving) : null,
+      loading: !this.#isLoaded,
       notice: this.#notice,
     }
+  }
+
+  #savingOf(saving: WriterState): Card['saving'] {
+    return saving !== 'saved' && this.#context.room.status === 'no-quorum' ? 'stuck' : saving
   }
 
   #mode(): Card['mode'] {
     const doing = this.#doing
     switch (doing.type) {
       case 'nothing':
+        if (!this.#context.isPresent()) return 'away'
         return (this.#lock?.holder ?? null) === null ? 'free' : 'taken'
       case 'asking':
         return 'waiting'
@@ -163,8 +175,8 @@ export class Paragraph {
     if (this.#doing.type === 'asking') this.#doing.controller.abort()
   }
 
-  /** The last word first, then the lock. */
-  async #done(): Promise<void> {
+  /** The last word first, then the lock. Does nothing unless this page edits the paragraph. */
+  async done(): Promise<void> {
     const doing = this.#doing
     if (doing.type !== 'editing') return
     const { lock, writer } = doing
@@ -220,6 +232,7 @@ export class Paragraph {
   }
 
   #stored(record: Revised<Value> | undefined): void {
+    this.#isLoaded ||= record !== undefined
     this.#text = parseText(record) ?? { text: defaults[this.#part.number - 1] ?? '', by: null }
     this.render()
   }
@@ -229,7 +242,8 @@ export class Paragraph {
     this.#lock = lock
     this.render()
     if (before?.holder !== lock.holder || before.waiters.join() !== lock.waiters.join()) this.#context.lockChanged()
-    if (before && before.holder !== lock.holder) this.#tell(lock.holder)
+    // Before that it is what this peer's own disk remembers, and may be long past.
+    if (before && before.holder !== lock.holder && this.#context.room.status === 'ready') this.#tell(lock.holder)
   }
 
   #tell(holder: string | null): void {

@@ -5,9 +5,11 @@ import type { Directory, Person } from './person.js'
 
 /** A room that is not found by then may need a hint, ms. */
 const hintAfter = 4_000
+/** An election takes less, most times, and is then not worth a word, ms. */
+const leaderlessAfter = 500
 
 interface Line {
-  readonly tone: 'calm' | 'busy' | 'alarm'
+  readonly tone: 'calm' | 'busy' | 'rest' | 'alarm'
   readonly text: string
   readonly reload?: string
 }
@@ -17,6 +19,8 @@ export class StatusLine {
   readonly #text = byId('status-text', HTMLElement)
   readonly #reload = byId('status-reload', HTMLButtonElement)
   readonly #startedAt = performance.now()
+  #shown: Line = { tone: 'busy', text: 'Starting this peer…' }
+  #ledAt = Number.NEGATIVE_INFINITY
   #room: Room<Person> | null = null
   #directory: Directory | null = null
   #missing: readonly string[] = []
@@ -26,7 +30,7 @@ export class StatusLine {
 
   constructor() {
     this.#reload.addEventListener('click', () => location.reload())
-    setInterval(() => this.render(), 1_000)
+    setInterval(() => this.render(), leaderlessAfter)
     this.render()
   }
 
@@ -43,6 +47,7 @@ export class StatusLine {
 
   /** `join` was refused. */
   fail(error: unknown): void {
+    setText(byId('status', HTMLElement), 'failed')
     this.#failure = error
     this.render()
   }
@@ -58,7 +63,8 @@ export class StatusLine {
   }
 
   render(): void {
-    const { tone, text, reload } = this.#line()
+    this.#shown = this.#line()
+    const { tone, text, reload } = this.#shown
     this.#element.dataset['tone'] = tone
     setText(this.#text, text)
     this.#reload.hidden = reload === undefined
@@ -85,7 +91,7 @@ export class StatusLine {
       case 'failed':
         return { tone: 'alarm', text: `This peer has stopped: ${messageOf(room.error)}.`, reload: 'Reload' }
       case 'left':
-        return { tone: 'busy', text: 'You left the room; it goes on without you.', reload: 'Come back' }
+        return { tone: 'rest', text: 'You left the room; it goes on without you.', reload: 'Come back' }
     }
   }
 
@@ -95,7 +101,11 @@ export class StatusLine {
   }
 
   #ready({ leader, members }: Room<Person>): Line {
-    if (leader === null) return { tone: 'busy', text: 'No leader at the moment: the peers are electing one.' }
+    if (leader === null) {
+      const isShort = performance.now() - this.#ledAt < leaderlessAfter
+      return isShort ? this.#shown : { tone: 'busy', text: 'No leader at the moment: the peers are electing one.' }
+    }
+    this.#ledAt = performance.now()
     const { length } = members.current
     const away = members.current.filter(({ connected }) => !connected).length
     const who = this.#directory?.isSelf(leader) ? 'You lead' : `${this.#directory?.name(leader)} leads`

@@ -18,9 +18,16 @@ export function rememberWorkers(): void {
   globalThis.Worker = RememberedWorker
 }
 
+let ended = false
+
+/** Whether this page's peer was ended that way. */
+export function workersEnded(): boolean {
+  return ended
+}
+
 /** False when there was none. */
 export function endWorkers(): boolean {
-  const ended = [...alive]
-  for (const worker of ended) worker.terminate()
-  return ended.length > 0
+  ended = alive.size > 0
+  for (const worker of [...alive]) worker.terminate()
+  return ended
 }

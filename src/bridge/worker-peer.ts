@@ -5,12 +5,12 @@ import type { Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, Notice, Reply } from '../host/page.js'
-import { Residents } from '../host/residents.js'
+import { type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
-import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
+import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { lifeOf } from '../shared/life.js'
 import { systemClock } from '../shared/system-clock.js'
@@ -142,6 +142,7 @@ export class WorkerPeer implements WorkerApi {
         met: (peer) => {
           if (peer.browserId === this.#browserId && !peer.resident) this.#watch?.watch(peer)
         },
+        parted: (life) => this.#watch?.unwatch(life),
         stopped: () => this.#end(),
       },
     })
@@ -155,7 +156,8 @@ export class WorkerPeer implements WorkerApi {
     peerId: PeerId,
     storage: Storage,
     request: BeginRequest,
-  ): { configuration: Configuration; stop(): void } {
+  ): Resident {
+    let isOver = false
     const host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: true },
       storage,
@@ -167,9 +169,17 @@ export class WorkerPeer implements WorkerApi {
       learnerOnly: true,
       state: null,
       emit: () => {},
+      listener: {
+        stopped: () => {
+          isOver = true
+        },
+      },
     })
     host.start()
     return {
+      get isOver() {
+        return isOver
+      },
       get configuration() {
         return host.status.configuration
       },

@@ -57,7 +57,7 @@ export class RoomConnection {
   readonly #watches = new Map<WatchId, { readonly what: What; readonly tell: (value: Watched) => void }>()
   readonly #waiting = new Set<Waiting>()
   /** Grants that came before their session was certain wait for this. */
-  #certainty: (() => void)[] = []
+  #certainty: { readonly lease: number; readonly run: () => void }[] = []
   #port: HostPort | null = null
   /** Calls that came while there was no host. */
   #attached: (() => void)[] = []
@@ -111,6 +111,7 @@ export class RoomConnection {
   detach(): void {
     this.#port = null
     this.#heard = null
+    this.#status = null
     for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, 'left')
     this.#rejectWaiting({ code: 'outcome-unknown', message: 'the page was put aside before the answer came' })
   }
@@ -193,10 +194,10 @@ export class RoomConnection {
     return this.#heard ? this.#heard.sentAt.monotonic + lease - leaseMargin(lease) : 0
   }
 
-  /** Runs once the session is certain: now, or when the next echo comes (S-8). */
+  /** Runs once such a lease is certain: now, or when an echo comes that makes it so (S-8). */
   whenCertain(lease: number, run: () => void): void {
     if (this.isCertain(lease)) run()
-    else this.#certainty.push(run)
+    else this.#certainty.push({ lease, run })
   }
 
   #handle(event: HostEvent): void {
@@ -245,9 +246,10 @@ export class RoomConnection {
     const before = this.#heard
     if (before && before.session === session && before.sentAt.monotonic >= sentAt.monotonic) return
     this.#heard = { session, sentAt }
-    const runs = this.#certainty
+    const waiting = this.#certainty
     this.#certainty = []
-    for (const run of runs) run()
+    // An echo may have been on its way for longer than a short lease lasts.
+    for (const { lease, run } of waiting) this.whenCertain(lease, run)
   }
 
   #lose(handle: number, listener: GrantListener, reason: LockLoss | 'left'): void {

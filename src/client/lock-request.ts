@@ -54,7 +54,10 @@ export class LockRequest implements GrantListener {
     this.#phase = 'granted'
     this.#token = token
     this.#connection.holds(this.#handle)
-    this.#connection.whenCertain(this.#parameters.lease, () => this.#deliver(token))
+    const asked = this.#asked
+    this.#connection.whenCertain(this.#parameters.lease, () => {
+      if (this.#asked === asked) this.#deliver(token)
+    })
   }
 
   lost(reason: LockLoss | 'left'): void {

@@ -131,6 +131,7 @@ export class RoomLocks implements LockManager {
   }
 
   async query(): Promise<LockManagerSnapshot> {
+    if (this.#left) throw new RoomLeftError()
     const { held, pending } = await this.#connection.call({ type: 'lock.query' })
     return { held: held.map(infoOf), pending: pending.map(infoOf) }
   }
@@ -140,6 +141,10 @@ export class RoomLocks implements LockManager {
     const known = this.#observed.get(lockName)
     if (known) return known.value
     const value = new ObservableValue<LockObservation>(nobody)
+    if (this.#left) {
+      value.end()
+      return value
+    }
     const stop = this.#connection.watch({ type: 'lock', name: lockName }, (watched) => {
       if (watched.type === 'lock') value.set(this.#observation(watched.holders, watched.waiters))
     })

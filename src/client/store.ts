@@ -2,7 +2,7 @@ import type { FenceCheck } from '../machine/store/command.js'
 import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
 import { decodeValue, encodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
-import { LimitExceededError } from './errors.js'
+import { LimitExceededError, RoomLeftError } from './errors.js'
 import type { Lock } from './lock.js'
 import { type Observable, ObservableValue } from './observable.js'
 
@@ -51,6 +51,7 @@ interface Observed {
 export class RoomStore implements Store {
   readonly #connection: RoomConnection
   readonly #observed = new Map<string, Observed>()
+  #left = false
 
   constructor(connection: RoomConnection) {
     this.#connection = connection
@@ -64,7 +65,9 @@ export class RoomStore implements Store {
     if (consistency !== 'linearizable' && consistency !== 'local') {
       throw new TypeError(`options.consistency: expected 'linearizable' or 'local', got ${String(consistency)}`)
     }
-    const record = await this.#connection.call({ type: 'store.get', key: checkKey(key), consistency })
+    const storeKey = checkKey(key)
+    if (this.#left) throw new RoomLeftError()
+    const record = await this.#connection.call({ type: 'store.get', key: storeKey, consistency })
     return record ? { value: decodeValue(record.value) as T, revision: record.revision } : undefined
   }
 
@@ -74,19 +77,25 @@ export class RoomStore implements Store {
       const message = `value: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
       throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
     }
+    const storeKey = checkKey(key)
+    const fence = checkFence(options.fence)
+    if (this.#left) throw new RoomLeftError()
+    const ephemeral = Boolean(options.ephemeral)
     const { revision } = await this.#connection.call({
       type: 'store.set',
-      key: checkKey(key),
+      key: storeKey,
       value: bytes,
-      fence: checkFence(options.fence),
-      ephemeral: Boolean(options.ephemeral),
+      fence,
+      ephemeral,
     })
     return revision
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<boolean> {
     const fence = checkFence(options.fence)
-    const { existed } = await this.#connection.call({ type: 'store.delete', key: checkKey(key), fence })
+    const storeKey = checkKey(key)
+    if (this.#left) throw new RoomLeftError()
+    const { existed } = await this.#connection.call({ type: 'store.delete', key: storeKey, fence })
     return existed
   }
 
@@ -95,6 +104,10 @@ export class RoomStore implements Store {
     let observed = this.#observed.get(storeKey)
     if (!observed) {
       const value = new ObservableValue<Revised<Value> | undefined>(undefined)
+      if (this.#left) {
+        value.end()
+        return value as Observable<Revised<T> | undefined>
+      }
       const stop = this.#connection.watch({ type: 'store', key: storeKey }, (watched) => {
         if (watched.type !== 'store') return
         const { record } = watched
@@ -107,7 +120,9 @@ export class RoomStore implements Store {
     return observed.value as Observable<Revised<T> | undefined>
   }
 
+  /** The handle is left: nothing more is read or written through it. */
   leave(): void {
+    this.#left = true
     for (const { value, stop } of this.#observed.values()) {
       stop()
       value.end()

@@ -41,10 +41,12 @@ export async function claimIdentity(
     const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
     if (lock) return open(identities, peerId, lock)
   }
-  const { peerId } = await identities.create()
-  const lock = await locks.hold(identityLockName(room, peerId))
-  if (!lock) throw new Error('a lock without a deadline was refused')
-  return open(identities, peerId, lock)
+  while (true) {
+    const { peerId } = await identities.create()
+    // Another tab that looks for a free one may see it first: then it has it, and this one makes the next.
+    const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
+    if (lock) return open(identities, peerId, lock)
+  }
 }
 
 /** Waits for a lock no longer than that; null if it did not come. */

@@ -11,6 +11,12 @@ import type { LockService } from './browser.js'
 /** The identity lock of a dead tab is free at once too; a new tab may have taken it, and then says so itself. */
 const identityWithin = 2_000
 
+/**
+ * A page that says goodbye frees its life lock too. Its goodbye is waited for that long, ms: asking for a lock of a page that
+ * has gone into the back/forward cache would throw the page out of it (PLATFORM 19).
+ */
+const goodbyeWithin = 50
+
 interface Life {
   readonly peerId: PeerId
   readonly incarnation: Incarnation
@@ -41,6 +47,12 @@ export class DeathWatch {
     void this.#await(life, controller.signal).catch(() => {})
   }
 
+  /** It said goodbye: nothing is left to prove. */
+  unwatch({ peerId, incarnation }: Life): void {
+    const known = this.#watched.get(peerId)
+    if (known && known.incarnation.counter <= incarnation.counter) known.controller.abort()
+  }
+
   close(): void {
     this.#closed = true
     for (const { controller } of this.#watched.values()) controller.abort()
@@ -51,6 +63,8 @@ export class DeathWatch {
     const lifeLock = await this.#locks.hold(lifeLockName(life.peerId, life.incarnation), { signal })
     if (!lifeLock) return
     try {
+      await new Promise<void>((resolve) => this.#clock.after(goodbyeWithin, resolve))
+      if (signal.aborted) return
       const identityLock = await holdWithin(
         this.#locks,
         identityLockName(this.#room, life.peerId),

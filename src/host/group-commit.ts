@@ -24,7 +24,8 @@ export class GroupCommit {
   readonly #now: () => number
   #queue: { readonly group: GroupId; readonly ready: Ready }[] = []
   #extras: ExtraWrite[] = []
-  #writing = false
+  /** A write is under way, or the listener is being told of one. */
+  #busy = false
   #stopped = false
   #writes = 0
   #writeMs: number | null = null
@@ -60,7 +61,7 @@ export class GroupCommit {
   }
 
   #next(): void {
-    if (this.#writing || this.#stopped) return
+    if (this.#busy || this.#stopped) return
     while (
       this.#queue.length > 0 &&
       this.#queue.every(({ ready }) => ready.write === null) &&
@@ -68,10 +69,17 @@ export class GroupCommit {
     ) {
       const items = this.#queue
       this.#queue = []
-      for (const { group, ready } of items) this.#listener.durable(group, ready)
+      this.#tell(items)
     }
-    if (this.#queue.length === 0 && this.#extras.length === 0) return
+    if (this.#stopped || (this.#queue.length === 0 && this.#extras.length === 0)) return
     this.#write()
+  }
+
+  /** What the listener adds meanwhile waits its turn: the order is that of `add`. */
+  #tell(items: readonly { readonly group: GroupId; readonly ready: Ready }[]): void {
+    this.#busy = true
+    for (const { group, ready } of items) if (!this.#stopped) this.#listener.durable(group, ready)
+    this.#busy = false
   }
 
   #write(): void {
@@ -86,16 +94,17 @@ export class GroupCommit {
     for (const { compacted } of extras) {
       if (!compacted) continue
       const { group, snapshot, keepFrom } = compacted
+      const installed = groups.get(group)?.installed
+      // A snapshot from the leader came after it: the older one would take its place.
+      if (installed && installed.meta.index >= snapshot.meta.index) continue
       groups.set(group, { ...(groups.get(group) ?? { group, entries: [] }), compacted: { snapshot, keepFrom } })
     }
-    this.#writing = true
+    this.#busy = true
     const begun = this.#now()
     this.#storage.write({ ...(lineage && { lineage }), groups: [...groups.values()] }).then(
       () => {
-        this.#writing = false
         this.#measure(this.#now() - begun)
-        if (this.#stopped) return
-        for (const { group, ready } of items) this.#listener.durable(group, ready)
+        this.#tell(items)
         this.#next()
       },
       (error: unknown) => {

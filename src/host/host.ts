@@ -48,6 +48,8 @@ export interface HostListener {
   /** The host now belongs to that room, durably or about to be. */
   joined?(lineage: Lineage): void
   met?(peer: Peer): void
+  /** A peer said goodbye. */
+  parted?(peer: Pick<Peer, 'peerId' | 'incarnation'>): void
   /** The configuration in force: whose nodes the room needs. */
   configured?(configuration: Configuration): void
   /** Every entry that was applied, with the machine after it: for checkers. */
@@ -429,6 +431,7 @@ export class Host {
 
   #departed(peer: Pick<Peer, 'peerId' | 'incarnation'>, proof: 'goodbye' | 'death', lastNumber: number): void {
     if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
+    if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
     if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()

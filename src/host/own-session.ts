@@ -8,6 +8,7 @@ import { type SessionView, storedAnswer } from '../machine/session/view.js'
 import type { Failure } from '../shared/failure.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
+import { sameIncarnation } from './frame.js'
 
 /** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
 const windowSize = 128
@@ -141,10 +142,9 @@ export class OwnSession {
 
   applied(applied: Applied): void {
     const { self } = this.#context
-    if (applied.opened?.peerId === self.peerId && applied.opened.attempt === this.#attempt) {
-      if (applied.opened.session !== null) this.#begin(applied.opened.session)
-      else if (this.#id === null) this.#attempt += 1
-    }
+    const { opened } = applied
+    // S-1: a restarted peer replays its log, and in it the sessions that its earlier lives opened.
+    if (opened?.peerId === self.peerId && sameIncarnation(opened.incarnation, self.incarnation)) this.#opened(opened)
     const { answer } = applied
     if (answer && answer.session === this.#id) {
       if (answer.outcome) this.#answer(answer.number, answer.outcome)
@@ -160,7 +160,7 @@ export class OwnSession {
   reconcile(session: SessionView | null): void {
     const { self, machine } = this.#context
     if (this.#id !== null && session?.session !== this.#id) this.#end(this.#id)
-    const isMine = session?.attempt === this.#attempt && session.incarnation.counter === self.incarnation.counter
+    const isMine = session?.attempt === this.#attempt && sameIncarnation(session.incarnation, self.incarnation)
     if (isMine && this.#id === null && this.#wanted) this.#begin(session.session)
     for (const pending of [...this.#sent]) {
       if (this.#id === null || pending.number === null) break
@@ -175,6 +175,12 @@ export class OwnSession {
     this.#sent = []
     this.#waiting = []
     for (const { settle } of all) settle(failure)
+  }
+
+  #opened({ attempt, session }: NonNullable<Applied['opened']>): void {
+    if (attempt !== this.#attempt) return
+    if (session !== null) this.#begin(session)
+    else if (this.#id === null) this.#attempt += 1
   }
 
   #begin(session: SessionId): void {

@@ -33,7 +33,12 @@ export class PageLocks {
     let answered = false
     const settle = (result: Outcome | Failure) => {
       const told = this.#settled(call.handle, result)
-      if (!told) return
+      if (!told) {
+        // Its page has let go of it, so this says nothing any more; but a call is answered.
+        if (!answered) reply({ ok: true, value: { state: 'unavailable' } })
+        answered = true
+        return
+      }
       // A request that is made again in a later session has had its answer: the page then hears events only.
       if (!answered) reply(told)
       else if (told.ok && told.value.state === 'granted') this.#emitGrant(call.handle, told.value)
@@ -52,7 +57,7 @@ export class PageLocks {
     }
     this.#forget(handle)
     if (request.number === null) {
-      this.#session.withdraw(request.settle)
+      if (this.#session.withdraw(request.settle)) request.settle({ type: 'lock.unavailable' })
       done()
       return
     }

@@ -10,6 +10,8 @@ import type { HeldLock, IdentityStore, LockService } from './browser.js'
 export interface Resident {
   /** The configuration that its own log has come to. */
   readonly configuration: Configuration
+  /** It has stopped itself: its disk failed. */
+  readonly isOver: boolean
   stop(): void
 }
 
@@ -61,9 +63,13 @@ export class Residents {
     })
   }
 
-  /** Lets those go that the room has removed. */
+  /** Lets those go that the room has removed, and those that stopped: they may be taken in again. */
   review(): void {
     for (const [peerId, { resident }] of this.#kept) {
+      if (resident.isOver) {
+        this.release(peerId)
+        continue
+      }
       const { voters, outgoing, learners } = resident.configuration
       if (voters.length > 0 && ![...voters, ...outgoing, ...learners].includes(peerId)) this.release(peerId)
     }

@@ -1,3 +1,4 @@
+import type { Incarnation } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import type { Command, SessionId } from './command.js'
 import type { LockMode } from './lock/command.js'
@@ -54,7 +55,12 @@ export interface Applied {
         readonly reason: 'session-ended' | 'gap'
       }
   /** For `open`: the session, or null when the attempt is older than the newest seen of that peer. */
-  readonly opened?: { readonly peerId: string; readonly attempt: number; readonly session: SessionId | null }
+  readonly opened?: {
+    readonly peerId: string
+    readonly incarnation: Incarnation
+    readonly attempt: number
+    readonly session: SessionId | null
+  }
   readonly events: readonly MachineEvent[]
 }
 

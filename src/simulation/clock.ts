@@ -35,7 +35,10 @@ export class DeviceClock {
     const { rate, countsSleep } = this.#options
     const { now } = this.#world
     const asleep = this.#slept + (this.#asleepSince === null ? 0 : now - this.#asleepSince)
-    return { monotonic: (now - (countsSleep ? 0 : asleep)) * rate, wall: Math.floor(epoch + now * rate + this.#wallOffset) }
+    return {
+      monotonic: (now - (countsSleep ? 0 : asleep)) * rate,
+      wall: Math.floor(epoch + now * rate + this.#wallOffset),
+    }
   }
 
   /** Somebody, or NTP, sets the wall clock. */

@@ -75,7 +75,8 @@ export class Faults {
     registrar?.comeUp(false)
     for (const browser of browsers) {
       browser.clock.wakeUp()
-      for (const { condition } of browser.disks.values()) Object.assign(condition, { writeMs: 0.5, stallMs: 0, isFull: false })
+      for (const { condition } of browser.disks.values())
+        Object.assign(condition, { writeMs: 0.5, stallMs: 0, isFull: false })
     }
     for (const tab of tabs) {
       tab.throttle(0)
@@ -263,7 +264,9 @@ export class Faults {
     const cut = prng.integer(1, peers.length - 1)
     const isFatal = prng.chance(0.4)
     const ways = peers.slice(0, cut).flatMap((a) => peers.slice(cut).map((b) => [a, b] as const))
-    this.#sim.world.note(`nothing goes from ${peers.slice(0, cut)} to ${peers.slice(cut)}${bothWays ? ' and back' : ''}`)
+    this.#sim.world.note(
+      `nothing goes from ${peers.slice(0, cut)} to ${peers.slice(cut)}${bothWays ? ' and back' : ''}`,
+    )
     for (const [a, b] of ways) {
       this.#sim.ether.block(a, b, isFatal)
       if (bothWays) this.#sim.ether.block(b, a, isFatal)

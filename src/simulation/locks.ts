@@ -27,7 +27,9 @@ export class SimLocks {
     if (!this.#known.has(thread)) {
       this.#known.add(thread)
       // The browser takes its time to see a crash; frames that were sent before may come earlier or later than that.
-      thread.onDeath(() => this.#world.after(this.#prng.tail(4, 60), `locks of ${thread.name} freed`, () => this.#free(thread)))
+      thread.onDeath(() =>
+        this.#world.after(this.#prng.tail(4, 60), `locks of ${thread.name} freed`, () => this.#free(thread)),
+      )
     }
     return { hold: (name, options = {}) => this.#hold(thread, name, options) }
   }

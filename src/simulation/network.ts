@@ -139,7 +139,8 @@ export class Ether {
     const delay = sameBrowser ? this.#prng.tail(2, 100) : this.#prng.tail(this.#weather.connect, 3_000)
     this.world.after(delay, `meet ${a.name} ${b.name}`, () => {
       if (!this.#networks.has(a) || !this.#networks.has(b) || this.#wires.has(keyOf(a, b))) return
-      const apart = this.isBlocked(a.station.peerId, b.station.peerId) || this.isBlocked(b.station.peerId, a.station.peerId)
+      const apart =
+        this.isBlocked(a.station.peerId, b.station.peerId) || this.isBlocked(b.station.peerId, a.station.peerId)
       if (apart) return
       if (sameBrowser || this.signaling()) this.#connect(a, b)
       else this.world.after(500, `retry ${a.name} ${b.name}`, () => this.#meet(a, b))

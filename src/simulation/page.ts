@@ -88,8 +88,8 @@ export class SimPage implements SharedRoom {
   }
 
   /** Calls to the host that are not answered. */
-  get unanswered(): number {
-    return this.#port?.unanswered ?? 0
+  get unanswered(): readonly string[] {
+    return this.#port ? [...this.#port.unanswered] : []
   }
 
   get isClosed(): boolean {
@@ -203,7 +203,8 @@ class SimPort implements HostPort {
   #onevent: ((event: HostEvent) => void) | null = null
   #early: HostEvent[] = []
   #closed = false
-  unanswered = 0
+  readonly unanswered = new Set<string>()
+  #calls = 0
 
   constructor(sim: Simulation, page: Thread, worker: SimWorker) {
     const prng = sim.world.prng.fork(`bridge ${worker.thread.name}`)
@@ -227,9 +228,11 @@ class SimPort implements HostPort {
 
   call: HostPort['call'] = (call) => {
     const copy = structuredClone(call)
-    this.unanswered += 1
+    this.#calls += 1
+    const label = `${call.type} ${this.#calls}`
+    this.unanswered.add(label)
     return this.ask(call.type, () => this.#worker.call(copy)).then((reply) => {
-      this.unanswered -= 1
+      this.unanswered.delete(label)
       return reply as never
     })
   }

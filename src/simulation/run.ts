@@ -4,8 +4,8 @@ import { fairWeather } from './network.js'
 import type { Prng } from './prng.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
 import { Trace } from './trace.js'
-import { Violation } from './world.js'
 import { Workload } from './workload.js'
+import { Violation } from './world.js'
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -67,7 +67,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions): 
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
-  await checkLiveness(sim)
+  await checkLiveness(sim, workload)
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -87,7 +87,7 @@ function openTabs(sim: Simulation, prng: Prng): void {
 }
 
 /** Faults are off: a leader, every page ready, every page gets a lock, and nothing is left over. */
-async function checkLiveness(sim: Simulation): Promise<void> {
+async function checkLiveness(sim: Simulation, workload: Workload): Promise<void> {
   const { world } = sim
   const pages = () => sim.tabs.filter((tab) => tab.isOpen).map((tab) => tab.page)
   const isReady = () => pages().every((page) => page.room.status === 'ready')
@@ -98,20 +98,28 @@ async function checkLiveness(sim: Simulation): Promise<void> {
   }
   const waiting = new Set(pages())
   for (const page of waiting) {
-    page.room.locks.request('fresh', () => {}).then(
-      () => waiting.delete(page),
-      (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
-    )
+    page.room.locks
+      .request('fresh', () => {})
+      .then(
+        () => waiting.delete(page),
+        (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
+      )
   }
   if (!(await world.run(settleWithin, () => waiting.size === 0)))
     world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name).join(', ')}`)
-  const isIdle = () => pages().every((page) => page.unanswered === 0) && sim.log.machine.locks.resources.size === 0
+  const isIdle = () =>
+    workload.waiting.length === 0 &&
+    pages().every((page) => page.unanswered.length === 0) &&
+    sim.log.machine.locks.resources.size === 0
   if (!(await world.run(settleWithin, isIdle))) {
     const locks = [...sim.log.machine.locks.resources.values()].map(
       ({ name, held, queue }) => `${name}: held by ${held.map((h) => h.session)}, ${queue.length} wait`,
     )
-    const calls = pages().map((page) => `${page.thread.name} ${page.unanswered}`)
-    world.convict('leftovers', `unanswered calls: ${calls.join(', ')}; locks: ${locks.join(', ')}`)
+    const calls = pages().map((page) => `${page.thread.name} ${page.unanswered.join('+')}`)
+    world.convict(
+      'leftovers',
+      `unanswered: ${calls.join(', ')}; locks: ${locks.join(', ')}; waiting: ${workload.waiting.join(', ')}`,
+    )
   }
   for (const record of sim.hosts) sim.log.compareNow(record)
 }

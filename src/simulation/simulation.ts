@@ -136,7 +136,9 @@ export class Simulation {
 
   /** M1: a page's last word goes past its worker: to the other tab's worker, or to the other page. */
   sendGoodbye(record: HostRecord, { peerId, link, frame }: Goodbye): void {
-    const delay = this.world.prng.fork(`goodbye ${this.world.events} ${peerId}`).tail(link === 'broadcast' ? 1 : 10, 200)
+    const delay = this.world.prng
+      .fork(`goodbye ${this.world.events} ${peerId}`)
+      .tail(link === 'broadcast' ? 1 : 10, 200)
     if (link === 'broadcast') {
       this.ether.lastWord(record.network, peerId, frame, delay)
       return

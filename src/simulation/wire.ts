@@ -57,7 +57,8 @@ export class Wire {
   }
 
   gone(network: SimNetwork, peerId: string, life: string): void {
-    for (const end of this.#ends) if (end.isOf(network) && end.to.peerId === peerId && end.to.life === life) end.fall('lost')
+    for (const end of this.#ends)
+      if (end.isOf(network) && end.to.peerId === peerId && end.to.life === life) end.fall('lost')
   }
 
   lastWord(network: SimNetwork, peerId: string, frame: Uint8Array | null, delay: number): void {
@@ -162,7 +163,8 @@ export class LinkEnd implements Link {
     if (this.#state === 'down') return
     this.#world.note(`${this.from.peerId} closes its link to ${this.to.peerId}: ${reason}`)
     const after = Math.max(this.#busyUntil.control, this.#busyUntil.bulk) - this.#world.now
-    if (!this.#isBroken && !this.#conditions.isBlocked(this.from, this.to)) this.#other?.hear('remote', Math.max(0, after) + 0.01)
+    if (!this.#isBroken && !this.#conditions.isBlocked(this.from, this.to))
+      this.#other?.hear('remote', Math.max(0, after) + 0.01)
     else this.#other?.hear('lost', this.#conditions.lostAfter())
     this.fall('local')
   }

@@ -129,6 +129,7 @@ export class SimWorker {
       met: (peer) => {
         if (peer.browserId === this.#browser.id && !peer.resident) this.#watch?.watch(peer)
       },
+      parted: (life) => this.#watch?.unwatch(life),
       stopped: () => this.#end(),
     })
     this.#host = record.host
@@ -161,6 +162,7 @@ export class SimWorker {
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),
         met: wiring.met,
+        parted: wiring.parted,
         applied: (entry, machine) => this.#sim.applied(record, entry, machine),
         stopped: (failure) => {
           record.stopped = failure
@@ -177,7 +179,7 @@ export class SimWorker {
 
   #startResident(peerId: PeerId, storage: Storage): Resident {
     const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: true }
-    const { host } = this.#createHost(self, storage, {
+    const record = this.#createHost(self, storage, {
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       learnerOnly: true,
@@ -185,11 +187,16 @@ export class SimWorker {
       emit: () => {},
       joined: () => {},
       met: () => {},
+      parted: () => {},
       stopped: () => {},
     })
     this.#sim.world.note(`${this.thread.name} takes in ${peerId}`)
+    const { host } = record
     host.start()
     return {
+      get isOver() {
+        return record.stopped !== undefined
+      },
       get configuration() {
         return host.status.configuration
       },
@@ -237,7 +244,13 @@ interface Wiring {
   readonly state: Uint8Array | null
   readonly emit: (event: HostEvent) => void
   readonly joined: (roomId: string) => void
-  readonly met: (peer: { readonly peerId: PeerId; readonly browserId: string; readonly resident: boolean; readonly incarnation: Self['incarnation'] }) => void
+  readonly met: (peer: {
+    readonly peerId: PeerId
+    readonly browserId: string
+    readonly resident: boolean
+    readonly incarnation: Self['incarnation']
+  }) => void
+  readonly parted: (life: Pick<Self, 'peerId' | 'incarnation'>) => void
   readonly stopped: () => void
 }
 

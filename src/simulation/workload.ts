@@ -15,6 +15,7 @@ export class Workload {
   readonly #sim: Simulation
   #isOver = false
   #values = 0
+  readonly #actors = new Set<Actor>()
   /** What was done, by kind: shows that a run did something. */
   readonly done = new Map<string, number>()
 
@@ -25,8 +26,16 @@ export class Workload {
   start(page: SimPage): void {
     for (let i = 0; i < actorsPerPage; i++) {
       const actor = new Actor(this, this.#sim, page, this.#sim.world.prng.fork(`actor ${page.thread.name} ${i}`))
-      void actor.run()
+      this.#actors.add(actor)
+      void actor.run().then(() => this.#actors.delete(actor))
     }
+  }
+
+  /** What actors of living pages are still waiting for. */
+  get waiting(): readonly string[] {
+    return [...this.#actors]
+      .filter(({ page }) => !page.thread.isDead)
+      .map(({ page, doing }) => `${page.thread.name} ${doing}`)
   }
 
   /** Whoever waits is served, whoever holds gives back; nobody begins anything new. */
@@ -54,12 +63,17 @@ class Actor {
   readonly #sim: Simulation
   readonly #page: SimPage
   readonly #prng: Prng
+  doing = 'nothing'
 
   constructor(workload: Workload, sim: Simulation, page: SimPage, prng: Prng) {
     this.#workload = workload
     this.#sim = sim
     this.#page = page
     this.#prng = prng
+  }
+
+  get page(): SimPage {
+    return this.#page
   }
 
   async run(): Promise<void> {
@@ -79,11 +93,13 @@ class Actor {
   /** Any error of the public contract is an answer; anything else is a bug. */
   async #tolerate(what: string, run: () => Promise<void>): Promise<void> {
     try {
+      this.doing = what
       await run()
       this.#workload.count(what)
     } catch (error) {
       const isExpected = error instanceof ComityError || (error instanceof DOMException && error.name === 'AbortError')
-      if (!isExpected) this.#sim.world.convict('unexpected-error', `${what}: ${String(error)} ${(error as Error).stack}`)
+      if (!isExpected)
+        this.#sim.world.convict('unexpected-error', `${what}: ${String(error)} ${(error as Error).stack}`)
       this.#workload.count(`${what} failed: ${error instanceof ComityError ? error.code : 'aborted'}`)
     }
   }

@@ -1,5 +1,16 @@
-import { runSeed } from '/work/main/src/simulation/run.js'
-import { decodeInstruction } from '/work/main/src/machine/instruction.js'
-const zero = Object.fromEntries(['crash','workerCrash','close','reload','aside','block','freeze','sleep','throttle','wallClock','partition','oneWay','breakLink','slow','mischief','stall','quota','signaling','newTab'].map((k) => [k, 0]))
-const r = await runSeed(2, { faults: zero, surgery: { port: (p) => { let h: any; const q: any = { call: (c: any) => { if (c.type.startsWith('lock')) console.log('call', JSON.stringify(c)); return p.call(c).then((x: any) => { if (c.type.startsWith('lock.req')) console.log('  answer', c.handle, JSON.stringify(x)); return x }) }, notice: (n: any) => p.notice(n), close: () => p.close(), set onevent(f: any) { h = f; p.onevent = (e: any) => { if (e.type.startsWith('lock')) console.log('  event', JSON.stringify(e)); f(e) } }, get onevent() { return h } }; return q } } })
+import { Simulation } from '../../src/simulation/simulation.js'
+import { runSeed } from '../../src/simulation/run.js'
+import { decodeInstruction } from '../../src/machine/instruction.js'
+const orig = Simulation.prototype.applied
+const from = Number(process.argv[3] ?? 0), to = Number(process.argv[4] ?? 1e9)
+let last = 0
+Simulation.prototype.applied = function (record, entry, machine) {
+  if (entry.index > last && this.world.now >= from && this.world.now <= to) {
+    const i = entry.type === 'command' ? decodeInstruction(entry.data) : entry.type === 'configuration' ? { v: entry.configuration.voters, l: entry.configuration.learners } : entry.type
+    console.log(this.world.now.toFixed(1), entry.term, entry.index, record.self.peerId, JSON.stringify(i, (k, v) => (v instanceof Uint8Array ? '..' : v)).slice(0, 220))
+    last = entry.index
+  }
+  orig.call(this, record, entry, machine)
+}
+const r = await runSeed(process.argv[2] ?? 1, { print: (l) => { const t = parseFloat(l); if (t >= from && t <= to && process.argv.includes('-t')) console.log(l) ; else if (!l.includes(' . ') && process.argv.includes('-n')) console.log(l)} })
 console.log(r.violation?.message)

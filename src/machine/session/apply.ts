@@ -16,9 +16,9 @@ export function open(context: Context, instruction: Of<'open'>): Applied['opened
   if (newest) {
     const order = compareLives(instruction, newest)
     if (order === 'same') {
-      return { peerId, attempt, session: state.sessions.has(newest.session) ? newest.session : null }
+      return { peerId, incarnation, attempt, session: state.sessions.has(newest.session) ? newest.session : null }
     }
-    if (order === 'refused') return { peerId, attempt, session: null }
+    if (order === 'refused') return { peerId, incarnation, attempt, session: null }
     const older = state.sessions.get(newest.session)
     if (older) endSession(context, older, 'replaced')
   }
@@ -39,7 +39,7 @@ export function open(context: Context, instruction: Of<'open'>): Applied['opened
   state.peers.set(peerId, { incarnation, attempt, session })
   forgetPeers(state)
   context.events.push({ type: 'session.opened', session, peerId })
-  return { peerId, attempt, session }
+  return { peerId, incarnation, attempt, session }
 }
 
 interface Life {

@@ -11,7 +11,7 @@ describe('open', () => {
     const script = new Script()
     script.found()
     const { opened, events } = script.tryOpen('ann', 3, 1)
-    expect(opened).toEqual({ peerId: 'ann', attempt: 1, session: 2 })
+    expect(opened).toMatchObject({ peerId: 'ann', incarnation: { counter: 3 }, attempt: 1, session: 2 })
     expect(events).toEqual([{ type: 'session.opened', session: 2, peerId: 'ann' }])
     expect(findSession(script.state, 2)).toEqual({
       session: 2,

@@ -49,7 +49,9 @@ export class BeliefChecker {
   }
 
   #convict(name: string, holdings: readonly Holding[]): void {
-    const who = holdings.map(({ page, lock }) => `${page.thread.name} (${page.peerId}) ${lock.mode} under ${lock.token}`)
+    const who = holdings.map(
+      ({ page, lock }) => `${page.thread.name} (${page.peerId}) ${lock.mode} under ${lock.token}`,
+    )
     this.#world.convict('belief', `${name} is held at once by ${who.join(' and ')}`)
   }
 }

@@ -34,7 +34,9 @@ export class HistoryChecker {
   /** The write was acknowledged with that revision. */
   wrote({ key, after }: Begun, revision: number): void {
     this.#checked += 1
-    const isThere = this.#log.versionsOf(key).some((version) => version.revision === revision && version.index === revision)
+    const isThere = this.#log
+      .versionsOf(key)
+      .some((version) => version.revision === revision && version.index === revision)
     if (!isThere) this.#world.convict('acknowledged-write', `the write of ${key} at ${revision} is not in the log`)
     if (revision <= after)
       this.#world.convict('linearizability', `a write of ${key} took effect at ${revision}, before it began (${after})`)

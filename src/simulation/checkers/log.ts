@@ -88,7 +88,8 @@ export class LogChecker {
   /** Everything again: at the end of a run, and after a snapshot was installed. */
   compareNow(record: HostRecord): void {
     const { machine } = record.host
-    if (machine.appliedIndex === this.lastIndex) this.#compareWith(record, machine, hashBytes(0, encodeMachine(this.machine)))
+    if (machine.appliedIndex === this.lastIndex)
+      this.#compareWith(record, machine, hashBytes(0, encodeMachine(this.machine)))
   }
 
   #compare(record: HostRecord, index: number, machine: MachineState): void {
@@ -105,7 +106,8 @@ export class LogChecker {
   #checkRoom({ host, self }: HostRecord): void {
     const roomId = host.lineage?.roomId ?? null
     this.#roomId ??= roomId
-    if (roomId !== this.#roomId) this.#world.convict('one-room', `${self.peerId} is in ${roomId}, others in ${this.#roomId}`)
+    if (roomId !== this.#roomId)
+      this.#world.convict('one-room', `${self.peerId} is in ${roomId}, others in ${this.#roomId}`)
   }
 
   /** Durable at a majority of some configuration that somebody has: of those the leader's was one. */
@@ -127,7 +129,8 @@ export class LogChecker {
     const before = this.machine.clusterTime
     this.#hashes.push(hash)
     this.#terms.push(term)
-    if (term < (this.termAt(index - 1) ?? 0)) this.#world.convict('terms', `entry ${index} has term ${term}, lower than before`)
+    if (term < (this.termAt(index - 1) ?? 0))
+      this.#world.convict('terms', `entry ${index} has term ${term}, lower than before`)
     // C1. The founding itself took a little while.
     const age = (this.#world.now - this.#foundedAt) * 1.01 + 50
     if (time < before) this.#world.convict('cluster-time', `entry ${index} goes back from ${before} to ${time}`)
@@ -183,7 +186,8 @@ export class LogChecker {
   #executedOnce(command: Command, index: number): void {
     if (command.type !== 'store.set') return
     const key = `${command.key} ${hashBytes(1, command.value)} ${hashBytes(2, command.value)}`
-    if (this.#executed.has(key)) this.#world.convict('at-most-once', `entry ${index} wrote ${command.key} a second time`)
+    if (this.#executed.has(key))
+      this.#world.convict('at-most-once', `entry ${index} wrote ${command.key} a second time`)
     this.#executed.add(key)
   }
 

@@ -27,7 +27,8 @@ export class RaftChecker {
     this.#before.set(record, status)
     this.#checkOrder(record, status)
     if (before) this.#checkMonotonic(record, before, status)
-    if (status.role === 'leader' && (before?.role !== 'leader' || before.term !== status.term)) this.#checkLeader(record, status)
+    if (status.role === 'leader' && (before?.role !== 'leader' || before.term !== status.term))
+      this.#checkLeader(record, status)
   }
 
   #checkOrder({ self }: HostRecord, status: Status): void {

@@ -12,6 +12,15 @@ const locksPage = {
     if (!room) throw new Error('the page has not joined')
     return room
   },
+  /** The error of a call, as plain data. */
+  async failure(call: () => unknown): Promise<Record<string, unknown>> {
+    try {
+      return { resolved: await call() }
+    } catch (error) {
+      const { name, ...details } = error as Error
+      return { name, ...details }
+    }
+  },
   async join(name: string): Promise<void> {
     room = await comity.join(name)
   },

@@ -1,5 +1,5 @@
 /** Who gets a lock when, and what becomes of what the callback returns. */
-import { attempt, describeError, Mine, type Scenario, tasks } from './scenario.js'
+import { attempt, describeError, type Hold, Mine, type Scenario, tasks } from './scenario.js'
 
 type Returning = [string, () => unknown]
 
@@ -223,6 +223,8 @@ const order: Scenario[] = [
   },
   {
     title: 'two locks let go in one go are passed on in that order',
+    // Chromium's connections for single locks keep no order among each other.
+    expected: ['next of b called', 'next of a called'],
     async run(bench) {
       const names = { a: bench.name(), b: bench.name() }
       const a = bench.hold(names.a, {}, 'a')
@@ -287,7 +289,7 @@ const available: Scenario[] = [
             )
             holder.release()
             waiter?.release()
-            await bench.quiet()
+            await Promise.all([holder.outcome, waiter?.outcome])
             return { got, after: await bench.state({ a: name }) }
           },
         }),
@@ -422,7 +424,7 @@ function random(seed: number): Scenario {
     async run(bench) {
       const draw = generator(seed)
       const names: Record<string, string> = { a: bench.name(), b: bench.name() }
-      const open: { label: string; release(): void; abort(): void }[] = []
+      const open: { key: string; hold: Hold; abort(): void }[] = []
       const trace: unknown[] = []
       for (let step = 0; step < 60; step += 1) {
         const what = draw(10)
@@ -439,13 +441,20 @@ function random(seed: number): Scenario {
                 ? { steal: true }
                 : { mode, signal: controller.signal }
           const hold = bench.hold(names[key] ?? '', options, label)
-          open.push({ label, release: () => hold.release(label), abort: () => controller.abort(label) })
-        } else if (what < 9) open.splice(draw(Math.max(1, open.length)), 1)[0]?.release()
-        else open[draw(Math.max(1, open.length))]?.abort()
+          open.push({ key, hold, abort: () => controller.abort(label) })
+        } else if (what < 9) open.splice(draw(Math.max(1, open.length)), 1)[0]?.hold.release()
+        else {
+          // The last one, since Chromium does not look at those behind it (see the scenarios of signals).
+          const key = draw(2) === 0 ? 'b' : 'a'
+          open
+            .filter((one) => one.key === key)
+            .at(-1)
+            ?.abort()
+        }
         await bench.quiet()
         trace.push({ step, ...(await bench.state(names)), log: bench.log.splice(0).sort() })
       }
-      for (const { release } of open) release()
+      for (const { hold } of open) hold.release()
       return trace
     },
   }

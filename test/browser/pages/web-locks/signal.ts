@@ -159,6 +159,12 @@ export const signalScenarios: readonly Scenario[] = [
   },
   {
     title: 'the head of the queue is aborted: shares behind it join those that hold',
+    // The specification processes the queue after an abort; Chromium leaves them waiting for the next release.
+    expected: {
+      state: { held: Array(4).fill('a:shared'), pending: ['a:exclusive'] },
+      head: 'rejected with "out"',
+      calls: ['holder called', 'share 1 called', 'share 2 called', 'share 3 called', 'last called'],
+    },
     async run(bench) {
       const name = bench.name()
       const controller = new AbortController()
