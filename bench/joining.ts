@@ -4,6 +4,7 @@ import type { Part, Row } from './result.js'
 import { BenchRoom } from './room.js'
 import { reasonOf } from './waiting.js'
 
+const problemsMax = 3
 const aim = { belowMs: 1_000 }
 
 export async function benchJoining(place: Place, rounds: number): Promise<Pick<Part, 'rows' | 'problems'>> {
@@ -19,6 +20,7 @@ export async function benchJoining(place: Place, rounds: number): Promise<Pick<P
       joined.push((await room.join()).lockMs)
     } catch (error) {
       problems.push(`joining, round ${i + 1}: ${reasonOf(error)}`)
+      if (problems.length >= problemsMax) break
     } finally {
       await room.close()
     }

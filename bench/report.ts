@@ -43,6 +43,7 @@ export function isMet(p50: number, aim: Aim, limit: Limit | undefined): boolean 
 }
 
 function verdict(p50: number, aim: Aim, limit: Limit | undefined): string {
+  if (Number.isNaN(p50)) return 'no sample'
   return isMet(p50, aim, limit) ? 'ok' : 'MISS'
 }
 

@@ -96,10 +96,9 @@ export async function settleRoom(claim: Claim, options: SettleOptions): Promise<
   try {
     const known = await identities.roomId()
     if (stored.lineage) return await goOn(claim, stored.lineage, known, options)
+    // What is only heard of is not noted: this browser knows a room once it has a copy of it.
     const registered = known ?? (await registrar?.lookUp()) ?? null
-    if (registered === null) return await found(claim, options)
-    if (known === null) await identities.setRoomId(registered)
-    return { stored, expectedRoomId: registered }
+    return registered === null ? await found(claim, options) : { stored, expectedRoomId: registered }
   } finally {
     founding?.release()
   }
@@ -131,8 +130,10 @@ async function found(
   const group = foundingGroup(claim, roomId, settings, Math.floor(clock.now().wall / 1000))
   await claim.storage.write({ lineage, groups: [{ group: 0, hardState: group.hardState, entries: group.entries }] })
   const winner = registrar ? await registrar.register(roomId, false) : roomId
-  await identities.setRoomId(winner)
-  if (winner === roomId) return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
+  if (winner === roomId) {
+    await identities.setRoomId(roomId)
+    return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
+  }
   await claim.storage.write({ reset: true, groups: [] })
   return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner }
 }

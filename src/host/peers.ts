@@ -219,6 +219,7 @@ export class Peers {
   /** F1: this room, this life of the sender, this life of mine. */
   #isForMe(frame: Frame, peer: Peer): boolean {
     if (frame.from !== peer.peerId || !sameIncarnation(frame.fromIncarnation, peer.incarnation)) return false
+    if (frame.to !== this.#self.peerId) return false
     if (!frame.toIncarnation || !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return false
     if (frame.lineage === null) return this.#lineage !== null
     return this.#lineage !== null && sameLineage(frame.lineage, this.#lineage)

@@ -13,12 +13,14 @@ export interface RoomMember {
 export interface Room<M extends RoomMember> {
   readonly name: string
   readonly members: Map<string, M>
-  /** Set once; from then on it is the answer to every `register` for as long as the room lives. */
+  /** Set once; from then on it is the answer to every `register` for as long as somebody carries the room. */
   roomId: string | null
+  /** Those in the room who registered that id: they carry what it stands for. */
+  readonly holders: Set<M>
   /** N1: no new id before this time. */
   settledAt: number
-  /** When the last member left; null while somebody is in. Invariant: null exactly if `members` is not empty. */
-  idleSince: number | null
+  /** When the last of the holders left; null while there is one. A room that nobody carries can be founded anew in time. */
+  unheldSince: number | null
 }
 
 export type EnterResult<M extends RoomMember> =
@@ -68,13 +70,13 @@ export class Rooms<M extends RoomMember> {
         return refusal('server-full', `expected at most ${this.#limits.rooms} rooms`)
       }
       const settledAt = this.#startedAt + this.#settleMs
-      room = { name, members: new Map(), roomId: null, settledAt, idleSince: null }
+      room = { name, members: new Map(), roomId: null, holders: new Set(), settledAt, unheldSince: null }
       this.#rooms.set(name, room)
     }
     // N1: whoever was here before the restart may carry the room's id; it gets the time to say so.
     if (options.fromOtherLife) room.settledAt = Math.max(room.settledAt, options.now + this.#settleMs)
     if (!replaced) this.#peers += 1
-    room.idleSince = null
+    if (replaced) this.#unhold(room, replaced, options.now)
     room.members.set(member.peerId, member)
     return { type: 'entered', room, replaced }
   }
@@ -84,31 +86,49 @@ export class Rooms<M extends RoomMember> {
     if (room.members.get(member.peerId) !== member) return false
     room.members.delete(member.peerId)
     this.#peers -= 1
-    if (room.members.size > 0) return true
-    room.idleSince = now
-    if (room.roomId === null) this.#rooms.delete(room.name)
+    this.#unhold(room, member, now)
+    if (room.members.size === 0 && room.roomId === null) this.#rooms.delete(room.name)
     return true
   }
 
   /** N1: compare-and-set, the first wins; a new id has to wait until the server has settled, an existing one does not. */
-  register(room: Room<M>, request: { roomId: string; existing: boolean }, now: number): RegisterResult {
-    if (room.roomId !== null) return { type: 'registered', roomId: room.roomId }
-    if (!request.existing && now < room.settledAt) return { type: 'wait', ms: Math.ceil(room.settledAt - now) }
-    room.roomId = request.roomId
+  register(room: Room<M>, member: M, request: { roomId: string; existing: boolean }, now: number): RegisterResult {
+    this.#lapse(room, now)
+    if (room.roomId === null && !request.existing && now < room.settledAt) {
+      return { type: 'wait', ms: Math.ceil(room.settledAt - now) }
+    }
+    room.roomId ??= request.roomId
+    if (room.roomId === request.roomId) {
+      room.holders.add(member)
+      room.unheldSince = null
+    }
     return { type: 'registered', roomId: room.roomId }
   }
 
-  /** Forgets the rooms that have been empty for too long. */
+  /** Forgets what nobody has carried for too long. */
   sweep(now: number): void {
     for (const name of this.#rooms.keys()) this.#live(name, now)
   }
 
-  /** The room, unless it has been empty for too long: then it is forgotten. */
+  /** The room, unless it is empty and nobody has carried it for too long: then it is forgotten. */
   #live(name: string, now: number): Room<M> | undefined {
     const room = this.#rooms.get(name)
-    if (!room || room.idleSince === null || now - room.idleSince < this.#limits.roomIdleMs) return room
+    if (!room) return undefined
+    this.#lapse(room, now)
+    if (room.members.size > 0 || room.roomId !== null) return room
     this.#rooms.delete(name)
     return undefined
+  }
+
+  /** Who waits for a room that nobody brings back may found it anew. */
+  #lapse(room: Room<M>, now: number): void {
+    if (room.unheldSince === null || now - room.unheldSince < this.#limits.roomIdleMs) return
+    room.roomId = null
+    room.unheldSince = null
+  }
+
+  #unhold(room: Room<M>, member: M, now: number): void {
+    if (room.holders.delete(member) && room.holders.size === 0) room.unheldSince = now
   }
 
   /** An empty room yields to one that is needed: else empty rooms alone could fill the server. */
@@ -117,9 +137,9 @@ export class Rooms<M extends RoomMember> {
     this.sweep(now)
     if (this.#rooms.size < this.#limits.rooms) return true
     let longestIdle: { name: string; since: number } | null = null
-    for (const { name, idleSince } of this.#rooms.values()) {
-      if (idleSince === null) continue
-      if (longestIdle === null || idleSince < longestIdle.since) longestIdle = { name, since: idleSince }
+    for (const { name, members, unheldSince } of this.#rooms.values()) {
+      if (members.size > 0 || unheldSince === null) continue
+      if (longestIdle === null || unheldSince < longestIdle.since) longestIdle = { name, since: unheldSince }
     }
     return longestIdle !== null && this.#rooms.delete(longestIdle.name)
   }

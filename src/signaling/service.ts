@@ -157,7 +157,7 @@ export class SignalingService implements ConnectionListener {
     message: Extract<SeatedMessage, { type: 'register' }>,
   ): void {
     const isNew = room.roomId === null
-    const result = this.#rooms.register(room, message, performance.now())
+    const result = this.#rooms.register(room, member, message, performance.now())
     connection.send(result)
     if (!isNew || result.type === 'wait') return
     this.#registrations += 1

@@ -135,8 +135,8 @@ class Actor {
     const mode: LockMode = this.#prng.chance(0.3) ? 'shared' : 'exclusive'
     options.mode = mode
     if (this.#prng.chance(0.4)) options.lease = Math.floor(this.#prng.between(lease / 4, lease * 1.5))
-    // Short ones are asked after all the time: a few are enough.
-    if (this.#prng.chance(0.04)) options.lease = 3 * heartbeat + this.#prng.integer(0, 500)
+    // Short ones are asked after all the time: a few are enough. Shorter than a round trip to a quorum, none is certain.
+    if (this.#prng.chance(0.04)) options.lease = 10 * heartbeat + this.#prng.integer(0, 500)
     if (this.#prng.chance(0.06)) {
       options.steal = true
       options.mode = 'exclusive'

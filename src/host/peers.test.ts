@@ -1,0 +1,387 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { DownReason, Lane, Link, LinkKind } from '../network/link.js'
+import { emptyConfiguration } from '../raft/entry.js'
+import type { Lineage } from '../storage/storage.js'
+import { decodeFrame, encodeFrame, type Frame, type Item, protocolVersion } from './frame.js'
+import { Peers, type Self } from './peers.js'
+
+const lineage: Lineage = { roomId: 'room', epoch: 0, forkId: '' }
+const life = (counter: number, nonce = `nonce ${counter}`) => ({ counter, nonce })
+const self = (peerId: string, counter = 1): Self => ({
+  peerId,
+  incarnation: life(counter),
+  browserId: `browser of ${peerId}`,
+  resident: false,
+})
+
+/** One end of a link; what is sent on it waits to be carried over. */
+class TestLink implements Link {
+  readonly sent: { readonly lane: Lane; readonly data: Uint8Array }[] = []
+  readonly peerId: string
+  readonly kind: LinkKind
+  readonly id: string
+  closed: string | null = null
+  onclose: () => void = () => {}
+
+  constructor(peerId: string, kind: LinkKind = 'memory', id = peerId) {
+    this.peerId = peerId
+    this.kind = kind
+    this.id = id
+  }
+
+  send(lane: Lane, data: Uint8Array): void {
+    if (this.closed === null) this.sent.push({ lane, data })
+  }
+
+  buffered(): number {
+    return 0
+  }
+
+  close(reason: string): void {
+    if (this.closed !== null) return
+    this.closed = reason
+    this.onclose()
+  }
+
+  frames(): Frame[] {
+    return this.sent.splice(0).flatMap(({ data }) => {
+      const decoded = decodeFrame(data)
+      return decoded.ok ? [decoded.frame] : []
+    })
+  }
+}
+
+function setUp(own: Self, room: Lineage | null = lineage) {
+  const heard: string[] = []
+  const peers = new Peers(own, room, {
+    met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
+    unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
+    roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
+    refused: (peerId, reason) => heard.push(`refused ${peerId} ${reason}`),
+  })
+  const up = (link: TestLink) => {
+    link.onclose = () => peers.down(link, 'local')
+    peers.up(link)
+    return link
+  }
+  return { peers, heard, up }
+}
+
+const hello: Item = { type: 'hello', browserId: 'browser', founded: true, resident: false }
+const ping: Item = { type: 'ping', time: 1 }
+
+/** From bob in his first life to ann in hers. */
+function frameOfBob(changes: Partial<Frame> = {}): Frame {
+  return {
+    version: protocolVersion,
+    lineage,
+    from: 'bob',
+    fromIncarnation: life(1),
+    to: 'ann',
+    toIncarnation: life(1),
+    items: [ping],
+    ...changes,
+  }
+}
+
+/** Ann, who has met bob. */
+function acquainted(kind: LinkKind = 'memory') {
+  const ann = setUp(self('ann'))
+  const link = ann.up(new TestLink('bob', kind))
+  ann.peers.receive(link, encodeFrame(frameOfBob({ items: [hello] })))
+  ann.heard.length = 0
+  link.sent.length = 0
+  return { ...ann, link }
+}
+
+describe('meeting', () => {
+  /** Carries over what was sent until nothing is left. */
+  function converse(a: ReturnType<typeof setUp>, ab: TestLink, b: ReturnType<typeof setUp>, ba: TestLink): number {
+    let carried = 0
+    while (ab.sent.length + ba.sent.length > 0) {
+      for (const { data } of ab.sent.splice(0)) if (ba.closed === null) b.peers.receive(ba, data)
+      for (const { data } of ba.sent.splice(0)) if (ab.closed === null) a.peers.receive(ab, data)
+      carried += 1
+      if (carried > 20) throw new Error('they never stop greeting')
+    }
+    return carried
+  }
+
+  function meet(a: ReturnType<typeof setUp>, b: ReturnType<typeof setUp>) {
+    const [ab, ba] = [a.up(new TestLink('bob')), b.up(new TestLink('ann'))]
+    converse(a, ab, b, ba)
+    return { ab, ba }
+  }
+
+  it('two members of a room introduce themselves, and can address each other', () => {
+    const [ann, bob] = [setUp(self('ann')), setUp(self('bob', 4))]
+    const { ab, ba } = meet(ann, bob)
+    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true })
+    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true })
+    ann.peers.send('bob', ping)
+    ann.peers.flush()
+    const [sent] = ab.sent
+    expect(sent && bob.peers.receive(ba, sent.data)?.items).toEqual([ping])
+  })
+
+  it('[N1] a peer without a room hears of the one that the other is in, and says hello again once it belongs', () => {
+    const [ann, bob] = [setUp(self('ann')), setUp(self('bob'), null)]
+    const { ab, ba } = meet(ann, bob)
+    expect(new Set(ann.heard)).toEqual(new Set(['met bob 1 false']))
+    expect(bob.heard.filter((line) => line === 'found room')).toHaveLength(1)
+    expect(bob.heard.indexOf('found room')).toBeLessThan(bob.heard.indexOf('met ann 1 true'))
+    bob.peers.setLineage(lineage)
+    converse(ann, ab, bob, ba)
+    expect(ann.peers.peer('bob')?.founded).toBe(true)
+    expect(ann.heard.at(-1)).toBe('met bob 1 true')
+  })
+
+  it('two peers without a room meet and find none', () => {
+    const [ann, bob] = [setUp(self('ann'), null), setUp(self('bob'), null)]
+    meet(ann, bob)
+    expect(new Set([...ann.heard, ...bob.heard])).toEqual(new Set(['met bob 1 false', 'met ann 1 false']))
+  })
+
+  it('[F1] another founding is refused on both sides, and the link closed', () => {
+    const [ann, bob] = [setUp(self('ann')), setUp(self('bob'), { ...lineage, roomId: 'other' })]
+    const { ab, ba } = meet(ann, bob)
+    expect(ann.heard).toEqual(['refused bob other-room'])
+    expect(ab.closed ?? ba.closed).toBe('other-room')
+    expect(ann.peers.all()).toEqual([])
+  })
+
+  it.each([
+    ['another epoch', { ...lineage, epoch: 1 }],
+    ['another fork', { ...lineage, forkId: 'fork' }],
+  ])('[F1] %s is another room', (_title, other) => {
+    const ann = setUp(self('ann'))
+    const link = ann.up(new TestLink('bob'))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
+    expect([ann.heard, link.closed]).toEqual([['refused bob other-room'], 'other-room'])
+  })
+
+  it('a hello to nobody in particular is answered by one that names the life', () => {
+    const ann = setUp(self('ann'))
+    const link = ann.up(new TestLink('bob'))
+    link.sent.length = 0
+    ann.peers.receive(link, encodeFrame(frameOfBob({ toIncarnation: null, items: [hello] })))
+    expect(link.frames().map(({ toIncarnation, items }) => [toIncarnation, items[0]?.type])).toEqual([
+      [life(1), 'hello'],
+    ])
+  })
+})
+
+describe('[F1] before the core, everything is dropped that is not from this life of the sender to this life of mine', () => {
+  it('what is meant for me comes through', () => {
+    const { peers, link } = acquainted()
+    expect(peers.receive(link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
+    expect(peers.dropped).toBe(0)
+  })
+
+  it.each<[string, Partial<Frame>]>([
+    ['to somebody else', { to: 'cid' }],
+    ['from somebody else than the link says', { from: 'cid' }],
+    ['to an earlier life of mine', { toIncarnation: life(0) }],
+    ['to a later life of mine', { toIncarnation: life(2) }],
+    ['to a life of mine with another nonce', { toIncarnation: life(1, 'copy') }],
+    ['to nobody in particular', { toIncarnation: null }],
+    ['from an earlier life', { fromIncarnation: life(0) }],
+    ['from a later life that has not said hello', { fromIncarnation: life(2) }],
+    ['from a life with another nonce', { fromIncarnation: life(1, 'copy') }],
+    ['of another room', { lineage: { ...lineage, roomId: 'other' } }],
+    ['of another epoch', { lineage: { ...lineage, epoch: 1 } }],
+    ['of another fork', { lineage: { ...lineage, forkId: 'fork' } }],
+  ])('%s', (_title, changes) => {
+    const { peers, link, heard } = acquainted()
+    expect(peers.receive(link, encodeFrame(frameOfBob(changes)))).toBeNull()
+    expect(peers.dropped).toBe(1)
+    expect([heard, link.closed]).toEqual([[], null])
+    expect(peers.receiveLoose(encodeFrame(frameOfBob(changes)))).toBeNull()
+  })
+
+  it('a frame of a peer that belongs to no room yet comes through to one that does, and not the other way round', () => {
+    const { peers, link } = acquainted()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ lineage: null })))?.items).toEqual([ping])
+    const young = setUp(self('ann'), null)
+    const other = young.up(new TestLink('bob'))
+    young.peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
+    expect(young.peers.receive(other, encodeFrame(frameOfBob()))).toBeNull()
+  })
+
+  it('before the hello nothing counts, and what comes with it does', () => {
+    const { peers, up } = setUp(self('ann'))
+    const link = up(new TestLink('bob'))
+    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
+  })
+
+  it('a link that is down, or was never up, delivers nothing', () => {
+    const { peers, link } = acquainted()
+    peers.down(link, 'lost')
+    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(peers.receive(new TestLink('bob'), encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
+  })
+
+  it('[M1] a loose frame is checked in the same way', () => {
+    const { peers, link } = acquainted()
+    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2 }
+    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    expect(peers.receiveLoose(Uint8Array.of(1, 2, 3))).toBeNull()
+    peers.down(link, 'lost')
+    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
+  })
+
+  it('another version is told, and the link closed', () => {
+    const { peers, link, heard } = acquainted()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
+    expect(heard).toEqual(['refused bob version', 'unreachable bob local'])
+    expect(link.closed).toBe('version 2')
+  })
+
+  it('whatever the bytes are: never a throw, and the link is closed', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        const { peers, link } = acquainted()
+        expect(peers.receive(link, bytes)).toBeNull()
+        expect(link.closed).not.toBeNull()
+      }),
+    )
+  })
+})
+
+describe('[F2] incarnations', () => {
+  const meet = (ann: ReturnType<typeof setUp>, incarnation = life(1)) => {
+    const link = ann.up(new TestLink('bob', 'memory', `${incarnation.counter}`))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ fromIncarnation: incarnation, items: [hello] })))
+    return link
+  }
+
+  it('a higher one takes over, and the links of lower ones close', () => {
+    const ann = setUp(self('ann'))
+    const [first, second] = [meet(ann, life(1)), meet(ann, life(2))]
+    expect([first.closed, second.closed]).toEqual(['a later life came', null])
+    expect(ann.peers.peer('bob')?.incarnation).toEqual(life(2))
+    expect(ann.heard).toEqual(['met bob 1 true', 'met bob 2 true'])
+  })
+
+  it('a lower one is refused', () => {
+    const ann = setUp(self('ann'))
+    meet(ann, life(2))
+    expect(meet(ann, life(1)).closed).toBe('incarnation')
+    expect(ann.heard.at(-1)).toBe('refused bob incarnation')
+    expect(ann.peers.peer('bob')?.incarnation).toEqual(life(2))
+  })
+
+  it('the same counter with another nonce is refused: a copied profile', () => {
+    const ann = setUp(self('ann'))
+    meet(ann, life(2))
+    expect(meet(ann, life(2, 'copy')).closed).toBe('incarnation')
+  })
+
+  it('the same life by a second link is welcome', () => {
+    const ann = setUp(self('ann'))
+    expect([meet(ann, life(2)).closed, meet(ann, life(2)).closed]).toEqual([null, null])
+    expect(ann.peers.all()).toHaveLength(1)
+  })
+
+  it('what the configuration has seen counts as seen', () => {
+    const ann = setUp(self('ann'))
+    ann.peers.noteIncarnations({ ...emptyConfiguration, incarnations: { bob: life(5) } })
+    ann.peers.noteIncarnations({ ...emptyConfiguration, incarnations: { bob: life(3) } })
+    expect(meet(ann, life(4)).closed).toBe('incarnation')
+    expect(meet(ann, life(5, 'copy')).closed).toBe('incarnation')
+    expect(meet(ann, life(5)).closed).toBeNull()
+  })
+
+  it('what was refused is not remembered', () => {
+    const ann = setUp(self('ann'))
+    const link = ann.up(new TestLink('bob'))
+    const foreign = { ...lineage, roomId: 'other' }
+    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: foreign, fromIncarnation: life(9), items: [hello] })))
+    expect(meet(ann, life(1)).closed).toBeNull()
+  })
+
+  it('it is remembered while no link is there', () => {
+    const ann = setUp(self('ann'))
+    const first = meet(ann, life(2))
+    ann.peers.down(first, 'lost')
+    expect(meet(ann, life(1)).closed).toBe('incarnation')
+  })
+})
+
+describe('links', () => {
+  it.each<DownReason>(['remote', 'lost', 'local'])('the last one that goes down is told (%s)', (reason) => {
+    const { peers, link, heard } = acquainted()
+    peers.down(link, reason)
+    peers.down(link, reason)
+    expect(heard).toEqual([`unreachable bob ${reason}`])
+    expect(peers.peer('bob')).toBeNull()
+  })
+
+  it('one of two that goes down is not told', () => {
+    const { peers, link, heard, up } = acquainted()
+    const second = up(new TestLink('bob', 'memory', 'second'))
+    peers.receive(second, encodeFrame(frameOfBob({ items: [hello] })))
+    heard.length = 0
+    peers.down(link, 'lost')
+    expect(heard).toEqual([])
+    expect(peers.link('bob')).toBe(second)
+  })
+
+  it('one that never introduced itself is not told', () => {
+    const { peers, heard, up } = setUp(self('ann'))
+    const link = up(new TestLink('bob'))
+    peers.down(link, 'remote')
+    expect(heard).toEqual([])
+  })
+
+  it.each<[LinkKind, LinkKind, 'first' | 'second']>([
+    ['webrtc', 'webrtc', 'second'],
+    ['webrtc', 'webrtc-relayed', 'first'],
+    ['webrtc-relayed', 'webrtc', 'second'],
+    ['broadcast', 'webrtc-relayed', 'first'],
+    ['webrtc-relayed', 'webrtc-relayed', 'second'],
+  ])('of %s and then %s the %s carries', (first, second, wanted) => {
+    const { peers, link, up } = acquainted(first)
+    const other = up(new TestLink('bob', second, 'second'))
+    peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
+    expect(peers.link('bob')).toBe(wanted === 'first' ? link : other)
+  })
+
+  it('everything of a turn leaves as one frame per lane', () => {
+    const { peers, link } = acquainted()
+    const pong: Item = { type: 'pong', time: 1 }
+    peers.send('bob', ping)
+    peers.send('bob', pong, 'bulk')
+    peers.send('bob', ping)
+    peers.send('nobody', ping)
+    expect(link.sent).toHaveLength(0)
+    peers.flush()
+    expect(link.sent.map(({ lane }) => lane)).toEqual(['control', 'bulk'])
+    expect(link.frames().map(({ items }) => items)).toEqual([[ping, ping], [pong]])
+    peers.flush()
+    expect(link.sent).toHaveLength(0)
+  })
+
+  it('what waits for a peer whose link goes down does not reach its next one', () => {
+    const { peers, link, up } = acquainted()
+    peers.send('bob', ping)
+    peers.down(link, 'lost')
+    const second = up(new TestLink('bob'))
+    peers.receive(second, encodeFrame(frameOfBob({ fromIncarnation: life(2), items: [hello] })))
+    second.sent.length = 0
+    peers.flush()
+    expect(second.sent).toEqual([])
+  })
+
+  it('round trips are smoothed, and forgotten with the link', () => {
+    const { peers, link } = acquainted()
+    expect(peers.rtt('bob')).toBeNull()
+    peers.noteRtt('bob', 80)
+    peers.noteRtt('bob', 0)
+    expect(peers.rtt('bob')).toBe(70)
+    peers.down(link, 'lost')
+    expect(peers.rtt('bob')).toBeNull()
+  })
+})
