@@ -75,6 +75,7 @@ function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts
     tokenOf: (lock: string) => table.tokenOf(lock),
     log,
     announce: (text: string) => setText(live, text),
+    granted: (number: number) => tellOfGrant(number, live),
   }
   const paragraphs = parts.map((part) => new Paragraph(part, context))
   const render = () => {
@@ -86,6 +87,19 @@ function showDocument(room: Room<Person>, { self, directory, log, panel }: Parts
   table.refresh()
   warnOfUnsaved(() => paragraphs.some(({ unsaved }) => unsaved))
   return () => Promise.all(paragraphs.map((paragraph) => paragraph.done()))
+}
+
+/** Who waits may be looking at another tab: then the title says it, until they are back. */
+function tellOfGrant(number: number, live: HTMLElement): void {
+  const text = `You can edit paragraph ${number}.`
+  setText(live, text)
+  if (document.visibilityState === 'visible') return
+  const { title } = document
+  document.title = `● ${text}`
+  const restore = () => {
+    document.title = title
+  }
+  document.addEventListener('visibilitychange', restore, { once: true })
 }
 
 /** What the document looks like before there is one: nothing moves when it comes. */

@@ -129,7 +129,8 @@ export class CardView {
     this.#edit.disabled = mode === 'away'
     this.#cancel.hidden = mode !== 'waiting'
     this.#done.hidden = !isEditing && mode !== 'opening'
-    this.#done.disabled = mode === 'closing' || mode === 'opening'
+    // Not disabled, which would take the keyboard away from it.
+    this.#done.ariaDisabled = String(mode === 'closing' || mode === 'opening')
     this.#input.readOnly = mode === 'closing'
     this.#input.hidden = !isEditing
     this.#text.hidden = isEditing

@@ -30,6 +30,8 @@ export interface ParagraphContext {
   readonly isPresent: () => boolean
   readonly log: EventLog
   readonly announce: (text: string) => void
+  /** The person may write now. */
+  readonly granted: (number: number) => void
 }
 
 /** What this page is doing with the lock. */
@@ -145,7 +147,7 @@ export class Paragraph {
 
   /** Under the lock nobody else writes, so a read that is linearizable now is the text until this page changes it. */
   async #open(lock: Lock): Promise<void> {
-    const { room, self, announce } = this.#context
+    const { room, self, granted } = this.#context
     let initial: string
     try {
       initial = parseText(await room.store.get(this.#part.key))?.text ?? this.#part.text
@@ -164,7 +166,7 @@ export class Paragraph {
     })
     this.#view.startEditing(initial)
     this.#do({ type: 'editing', lock, writer, saving: 'saved' })
-    announce(`You can edit paragraph ${this.#part.number}.`)
+    granted(this.#part.number)
   }
 
   #input(text: string): void {

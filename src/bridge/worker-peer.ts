@@ -221,7 +221,7 @@ export class WorkerPeer implements WorkerApi {
       const since = this.#leaderlessSince
       if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
       else if (since !== null && performance.now() - since >= adoptAfter)
-        void this.#residents?.adopt(missing).catch(() => {})
+        void this.#residents?.adopt(host.status.configuration.voters.length > 0 ? missing : null).catch(() => {})
       this.#lookAfterResidents()
     })
   }

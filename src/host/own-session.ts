@@ -205,6 +205,7 @@ export class OwnSession {
       // What a request got has ended with the session, so asking again takes nothing twice; a release has no object left.
       if (pending.command.type === 'lock.request') {
         if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
+        else pending.settle({ type: 'lock.unavailable' })
       } else if (pending.command.type === 'lock.release') pending.settle({ type: 'lock.released' })
       else pending.settle(unknownOutcome(session))
     }

@@ -129,7 +129,6 @@ describe('meeting', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob'), null)]
     const { ab, ba } = meet(ann, bob)
     expect(new Set(ann.heard)).toEqual(new Set(['met bob 1 false']))
-    expect(bob.heard.filter((line) => line === 'found room')).toHaveLength(1)
     expect(bob.heard.indexOf('found room')).toBeLessThan(bob.heard.indexOf('met ann 1 true'))
     bob.peers.setLineage(lineage)
     converse(ann, ab, bob, ba)

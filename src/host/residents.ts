@@ -46,8 +46,11 @@ export class Residents {
     this.#options = options
   }
 
-  /** The room has no leader: whoever of these voters died in this browser is taken in. One attempt at a time. */
-  adopt(voters: readonly PeerId[]): Promise<void> {
+  /**
+   * The room has no leader: whoever of these voters died in this browser is taken in; null, when nobody knows who votes:
+   * whoever died. One attempt at a time.
+   */
+  adopt(voters: readonly PeerId[] | null): Promise<void> {
     return this.#withDead(voters, async (dead) => {
       const storage = await this.#options.identities.open(dead.peerId)
       this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
@@ -88,12 +91,13 @@ export class Residents {
     for (const peerId of [...this.#kept.keys()]) this.release(peerId)
   }
 
-  async #withDead(voters: readonly PeerId[], use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
+  async #withDead(voters: readonly PeerId[] | null, use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
     if (this.#busy || this.#closed) return
     this.#busy = true
     try {
       const known = new Set((await this.#options.identities.list()).map(({ peerId }) => peerId))
-      for (const peerId of voters) if (known.has(peerId) && !this.#kept.has(peerId)) await this.#ifDead(peerId, use)
+      for (const peerId of voters ?? known)
+        if (known.has(peerId) && !this.#kept.has(peerId)) await this.#ifDead(peerId, use)
     } finally {
       this.#busy = false
     }

@@ -224,7 +224,8 @@ export class SimWorker {
       const since = this.#leaderlessSince
       const { monotonic } = this.thread.clock.now()
       if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
-      else if (since !== null && monotonic - since >= adoptAfter) void this.#residents?.adopt(missing).catch(() => {})
+      else if (since !== null && monotonic - since >= adoptAfter)
+        void this.#residents?.adopt(host.status.configuration.voters.length > 0 ? missing : null).catch(() => {})
       this.#lookAfterResidents()
     })
   }
