@@ -147,6 +147,6 @@ function load(): number {
 try {
   await main(readArguments(process.argv.slice(2)))
 } catch (error) {
-  console.error(reasonOf(error))
+  console.error(error instanceof Error ? error.message : error)
   process.exitCode = 2
 }

@@ -28,10 +28,13 @@ interface Round {
   readonly known: number
   readonly served: number
   readonly passedOn: number | null
+  /** How many terms it took: more than one is a split vote or a second try. */
+  readonly terms: number
 }
 
-export async function benchFailover(place: Place, rounds: number): Promise<Pick<Part, 'rows' | 'problems'>> {
+export async function benchFailover(place: Place, rounds: number): Promise<Pick<Part, 'rows' | 'notes' | 'problems'>> {
   const rows: Row[] = []
+  const notes: string[] = []
   const problems: string[] = []
   for (const way of ways) {
     const done: Round[] = []
@@ -49,8 +52,11 @@ export async function benchFailover(place: Place, rounds: number): Promise<Pick<
     }
     await room?.close()
     rows.push(...rowsOf(way, done))
+    notes.push(
+      `${labels[way]}: terms until the next leader, round by round: ${done.map(({ terms }) => terms).join(' ')}`,
+    )
   }
-  return { rows, problems }
+  return { rows, notes, problems }
 }
 
 async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round> {
@@ -66,12 +72,14 @@ async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round>
   await sleep(spread + Math.random() * spread)
   const stillLeads = await Promise.all(followers.map((tab) => tab.call('state')))
   if (stillLeads.some((state) => state.leader !== leader.peerId)) throw new Error('another leader before its time')
+  const term = Math.max(...stillLeads.map((state) => state.term))
 
   const calledAt = await leader[way]()
   const seen = await Promise.all(followers.map(async (tab) => local(tab, await tab.call('failover'))))
   const passedAt = waitsForLease ? null : heir.here(await heir.call('granted', estate))
   if (passedAt !== null) await heir.call('release', estate)
 
+  const { term: termAfter } = await heir.call('state')
   await room.remove(leader)
   const { tab: newcomer } = await room.join(leader.context)
   const goneAt = way === 'close' ? await pageHideOf(leader, newcomer, calledAt) : calledAt
@@ -79,6 +87,7 @@ async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round>
     known: Math.max(...seen.map(({ knownAt }) => knownAt)) - goneAt,
     served: Math.min(...seen.map(({ grantedAt }) => grantedAt)) - goneAt,
     passedOn: passedAt === null ? null : passedAt - goneAt,
+    terms: termAfter - term,
   }
 }
 

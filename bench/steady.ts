@@ -17,41 +17,45 @@ export interface Sizes {
   readonly handOvers: number
 }
 
+interface Locked {
+  readonly acquire: number[]
+  readonly release: number[]
+  cost: string
+}
+
 export async function benchSteady(
   place: Place,
   room: BenchRoom,
   { sequential, handOvers }: Sizes,
-): Promise<Pick<Part, 'rows' | 'notes'>> {
-  const { leader, followers } = await room.whole()
-  const [follower] = followers
-  await connectProbes(place, leader, follower)
+): Promise<Pick<Part, 'rows' | 'notes' | 'problems'>> {
+  const [asks, answers] = room.tabs
+  if (!asks || !answers) throw new Error('an empty room')
+  await connectProbes(place, asks, answers)
   const trips: number[] = []
   const writes: number[] = []
   const writesAtOnce: number[] = []
-  const ofLeader = { acquire: [] as number[], release: [] as number[], cost: '' }
-  const ofFollower = { acquire: [] as number[], release: [] as number[], cost: '' }
+  const ofLeader: Locked = { acquire: [], release: [], cost: '' }
+  const ofFollower: Locked = { acquire: [], release: [], cost: '' }
+  const problems: string[] = []
   const count = Math.ceil(sequential / blocks)
   // Once without counting: caches fill, databases open, code is compiled.
   for (const tab of room.tabs) await tab.call('acquireAndRelease', 10)
   for (const tab of room.tabs) await tab.call('writes', 5)
   for (let block = 0; block < blocks; block += 1) {
-    trips.push(...(await follower.call('roundTrips', count)))
-    writes.push(...(await leader.call('writes', count)))
+    trips.push(...(await asks.call('roundTrips', count)))
+    writes.push(...(await asks.call('writes', count)))
     writesAtOnce.push(...(await Promise.all(room.tabs.map((tab) => tab.call('writes', count)))).flat())
-    for (const [tab, of] of [
-      [leader, ofLeader],
-      [follower, ofFollower],
+    for (const [role, of] of [
+      ['leader', ofLeader],
+      ['follower', ofFollower],
     ] as const) {
-      const before = await room.states()
-      const { acquire, release } = await tab.call('acquireAndRelease', count)
-      of.acquire.push(...acquire)
-      of.release.push(...release)
-      of.cost = costOf(before, await room.states(), count)
+      const isSame = await lockAs(room, role, count, of)
+      if (!isSame) problems.push(`acquire, ${role}: another leader in block ${block + 1}, which is not counted`)
     }
   }
   const handOver = await passAround(room, handOvers)
-  await room.whole()
-  const both = ({ acquire, release }: typeof ofLeader) => acquire.map((ms, i) => ms + (release[i] ?? 0))
+  const states = await room.states()
+  const both = ({ acquire, release }: Locked) => acquire.map((ms, i) => ms + (release[i] ?? 0))
   const limit = (t: number, w: number): Limit => ({
     formula: `${t} trip${t > 1 ? 's' : ''} + ${w} write${w > 1 ? 's' : ''}`,
     ms: t * median(trips) + w * median(writes),
@@ -79,10 +83,26 @@ export async function benchSteady(
   return {
     rows,
     notes: [
-      `links: ${(await leader.call('state')).links}; clocks of the pages are at most ${clocks.toFixed(2)} ms apart from this process's, known to ${error.toFixed(2)} ms, and corrected`,
+      `links: ${states.map(({ links }) => links).join(' ')}; clocks of the pages are at most ${clocks.toFixed(2)} ms apart from this process's, known to ${error.toFixed(2)} ms, and corrected`,
       `an acquire + release from the leader costs ${ofLeader.cost}; from a follower ${ofFollower.cost}`,
+      `the hosts say that a write of theirs takes ${states.map(({ writeMs }) => writeMs.toFixed(2)).join(', ')} ms`,
     ],
+    problems,
   }
+}
+
+/** False when the leader has changed meanwhile: then nothing is known of who waited for whom, and nothing is kept. */
+async function lockAs(room: BenchRoom, role: 'leader' | 'follower', count: number, of: Locked): Promise<boolean> {
+  const { leader, followers } = await room.whole()
+  const before = await room.states()
+  const { acquire, release } = await (role === 'leader' ? leader : followers[0]).call('acquireAndRelease', count)
+  const after = await room.states()
+  const [term] = before.map((state) => state.term)
+  if (after.some((state) => state.term !== term || state.leader !== leader.peerId)) return false
+  of.acquire.push(...acquire)
+  of.release.push(...release)
+  of.cost = costOf(before, after, count)
+  return true
 }
 
 /** A line between the workers of two tabs, of the same kind as the room's own link but without the library. */

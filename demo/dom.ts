@@ -48,6 +48,8 @@ export function ordinal(position: number): string {
   return `${position}${suffix}`
 }
 
+/** What an error says, to be put into a sentence: without a period of its own. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(/\.$/, '')
 }

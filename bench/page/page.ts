@@ -83,15 +83,16 @@ window.bench = {
     return {
       peerId,
       leader,
+      term: metrics.term,
       ready: status === 'ready',
       voters: metrics.voters.length,
       learners: metrics.learners.length,
       connected: members.current.filter(({ connected }) => connected).length,
       commitIndex: metrics.commitIndex,
       writes: metrics.writes,
+      writeMs: metrics.writeMs ?? 0,
       framesSent: metrics.framesSent,
       frameBytes: metrics.bytesSent,
-      pauses: metrics.pauses,
       links: members.current.flatMap(({ link }) => link ?? []).join(),
     }
   },

@@ -38,15 +38,17 @@ export interface BenchApi {
 export interface PageState {
   readonly peerId: string
   readonly leader: string | null
+  readonly term: number
   readonly ready: boolean
   readonly voters: number
   readonly connected: number
   readonly learners: number
   readonly commitIndex: number
   readonly writes: number
+  /** The host's own smoothed time of one durable write. */
+  readonly writeMs: number
   readonly framesSent: number
   readonly frameBytes: number
-  readonly pauses: number
   readonly links: string
 }
 

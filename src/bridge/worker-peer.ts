@@ -140,7 +140,7 @@ export class WorkerPeer implements WorkerApi {
       listener: {
         joined: ({ roomId }) => void this.#remember(roomId, identities),
         met: (peer) => {
-          if (peer.browserId === this.#browserId && !peer.resident) this.#watch?.watch(peer)
+          if (peer.browserId === this.#browserId) this.#watch?.watch(peer)
         },
         parted: (life) => this.#watch?.unwatch(life),
         stopped: () => this.#end(),
@@ -181,7 +181,8 @@ export class WorkerPeer implements WorkerApi {
         return isOver
       },
       get configuration() {
-        return host.status.configuration
+        const { configuration, configurationIndex, commitIndex } = host.status
+        return configurationIndex <= commitIndex ? configuration : null
       },
       stop: () => host.leave(),
     }

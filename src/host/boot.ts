@@ -4,12 +4,14 @@ import type { RoomSettings } from '../machine/command.js'
 import { encodeInstruction } from '../machine/instruction.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
-import { foundingLockName, identityLockName } from '../shared/life.js'
+import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
 
 /** A reload waits this long for its own identity, which the page before it may still be letting go (L1), ms. */
 const reclaimWithin = 1_000
+/** ... and for the life lock of an identity that seems free: another tab may be looking at it this very moment. */
+const otherWithin = 100
 /** Tokens of one founding: about a million grants a second before the next second's base (T1). */
 const tokensPerSecond = 2 ** 20
 
@@ -35,17 +37,43 @@ export async function claimIdentity(
   const known = await identities.list()
   if (preferred !== null && known.some(({ peerId }) => peerId === preferred)) {
     const lock = await holdWithin(locks, identityLockName(room, preferred), clock, reclaimWithin)
-    if (lock) return open(identities, preferred, lock)
+    const claim = lock && (await openIfOver({ locks, identities, clock }, preferred, lock, reclaimWithin))
+    if (claim) return claim
   }
   for (const { peerId } of known) {
+    if (peerId === preferred) continue
     const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
-    if (lock) return open(identities, peerId, lock)
+    const claim = lock && (await openIfOver({ locks, identities, clock }, peerId, lock, otherWithin))
+    if (claim) return claim
   }
   while (true) {
     const { peerId } = await identities.create()
     // Another tab that looks for a free one may see it first: then it has it, and this one makes the next.
     const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
     if (lock) return open(identities, peerId, lock)
+  }
+}
+
+/**
+ * L2: a free identity proves nothing, since a worker can die under a living page, which still believes what it holds: a new
+ * life would end that page's session at once. Only when the page of the last life is gone too is the identity taken.
+ */
+async function openIfOver(
+  { locks, identities, clock }: Pick<BootOptions, 'locks' | 'identities' | 'clock'>,
+  peerId: PeerId,
+  lock: HeldLock,
+  within: number,
+): Promise<Claim | null> {
+  const last = await identities.lastIncarnation(peerId)
+  const lifeLock = last && (await holdWithin(locks, lifeLockName(peerId, last), clock, within))
+  if (last && !lifeLock) {
+    lock.release()
+    return null
+  }
+  try {
+    return await open(identities, peerId, lock)
+  } finally {
+    lifeLock?.release()
   }
 }
 
@@ -104,20 +132,19 @@ export async function settleRoom(claim: Claim, options: SettleOptions): Promise<
   }
 }
 
-/** A founding that crashed before this browser noted it was never acknowledged: it yields to the one that was noted. */
+/** A founding that crashed before this browser noted it was never acknowledged: it yields to the one that was. */
 async function goOn(
   claim: Claim,
   lineage: Lineage,
   known: string | null,
   { identities, registrar }: SettleOptions,
 ): Promise<Settled> {
-  if (known !== null && known !== lineage.roomId) {
-    await claim.storage.write({ reset: true, groups: [] })
-    return { stored: { lineage: null, groups: new Map() }, expectedRoomId: known }
-  }
+  // Not noted: whoever founded it may have died before it was registered, and somebody else have founded the room since.
+  const winner = known ?? (await registrar?.register(lineage.roomId, false)) ?? lineage.roomId
+  if (winner !== lineage.roomId) return giveUp(claim, winner)
   if (known === null) await identities.setRoomId(lineage.roomId)
   // The servers may have restarted and forgotten the room; nothing here waits for them.
-  void registrar?.register(lineage.roomId, true).catch(() => {})
+  else void registrar?.register(lineage.roomId, true).catch(() => {})
   return { stored: claim.storage.stored, expectedRoomId: lineage.roomId }
 }
 
@@ -134,7 +161,12 @@ async function found(
     await identities.setRoomId(roomId)
     return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
   }
-  await claim.storage.write({ reset: true, groups: [] })
+  return giveUp(claim, winner)
+}
+
+/** Forgets the room that was founded here and nobody was told of. */
+async function giveUp({ storage }: Claim, winner: string): Promise<Settled> {
+  await storage.write({ reset: true, groups: [] })
   return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner }
 }
 

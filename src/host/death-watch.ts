@@ -10,6 +10,7 @@ import type { LockService } from './browser.js'
 
 /** The identity lock of a dead tab is free at once too; a new tab may have taken it, and then says so itself. */
 const identityWithin = 2_000
+const lifeWithin = 100
 
 /**
  * A page that says goodbye frees its life lock too. Its goodbye is waited for that long, ms: asking for a lock of a page that
@@ -60,23 +61,23 @@ export class DeathWatch {
   }
 
   async #await(life: Life, signal: AbortSignal): Promise<void> {
-    const lifeLock = await this.#locks.hold(lifeLockName(life.peerId, life.incarnation), { signal })
-    if (!lifeLock) return
+    const name = lifeLockName(life.peerId, life.incarnation)
+    const sign = await this.#locks.hold(name, { signal })
+    // Free is but a sign. Whoever needs both locks takes the identity's first: else two could wait for each other.
+    sign?.release()
+    await new Promise<void>((resolve) => this.#clock.after(goodbyeWithin, resolve))
+    if (!sign || signal.aborted) return
+    const identity = identityLockName(this.#room, life.peerId)
+    const identityLock = await holdWithin(this.#locks, identity, this.#clock, identityWithin)
+    if (!identityLock) return
     try {
-      await new Promise<void>((resolve) => this.#clock.after(goodbyeWithin, resolve))
-      if (signal.aborted) return
-      const identityLock = await holdWithin(
-        this.#locks,
-        identityLockName(this.#room, life.peerId),
-        this.#clock,
-        identityWithin,
-      )
-      if (!identityLock) return
+      // Another tab may be looking at this very moment; a page that lives keeps it for longer.
+      const lifeLock = await holdWithin(this.#locks, name, this.#clock, lifeWithin)
       // Held together for this moment: that is the proof. Kept no longer, so that a reload gets its identity back.
-      identityLock.release()
-      if (!signal.aborted) this.#onDead(life)
+      lifeLock?.release()
+      if (lifeLock && !signal.aborted) this.#onDead(life)
     } finally {
-      lifeLock.release()
+      identityLock.release()
     }
   }
 }

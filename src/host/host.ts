@@ -5,13 +5,15 @@
  * Everything happens in turns. A turn begins with a look at the clocks (C3), takes one input, and ends when the core has
  * nothing more to say: messages leave, the disk writes, the page hears.
  */
-import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from '../machine/machine.js'
+import type { RoomSettings } from '../machine/command.js'
+import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
-import { type Configuration, type Entry, emptyConfiguration, type PeerId } from '../raft/entry.js'
+import type { Entry, PeerId } from '../raft/entry.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
+import type { RaftTiming } from '../raft/state.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
@@ -24,6 +26,7 @@ import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
 import { type Peer, Peers, type Self } from './peers.js'
+import { Replicated } from './replicated.js'
 
 export interface HostOptions {
   readonly self: Self
@@ -50,8 +53,6 @@ export interface HostListener {
   met?(peer: Peer): void
   /** A peer said goodbye. */
   parted?(peer: Pick<Peer, 'peerId' | 'incarnation'>): void
-  /** The configuration in force: whose nodes the room needs. */
-  configured?(configuration: Configuration): void
   /** Every entry that was applied, with the machine after it: for checkers. */
   applied?(entry: Entry, machine: MachineState): void
   stopped?(failure: Failure | null): void
@@ -63,8 +64,6 @@ const roomGroup = 0
 const housekeepingEvery = 50
 /** A gap in this host's own time, ms: whatever it believed before is old (PLATFORM, derived numbers). */
 const pauseAfter = 1_000
-/** How many entries before a snapshot stay for followers that are a little behind. */
-const tailEntries = 256
 const pingEvery = 1_000
 
 export class Host {
@@ -77,11 +76,9 @@ export class Host {
   readonly #leadership: Leadership
   readonly #page: PageSide
   readonly #cluster: ClusterClock
-  #machine: MachineState
+  readonly #replicated: Replicated
+  #settings: RoomSettings | null = null
   #lineage: Lineage | null
-  /** The configuration as of the applied index: what a snapshot carries. */
-  #appliedConfiguration: Configuration
-  #snapshotIndex: number
   #now: Instant
   #ticked: number
   #housekeptAt: number
@@ -104,22 +101,16 @@ export class Host {
     this.#housekeptAt = this.#now.monotonic
     const group = options.stored.groups.get(roomGroup)
     const snapshot = group?.snapshot ?? null
-    this.#machine = snapshot ? decodeMachine(snapshot.data) : createMachine()
-    this.#snapshotIndex = snapshot?.meta.index ?? 0
+    this.#replicated = new Replicated(snapshot)
     this.#lineage = options.stored.lineage
-    const { timing } = this.#machine.settings ?? defaultSettings
+    const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     this.#raft = new Raft({
+      ...timingOf(this.machine.settings ?? defaultSettings),
       peerId: options.self.peerId,
       seed: options.seed,
-      electionTicks: timing.electionMin,
-      electionTicksMax: timing.electionMax,
-      heartbeatTicks: timing.heartbeat,
-      preVoteTicks: timing.preVote,
-      ...(group && {
-        restored: { hardState: group.hardState, snapshot, entries: afterSnapshot(group.entries, this.#snapshotIndex) },
-      }),
+      // The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot.
+      ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
-    this.#appliedConfiguration = snapshot?.meta.configuration ?? emptyConfiguration
     this.#cluster = new ClusterClock(this.#raft.lastTime, this.#now)
     this.#peers = new Peers(options.self, this.#lineage, {
       met: (peer) => this.#met(peer),
@@ -204,7 +195,7 @@ export class Host {
   }
 
   get machine(): MachineState {
-    return this.#machine
+    return this.#replicated.machine
   }
 
   get lineage(): Lineage | null {
@@ -249,7 +240,7 @@ export class Host {
 
   /** A leader that was away for a minimum election time-out may have been replaced. */
   #gapOfLeader(): number {
-    return (this.#machine.settings ?? defaultSettings).timing.electionMin
+    return (this.machine.settings ?? defaultSettings).timing.electionMin
   }
 
   #settle(): void {
@@ -298,9 +289,7 @@ export class Host {
     if (last && this.#raft.role !== 'leader') this.#cluster.stored(last.time, this.#now)
     if (installed) {
       this.#cluster.stored(installed.meta.time, this.#now)
-      this.#machine = decodeMachine(installed.data)
-      this.#appliedConfiguration = installed.meta.configuration
-      this.#snapshotIndex = installed.meta.index
+      this.#replicated.install(installed)
       this.#page.reconcile()
     }
     this.#commit.add(roomGroup, ready)
@@ -308,8 +297,9 @@ export class Host {
     const lastApplied = ready.committed.at(-1)
     if (lastApplied) this.#raft.applied(lastApplied.index)
     if (lastApplied || installed) this.#peers.noteIncarnations(this.#raft.configuration)
+    this.#useSettings()
     this.#page.confirmed(ready.reads)
-    if (lastApplied) this.#compact(lastApplied)
+    if (lastApplied) this.#compact()
   }
 
   #durable(ready: Ready): void {
@@ -318,30 +308,25 @@ export class Host {
   }
 
   #apply(entry: Entry): void {
-    const applied = applyEntry(this.#machine, entry)
-    if (entry.type === 'configuration') {
-      this.#appliedConfiguration = entry.configuration
-      this.#options.listener?.configured?.(entry.configuration)
-    }
-    this.#options.listener?.applied?.(entry, this.#machine)
+    const applied = this.#replicated.apply(entry)
+    this.#options.listener?.applied?.(entry, this.machine)
     this.#page.applied(entry, applied)
   }
 
-  #compact(last: Entry): void {
-    const { limits } = this.#machine.settings ?? defaultSettings
-    const every = Math.min(limits.snapshotEvery, limits.logEntries)
-    if (last.index - this.#snapshotIndex < every || last.index > this.#raft.status().stableIndex) return
-    this.#snapshotIndex = last.index
-    const meta = {
-      term: last.term,
-      index: last.index,
-      configuration: this.#appliedConfiguration,
-      time: this.#machine.clusterTime,
-    }
-    const snapshot = { meta, data: encodeMachine(this.#machine) }
-    const keepFrom = Math.max(1, last.index - tailEntries + 1)
-    this.#raft.compact(snapshot, keepFrom)
-    this.#commit.addExtra({ compacted: { group: roomGroup, snapshot, keepFrom } })
+  #compact(): void {
+    const compacted = this.#replicated.compact(this.#raft.stableIndex)
+    if (!compacted) return
+    this.#raft.compact(compacted.snapshot, compacted.keepFrom)
+    this.#commit.addExtra({ compacted: { group: roomGroup, ...compacted } })
+  }
+
+  /** F5: timing and durability are the founder's, from the moment that this peer knows them. */
+  #useSettings(): void {
+    const { settings } = this.machine
+    if (!settings || settings === this.#settings) return
+    this.#settings = settings
+    this.#raft.retime(timingOf(settings))
+    this.#options.storage.setDurability(settings.durability)
   }
 
   #noticeLeader(): void {
@@ -494,7 +479,7 @@ export class Host {
       raft: this.#raft,
       peers: this.#peers,
       get machine() {
-        return host.#machine
+        return host.machine
       },
       get now() {
         return host.#now
@@ -533,11 +518,11 @@ export class Host {
       appliedIndex: status.appliedIndex,
       lastLogIndex: status.lastIndex,
       firstLogIndex: status.firstIndex,
-      snapshotIndex: this.#snapshotIndex,
+      snapshotIndex: this.#replicated.snapshotIndex,
       clusterTime: this.#context.clusterTime,
       voters: status.configuration.voters,
       learners: status.configuration.learners,
-      sessions: listSessions(this.#machine).length,
+      sessions: listSessions(this.machine).length,
       framesSent: this.#peers.sent,
       framesReceived: this.#peers.received,
       framesDropped: this.#peers.dropped,
@@ -550,9 +535,13 @@ export class Host {
   }
 }
 
-/** The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot. */
-function afterSnapshot(entries: readonly Entry[], snapshotIndex: number): readonly Entry[] {
-  return entries.filter((entry) => entry.index > snapshotIndex)
+function timingOf({ timing }: RoomSettings): RaftTiming {
+  return {
+    electionTicks: timing.electionMin,
+    electionTicksMax: timing.electionMax,
+    heartbeatTicks: timing.heartbeat,
+    preVoteTicks: timing.preVote,
+  }
 }
 
 function describe(error: unknown): string {

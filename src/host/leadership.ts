@@ -104,7 +104,7 @@ export class Leadership {
   }
 
   #pilot(): void {
-    const { raft, clusterTime, machine, self } = this.#context
+    const { raft, clusterTime, machine, self, peers } = this.#context
     const status = raft.status()
     if (!raft.committedInTerm || status.configurationIndex > status.commitIndex) return
     const candidates = this.#candidates(status.progress)
@@ -115,7 +115,7 @@ export class Leadership {
       votersMax: machine.settings?.limits.voters ?? 1,
     })
     if (next) raft.proposeConfiguration(clusterTime, next)
-    for (const peerId of this.#admissions.keys()) if (!candidates.get(peerId)?.live) this.#admissions.delete(peerId)
+    for (const peerId of this.#admissions.keys()) if (!peers.peer(peerId)) this.#admissions.delete(peerId)
   }
 
   #candidates(all: readonly ProgressStatus[]): Map<PeerId, Candidate> {
@@ -164,8 +164,9 @@ export class Leadership {
     }
   }
 
+  /** A link may outlive its other end by far: a member that has not answered this leader yet is not counted on either. */
   #isMute(progress: ProgressStatus, currentRound: number): boolean {
-    return progress.round > 0 && currentRound - progress.round > muteAfterRounds
+    return progress.round === 0 || currentRound - progress.round > muteAfterRounds
   }
 
   #keepsUp(peerId: PeerId, progress: ProgressStatus | undefined): boolean {

@@ -34,6 +34,7 @@ export class Leases {
   /** This host was elected, or cannot vouch for its own past (C3): everybody gets a full lease from now. */
   restart(): void {
     this.#heardAt.clear()
+    this.#echoed.clear()
     for (const { session } of listSessions(this.#context.machine)) this.#heardAt.set(session, this.#context.now)
     this.#waiting = []
   }

@@ -283,7 +283,7 @@ describe('the end of the session while the peer lives', () => {
     expire()
     request('b')
     context.accepts = true
-    session.tick()
+    session.leaderChanged()
     commit()
     commit()
     expect(told).toEqual([
@@ -300,7 +300,7 @@ describe('the end of the session while the peer lives', () => {
     context.taken()
     expire()
     commit()
-    expect([context.taken(), results]).toEqual([[], []])
+    expect([context.taken(), kinds()]).toEqual([[], ['lock.unavailable']])
   })
 
   it('a release has nothing left to release: it is done, sent or not', () => {

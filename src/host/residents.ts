@@ -8,8 +8,8 @@ import type { Storage } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService } from './browser.js'
 
 export interface Resident {
-  /** The configuration that its own log has come to. */
-  readonly configuration: Configuration
+  /** The committed configuration that its own log has come to, null while another is under way. */
+  readonly configuration: Configuration | null
   /** It has stopped itself: its disk failed. */
   readonly isOver: boolean
   stop(): void
@@ -53,7 +53,10 @@ export class Residents {
   adopt(voters: readonly PeerId[] | null): Promise<void> {
     return this.#withDead(voters, async (dead) => {
       const storage = await this.#options.identities.open(dead.peerId)
-      this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
+      // Its new life is watched as any other: this tab may die in its turn.
+      const life = await this.#options.locks.hold(lifeLockName(dead.peerId, storage.incarnation))
+      const locks = life ? [...dead.locks, life] : dead.locks
+      this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks })
       return 'kept'
     })
   }
@@ -73,6 +76,7 @@ export class Residents {
         this.release(peerId)
         continue
       }
+      if (!resident.configuration) continue
       const { voters, outgoing, learners } = resident.configuration
       if (voters.length > 0 && ![...voters, ...outgoing, ...learners].includes(peerId)) this.release(peerId)
     }

@@ -23,7 +23,7 @@ export function campaign(state: RaftState): void {
   state.role = 'preCandidate'
   // Whoever asks has given its leader up, or it would refuse others for that leader's sake (etcd-io/etcd#8334).
   setLeader(state, null)
-  restartElection(state, state.options.preVoteTicks)
+  restartElection(state, state.timing.preVoteTicks)
   state.votes.set(state.peerId, true)
   const { peerId: from } = state
   const term = state.term + 1

@@ -9,7 +9,7 @@ export function beginRound(state: RaftState, leading: Leading): void {
   state.heartbeatElapsed = 0
   joinRound(state, leading)
   const { peerId: from, term } = state
-  const { electionTicks } = state.options
+  const { electionTicks } = state.timing
   for (const progress of leading.progress.values()) {
     // Never more than the member has acknowledged: a heartbeat proves nothing about its log (B3).
     const commitIndex = Math.min(progress.match, state.log.commit)

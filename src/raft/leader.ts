@@ -27,7 +27,7 @@ export function becomeLeader(state: RaftState): void {
   state.votes.clear()
   state.elapsed = 0
   state.heartbeatElapsed = 0
-  state.electionTicks = state.options.electionTicks
+  state.electionTicks = state.timing.electionTicks
   const { log } = state
   for (const entry of log.entries.slice(log.commit - log.base.index)) leading.uncommittedBytes += proposalBytes(entry)
   // Earlier terms' entries are committed by one of this term (Raft paper 5.4.2 and 8).
@@ -95,8 +95,8 @@ export function stepDown(state: RaftState): void {
 
 export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
   state.heartbeatElapsed += ticks
-  if (state.elapsed >= state.options.electionTicks && !checkQuorum(state, leading)) stepDown(state)
-  else if (state.heartbeatElapsed >= state.options.heartbeatTicks) beginRound(state, leading)
+  if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) stepDown(state)
+  else if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }
 
 /** A leader that hears no quorum makes way: its clients look elsewhere, and its reads fail (dissertation 6.2, S14). */

@@ -10,7 +10,7 @@ import { type ProposeResult, propose, proposeConfiguration } from './proposal.js
 import { hasCommittedInTerm, requestRead } from './read-index.js'
 import type { Ready, Role, Status } from './ready.js'
 import { reportSnapshot, reportUnreachable } from './reply.js'
-import { createState, type RaftOptions, type RaftState } from './state.js'
+import { createState, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
 import { statusOf } from './status.js'
 import { step } from './step.js'
 import { tick, ticksUntilDue } from './tick.js'
@@ -26,13 +26,7 @@ export class Raft {
 
   /** Begins as a follower of nobody with what was durable; what is committed is handed out again from the snapshot on. */
   constructor(options: RaftOptions) {
-    assert(options.electionTicks >= 1, 'an election time-out is at least one tick')
-    assert(options.electionTicksMax > options.electionTicks, 'time-outs have a spread, or every vote splits')
-    assert(
-      options.heartbeatTicks >= 1 && options.heartbeatTicks < options.electionTicks,
-      'heartbeats beat the time-out',
-    )
-    assert(options.preVoteTicks >= 1, 'a pre-vote lasts at least one tick')
+    checkTiming(options)
     this.#state = createState(options)
   }
 
@@ -47,6 +41,13 @@ export class Raft {
   /** Ticks until `tick` has something to do; `Infinity` if nothing will be due. Changes with every input. */
   ticksUntilDue(): number {
     return ticksUntilDue(this.#state)
+  }
+
+  /** Other times from now on (PROTOCOL F5); an election that is due keeps its time. */
+  retime(timing: RaftTiming): void {
+    checkTiming(timing)
+    this.#state.timing = timing
+    if (this.#state.role === 'leader' || this.#state.leader === null) this.#state.electionTicks = timing.electionTicks
   }
 
   /** A message came. Late, repeated, reordered and foreign ones do no harm. */
@@ -154,6 +155,11 @@ export class Raft {
     return this.#state.log.applied
   }
 
+  /** Durable here up to this index. */
+  get stableIndex(): number {
+    return this.#state.log.stable
+  }
+
   get lastIndex(): number {
     return lastIndex(this.#state.log)
   }
@@ -190,4 +196,11 @@ export class Raft {
   get committedInTerm(): boolean {
     return this.#state.leading !== null && hasCommittedInTerm(this.#state)
   }
+}
+
+function checkTiming({ electionTicks, electionTicksMax, heartbeatTicks, preVoteTicks }: RaftTiming): void {
+  assert(electionTicks >= 1, 'an election time-out is at least one tick')
+  assert(electionTicksMax > electionTicks, 'time-outs have a spread, or every vote splits')
+  assert(heartbeatTicks >= 1 && heartbeatTicks < electionTicks, 'heartbeats beat the time-out')
+  assert(preVoteTicks >= 1, 'a pre-vote lasts at least one tick')
 }

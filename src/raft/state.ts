@@ -5,16 +5,20 @@ import type { Progress } from './progress.js'
 import { createRandom, nextFraction, nextUint32, type Random } from './random.js'
 import type { ReadState, Role } from './ready.js'
 
-export interface RaftOptions {
-  readonly peerId: PeerId
-  /** All randomness of this core: time-outs and the numbers of its forwarded reads. Give each life another one. */
-  readonly seed: number
+/** In ticks. */
+export interface RaftTiming {
   /** The minimum election time-out T. Time-outs are uniform in [T, `electionTicksMax`). */
   readonly electionTicks: number
   readonly electionTicksMax: number
   readonly heartbeatTicks: number
   /** How long a pre-candidate waits for answers before it asks again; spread like the election time-out. */
   readonly preVoteTicks: number
+}
+
+export interface RaftOptions extends RaftTiming {
+  readonly peerId: PeerId
+  /** All randomness of this core: time-outs and the numbers of its forwarded reads. Give each life another one. */
+  readonly seed: number
   /** What was durable when the last life ended. Omitted: a newborn that knows nobody. */
   readonly restored?: Restored
   /** Bytes of entries in one append (one entry may be larger). @default 256 KiB */
@@ -73,7 +77,7 @@ export interface ForwardedRead {
 /** The whole state of one core: plain data. Invariant: `leading` is there exactly while `role` is `leader`. */
 export interface RaftState {
   readonly peerId: PeerId
-  readonly options: RaftOptions
+  timing: RaftTiming
   readonly limits: Limits
   readonly random: Random
   readonly log: Log
@@ -119,7 +123,7 @@ export function createState(options: RaftOptions): RaftState {
   const random = createRandom(options.seed, options.peerId)
   const state: RaftState = {
     peerId: options.peerId,
-    options,
+    timing: options,
     limits: {
       appendBytes: options.maxAppendBytes ?? 256 * 1024,
       inflightAppends: options.maxInflightAppends ?? 64,
@@ -156,9 +160,9 @@ export function createState(options: RaftOptions): RaftState {
   return state
 }
 
-/** Uniform in [ticks, ticks x spread): the spread is that of the options, whoever gave the minimum (M5). */
+/** Uniform in [ticks, ticks x spread): the spread is this peer's own, whoever gave the minimum (M5). */
 export function drawTimeout(state: RaftState, ticks: number): number {
-  const spread = state.options.electionTicksMax / state.options.electionTicks
+  const spread = state.timing.electionTicksMax / state.timing.electionTicks
   return ticks + Math.floor(nextFraction(state.random) * ticks * (spread - 1))
 }
 

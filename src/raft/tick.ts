@@ -28,7 +28,7 @@ export function ticksUntilDue(state: RaftState): number {
     due = read.due - state.clock
     break
   }
-  const { electionTicks, heartbeatTicks } = state.options
+  const { electionTicks, heartbeatTicks } = state.timing
   if (state.leading !== null) {
     due = Math.min(due, electionTicks - state.elapsed, heartbeatTicks - state.heartbeatElapsed)
   } else if (state.leader !== null || canCampaign(state)) {

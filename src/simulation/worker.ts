@@ -127,7 +127,7 @@ export class SimWorker {
       emit: (event) => this.#heard(event),
       joined: (roomId) => void this.#remember(roomId),
       met: (peer) => {
-        if (peer.browserId === this.#browser.id && !peer.resident) this.#watch?.watch(peer)
+        if (peer.browserId === this.#browser.id) this.#watch?.watch(peer)
       },
       parted: (life) => this.#watch?.unwatch(life),
       stopped: () => this.#end(),
@@ -167,6 +167,9 @@ export class SimWorker {
         stopped: (failure) => {
           record.stopped = failure
           this.#sim.world.note(`host ${peerId} stops${failure ? `: ${failure.message}` : ''}`)
+          // A failed assertion, and not a disk that failed: somebody was wrong about itself.
+          if (failure?.message.startsWith('this peer stopped itself'))
+            this.#sim.world.convict('invariant', failure.message)
           wiring.stopped()
         },
       },
@@ -198,7 +201,8 @@ export class SimWorker {
         return record.stopped !== undefined
       },
       get configuration() {
-        return host.status.configuration
+        const { configuration, configurationIndex, commitIndex } = host.status
+        return configurationIndex <= commitIndex ? configuration : null
       },
       stop: () => host.leave(),
     }

@@ -1,0 +1,400 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { decodeInstruction } from '../machine/instruction.js'
+import { defaultSettings } from '../machine/settings.js'
+import type { Clock } from '../shared/instant.js'
+import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
+import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
+import { type Claim, claimIdentity, holdWithin, type Settled, settleRoom } from './boot.js'
+import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
+
+/** Time that the test lets pass. */
+class ManualClock implements Clock {
+  time = 0
+  readonly #timers = new Map<object, { readonly at: number; readonly run: () => void }>()
+
+  now() {
+    return { monotonic: this.time, wall: 1_780_000_000_000 + this.time }
+  }
+
+  after(ms: number, run: () => void) {
+    const timer = { cancel: () => void this.#timers.delete(timer) }
+    this.#timers.set(timer, { at: this.time + ms, run })
+    return timer
+  }
+
+  async pass(ms: number): Promise<void> {
+    await quiet()
+    this.time += ms
+    for (const [timer, { at, run }] of [...this.#timers]) {
+      if (at > this.time) continue
+      this.#timers.delete(timer)
+      run()
+    }
+    await quiet()
+  }
+}
+
+const quiet = () => new Promise<void>((resolve) => setTimeout(resolve))
+
+/** The locks of a browser: exclusive, in the order of the requests. */
+class TestLocks implements LockService {
+  readonly #queues = new Map<string, object[]>()
+  readonly #wakes = new Map<object, () => void>()
+
+  hold(name: string, options: { ifAvailable?: boolean; signal?: AbortSignal } = {}): Promise<HeldLock | null> {
+    const { ifAvailable = false, signal } = options
+    const queue = this.#queues.get(name) ?? []
+    this.#queues.set(name, queue)
+    if (ifAvailable && queue.length > 0) return Promise.resolve(null)
+    const request = {}
+    queue.push(request)
+    const release = () => {
+      const at = queue.indexOf(request)
+      if (at < 0) return
+      queue.splice(at, 1)
+      this.#wakes.get(queue[0] ?? request)?.()
+    }
+    return new Promise((resolve, reject) => {
+      const grant = () => resolve({ release, onlost: null })
+      this.#wakes.set(request, grant)
+      signal?.addEventListener('abort', () => {
+        release()
+        reject(signal.reason)
+      })
+      if (queue[0] === request) grant()
+    })
+  }
+
+  isHeld(name: string): boolean {
+    return (this.#queues.get(name)?.length ?? 0) > 0
+  }
+}
+
+/** What a browser keeps on its disk. */
+class TestIdentities implements IdentityStore {
+  readonly disks = new Map<string, MemoryDisk>()
+  known: string | null = null
+  failsToOpen = false
+  #lives = 0
+
+  async browserId() {
+    return 'browser'
+  }
+
+  /** The newest claim first. */
+  async list() {
+    return [...this.disks.keys()].reverse().map((peerId) => ({ peerId }))
+  }
+
+  async create() {
+    const peerId = `peer${this.disks.size + 1}`
+    this.disks.set(peerId, new MemoryDisk())
+    return { peerId }
+  }
+
+  async roomId() {
+    return this.known
+  }
+
+  async setRoomId(roomId: string) {
+    this.known = roomId
+  }
+
+  async lastIncarnation(peerId: string) {
+    const incarnation = this.disks.get(peerId)?.incarnation
+    return incarnation && incarnation.counter > 0 ? incarnation : null
+  }
+
+  async open(peerId: string) {
+    const disk = this.disks.get(peerId)
+    if (!disk || this.failsToOpen) throw new Error('no disk')
+    this.#lives += 1
+    this.disks.delete(peerId)
+    this.disks.set(peerId, disk)
+    return new MemoryStorage(disk, `life ${this.#lives}`)
+  }
+}
+
+class TestRegistrar implements Registrar {
+  roomId: string | null = null
+  isUp = true
+  readonly calls: string[] = []
+
+  async lookUp() {
+    this.calls.push('lookUp')
+    if (!this.isUp) throw new Error('unreachable')
+    return this.roomId
+  }
+
+  async register(roomId: string, existing: boolean) {
+    this.calls.push(`register ${roomId}${existing ? ' existing' : ''}`)
+    if (!this.isUp) throw new Error('unreachable')
+    this.roomId ??= roomId
+    return this.roomId
+  }
+}
+
+let clock: ManualClock
+let locks: TestLocks
+let identities: TestIdentities
+
+beforeEach(() => {
+  clock = new ManualClock()
+  locks = new TestLocks()
+  identities = new TestIdentities()
+})
+
+const claim = (preferred: string | null = null, of = { locks, identities }) =>
+  claimIdentity({ room: 'r', clock, ...of }, preferred)
+
+/** An identity of a tab that is gone. */
+async function formerly(): Promise<string> {
+  const { peerId, lock } = await claim()
+  lock.release()
+  return peerId
+}
+
+describe('[L1] claiming an identity', () => {
+  it('the first tab makes one, and holds its lock', async () => {
+    const { peerId, storage, lock } = await claim()
+    expect([peerId, storage.incarnation.counter]).toEqual(['peer1', 1])
+    expect(locks.isHeld(identityLockName('r', peerId))).toBe(true)
+    lock.release()
+    expect(locks.isHeld(identityLockName('r', peerId))).toBe(false)
+  })
+
+  it('a tab after it takes the one that is free, as a new incarnation', async () => {
+    await formerly()
+    const { peerId, storage } = await claim()
+    expect([peerId, storage.incarnation.counter]).toEqual(['peer1', 2])
+  })
+
+  it('of those that are free the newest', async () => {
+    const [first, second, third] = [await claim(), await claim(), await claim()]
+    for (const { lock } of [first, second, third]) lock.release()
+    expect((await claim()).peerId).toBe('peer3')
+    expect((await claim()).peerId).toBe('peer2')
+  })
+
+  it('two tabs at once have two', async () => {
+    await formerly()
+    const both = await Promise.all([claim(), claim()])
+    expect(new Set(both.map(({ peerId }) => peerId)).size).toBe(2)
+  })
+
+  it('a reload gets its own, though others are free', async () => {
+    const [first, second] = [await claim(), await claim()]
+    first.lock.release()
+    second.lock.release()
+    expect((await claim('peer1')).peerId).toBe('peer1')
+  })
+
+  it('a reload waits up to a second for the page before it', async () => {
+    const before = await claim()
+    const claiming = claim('peer1')
+    await clock.pass(999)
+    before.lock.release()
+    expect((await claiming).peerId).toBe('peer1')
+    expect(identities.disks.size).toBe(1)
+  })
+
+  it('... and no longer: a duplicated tab gets another one', async () => {
+    await claim()
+    const claiming = claim('peer1')
+    await clock.pass(1_000)
+    expect((await claiming).peerId).toBe('peer2')
+  })
+
+  it('an identity that is not there any more is not waited for', async () => {
+    await formerly()
+    expect((await claim('forgotten')).peerId).toBe('peer1')
+  })
+
+  it('[L2] one whose page still lives is left alone, though its worker is gone', async () => {
+    const peerId = await formerly()
+    const life = identities.disks.get(peerId)?.incarnation ?? { counter: 0, nonce: '' }
+    await locks.hold(lifeLockName(peerId, life))
+    const claiming = claim(peerId)
+    for (let i = 0; i < 5; i += 1) await clock.pass(1_000)
+    const { peerId: other } = await claiming
+    expect(other).not.toBe(peerId)
+    expect(locks.isHeld(identityLockName('r', peerId))).toBe(false)
+  })
+
+  it('a disk that does not open leaves no lock behind', async () => {
+    identities.failsToOpen = true
+    await expect(claim()).rejects.toThrow('no disk')
+    expect(locks.isHeld(identityLockName('r', 'peer1'))).toBe(false)
+  })
+})
+
+describe('a wait with a bound', () => {
+  it('ends with null, and leaves the queue', async () => {
+    const first = await locks.hold('a')
+    const waiting = holdWithin(locks, 'a', clock, 50)
+    await clock.pass(50)
+    expect(await waiting).toBeNull()
+    first?.release()
+    expect(locks.isHeld('a')).toBe(false)
+  })
+
+  it('ends with the lock, and its timer does nothing later', async () => {
+    const held = await holdWithin(locks, 'a', clock, 50)
+    await clock.pass(100)
+    expect(locks.isHeld('a')).toBe(true)
+    held?.release()
+  })
+
+  it('other errors come through', async () => {
+    const broken: LockService = { hold: () => Promise.reject(new Error('SecurityError')) }
+    await expect(holdWithin(broken, 'a', clock, 50)).rejects.toThrow('SecurityError')
+  })
+})
+
+describe('[N1] settling a room', () => {
+  let ids: number
+  const settle = (
+    claimed: Claim,
+    registrar: Registrar | null = null,
+    store: IdentityStore = identities,
+    service = locks,
+  ) =>
+    settleRoom(claimed, {
+      room: 'r',
+      locks: service,
+      identities: store,
+      clock,
+      registrar,
+      settings: defaultSettings,
+      randomText: () => `room${++ids}`,
+    })
+  const roomOf = ({ stored, expectedRoomId }: Settled) => [stored.lineage?.roomId ?? null, expectedRoomId]
+  const diskRoom = (peerId: string) => identities.disks.get(peerId)?.read().lineage?.roomId ?? null
+
+  beforeEach(() => {
+    ids = 0
+  })
+
+  it('the first founds it: on its disk before anybody is told, with itself as only voter', async () => {
+    const claimed = await claim()
+    const registrar = new TestRegistrar()
+    let onDisk: string | null = null
+    const settled = await settle(claimed, {
+      lookUp: () => registrar.lookUp(),
+      register: (roomId, existing) => {
+        onDisk = diskRoom(claimed.peerId)
+        return registrar.register(roomId, existing)
+      },
+    })
+    expect(roomOf(settled)).toEqual(['room1', 'room1'])
+    expect([onDisk, identities.known, registrar.roomId]).toEqual(['room1', 'room1', 'room1'])
+    expect(settled.stored).toEqual(identities.disks.get(claimed.peerId)?.read())
+    const group = settled.stored.groups.get(0)
+    const [configuration, founding] = group?.entries ?? []
+    expect(group?.hardState).toEqual({ term: 1, votedFor: null, commitIndex: 2 })
+    expect(configuration).toMatchObject({
+      configuration: { voters: ['peer1'], incarnations: { peer1: claimed.storage.incarnation } },
+    })
+    const instruction = founding?.type === 'command' ? decodeInstruction(founding.data) : null
+    expect(instruction).toMatchObject({ type: 'found', roomId: 'room1', tokenBase: 1_780_000_000 * 2 ** 20 })
+    expect(locks.isHeld(foundingLockName('r'))).toBe(false)
+  })
+
+  it('two founders in one browser: one founds, the other looks for that room', async () => {
+    const [first, second] = [await claim(), await claim()]
+    const both = await Promise.all([settle(first), settle(second)])
+    expect(both.map(roomOf)).toEqual([
+      ['room1', 'room1'],
+      [null, 'room1'],
+    ])
+    expect(diskRoom('peer2')).toBeNull()
+  })
+
+  it('two founders in two browsers: the registrar decides, the loser forgets its room', async () => {
+    const registrar = new TestRegistrar()
+    const elsewhere = { locks: new TestLocks(), identities: new TestIdentities() }
+    const [first, second] = [await claim(), await claim(null, elsewhere)]
+    const [mine, theirs] = await Promise.all([
+      settle(first, registrar),
+      settle(second, registrar, elsewhere.identities, elsewhere.locks),
+    ])
+    const winner = registrar.roomId
+    expect([mine.expectedRoomId, theirs.expectedRoomId]).toEqual([winner, winner])
+    const carriers = [mine, theirs].filter(({ stored }) => stored.lineage !== null)
+    expect(carriers).toHaveLength(1)
+    const disks = [...identities.disks.values(), ...elsewhere.identities.disks.values()].map((disk) => disk.read())
+    expect(disks.map(({ lineage, groups }) => [lineage?.roomId ?? null, groups.size]).sort()).toEqual(
+      [
+        [winner, 1],
+        [null, 0],
+      ].sort(),
+    )
+  })
+
+  it('who comes later looks for the registered room and founds nothing', async () => {
+    const registrar = new TestRegistrar()
+    registrar.roomId = 'elder'
+    expect(roomOf(await settle(await claim(), registrar))).toEqual([null, 'elder'])
+    expect(registrar.calls).toEqual(['lookUp'])
+    expect(diskRoom('peer1')).toBeNull()
+  })
+
+  it('a room that this browser knows is not asked for, and not founded again', async () => {
+    identities.known = 'elder'
+    const registrar = new TestRegistrar()
+    registrar.isUp = false
+    expect(roomOf(await settle(await claim(), registrar))).toEqual([null, 'elder'])
+  })
+
+  it('who carries the room goes on with it, and the servers hear of it, whether they answer or not', async () => {
+    const first = await claim()
+    await settle(first)
+    first.lock.release()
+    const registrar = new TestRegistrar()
+    registrar.isUp = false
+    const again = await settle(await claim(), registrar)
+    expect(roomOf(again)).toEqual(['room1', 'room1'])
+    expect(again.stored.groups.get(0)?.entries).toHaveLength(2)
+    expect(registrar.calls).toEqual(['register room1 existing'])
+  })
+
+  it('a founding that crashed before it was noted yields to the one that was', async () => {
+    const first = await claim()
+    await settle(first)
+    first.lock.release()
+    identities.known = 'elder'
+    expect(roomOf(await settle(await claim()))).toEqual([null, 'elder'])
+    expect(diskRoom('peer1')).toBeNull()
+  })
+
+  it('a founding that could not be registered was never acknowledged: it yields to the one that was', async () => {
+    const registrar = new TestRegistrar()
+    const first = await claim()
+    const looked = { lookUp: async () => null, register: () => Promise.reject(new Error('unreachable')) }
+    await expect(settle(first, looked)).rejects.toThrow('unreachable')
+    expect([diskRoom('peer1'), identities.known]).toEqual(['room1', null])
+    expect(locks.isHeld(foundingLockName('r'))).toBe(false)
+    first.lock.release()
+    registrar.roomId = 'elder'
+    expect(roomOf(await settle(await claim(), registrar))).toEqual([null, 'elder'])
+    expect(diskRoom('peer1')).toBeNull()
+  })
+
+  it('... and is registered late when nobody else has founded the room', async () => {
+    const registrar = new TestRegistrar()
+    const looked = { lookUp: async () => null, register: () => Promise.reject(new Error('unreachable')) }
+    const first = await claim()
+    await expect(settle(first, looked)).rejects.toThrow('unreachable')
+    first.lock.release()
+    expect(roomOf(await settle(await claim(), registrar))).toEqual(['room1', 'room1'])
+    expect([registrar.roomId, identities.known]).toEqual(['room1', 'room1'])
+  })
+
+  it('servers that do not answer found nothing', async () => {
+    const registrar = new TestRegistrar()
+    registrar.isUp = false
+    await expect(settle(await claim(), registrar)).rejects.toThrow('unreachable')
+    expect(diskRoom('peer1')).toBeNull()
+    expect(locks.isHeld(foundingLockName('r'))).toBe(false)
+  })
+})

@@ -1,0 +1,175 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { lock } from '../machine/test-script.js'
+import { emptyConfiguration } from '../raft/entry.js'
+import { Departures } from './departures.js'
+import { TestContext } from './test-context.js'
+
+const life = (counter: number) => ({ counter, nonce: `nonce ${counter}` })
+let context: TestContext
+let departures: Departures
+let bob: number
+
+beforeEach(() => {
+  context = new TestContext()
+  bob = context.script.open('bob')
+  departures = new Departures(context)
+  context.core.configuration = {
+    ...emptyConfiguration,
+    voters: ['bob', 'me'],
+    incarnations: { bob: life(1), me: life(1) },
+  }
+})
+
+const lead = () => {
+  context.core.role = 'leader'
+  context.core.leader = 'me'
+}
+const closes = () => {
+  departures.tick()
+  return context.taken()
+}
+const tellings = () => {
+  departures.tick()
+  return context.sent.splice(0)
+}
+
+describe('[L2][M1] what is believed', () => {
+  it('a departure is news once', () => {
+    expect(departures.note('bob', life(1), 'goodbye', 3)).toBe(true)
+    expect(departures.note('bob', life(1), 'death', 3)).toBe(false)
+    expect(departures.isGone('bob')).toBe(true)
+  })
+
+  it('that of a later life is news again', () => {
+    departures.note('bob', life(1), 'goodbye', 3)
+    expect(departures.note('bob', life(2), 'goodbye', 3)).toBe(true)
+    expect(departures.note('bob', life(1), 'death', 3)).toBe(false)
+  })
+
+  it('that of an earlier life than the one that is here says nothing', () => {
+    context.linked.set('bob', life(2))
+    expect(departures.note('bob', life(1), 'goodbye', 3)).toBe(false)
+    expect(departures.isGone('bob')).toBe(false)
+    expect(departures.note('bob', life(2), 'goodbye', 3)).toBe(true)
+  })
+
+  it('a later life that shows itself takes it back, the same one does not', () => {
+    departures.note('bob', life(1), 'goodbye', 3)
+    departures.met('bob', life(1))
+    expect(departures.isGone('bob')).toBe(true)
+    departures.met('bob', life(2))
+    expect(departures.isGone('bob')).toBe(false)
+  })
+
+  it('[F2] a member whose configuration knows a later life is not gone', () => {
+    departures.note('bob', life(1), 'goodbye', 3)
+    context.core.configuration = { ...context.core.configuration, incarnations: { bob: life(2) } }
+    expect(departures.isGone('bob')).toBe(false)
+  })
+
+  it('death is told from a goodbye', () => {
+    departures.note('bob', life(1), 'goodbye', 3)
+    departures.note('cid', life(1), 'death', 0)
+    expect([departures.isProvenDead('bob'), departures.isProvenDead('cid')]).toEqual([false, true])
+  })
+})
+
+describe('the leader', () => {
+  beforeEach(lead)
+
+  it('closes the session of that life, and again only after a while', () => {
+    departures.note('bob', life(1), 'goodbye', 0)
+    expect(closes()).toEqual([{ type: 'close', peerId: 'bob', incarnation: life(1) }])
+    context.wait(299)
+    expect(closes()).toEqual([])
+    context.wait(1)
+    expect(closes()).toHaveLength(1)
+  })
+
+  it('and stops when it is closed', () => {
+    departures.note('bob', life(1), 'goodbye', 0)
+    context.commit(() => {})
+    context.core.configuration = emptyConfiguration
+    context.script.close('bob')
+    context.wait(1_000)
+    expect(closes()).toEqual([])
+  })
+
+  it('leaves the session of a later life alone', () => {
+    context.script.open('bob', 2)
+    departures.note('bob', life(1), 'goodbye', 0)
+    context.wait(1_000)
+    expect(closes()).toEqual([])
+  })
+
+  it('[M1] waits a heartbeat for commands that the goodbye names and that have not come', () => {
+    context.script.send(bob, lock('a'))
+    departures.note('bob', life(1), 'goodbye', 2)
+    expect(closes()).toEqual([])
+    context.wait(49)
+    expect(closes()).toEqual([])
+    context.script.send(bob, lock('b'))
+    expect(closes()).toHaveLength(1)
+  })
+
+  it('[M1] and no longer than that', () => {
+    departures.note('bob', life(1), 'goodbye', 2)
+    context.wait(50)
+    expect(closes()).toHaveLength(1)
+  })
+
+  it('closes nothing before it has committed in its term', () => {
+    context.core.committedInTerm = false
+    departures.note('bob', life(1), 'goodbye', 0)
+    expect(closes()).toEqual([])
+    context.core.committedInTerm = true
+    expect(closes()).toHaveLength(1)
+  })
+})
+
+describe('everybody else', () => {
+  it('tells the leader, and again until its traces are gone', () => {
+    departures.note('bob', life(1), 'death', 7)
+    const item = { type: 'departed', peerId: 'bob', incarnation: life(1), proof: 'death', lastNumber: 7 }
+    expect(tellings()).toEqual([{ to: 'ann', item }])
+    context.wait(299)
+    expect(tellings()).toEqual([])
+    context.wait(1)
+    expect(tellings()).toHaveLength(1)
+    context.core.configuration = emptyConfiguration
+    context.script.close('bob')
+    context.wait(1_000)
+    expect(tellings()).toEqual([])
+  })
+
+  it('tells a new leader at once', () => {
+    departures.note('bob', life(1), 'goodbye', 7)
+    tellings()
+    departures.leaderChanged()
+    context.core.leader = 'cid'
+    expect(tellings()).toMatchObject([{ to: 'cid' }])
+  })
+
+  it('tells nobody while there is no leader, and not the departed itself', () => {
+    departures.note('bob', life(1), 'goodbye', 7)
+    context.core.leader = null
+    expect(tellings()).toEqual([])
+    context.core.leader = 'bob'
+    expect(tellings()).toEqual([])
+    context.core.leader = 'ann'
+    expect(tellings()).toHaveLength(1)
+  })
+
+  it('a learner that is gone is told of too, without a session', () => {
+    context.core.configuration = { ...emptyConfiguration, learners: ['cid'], incarnations: { cid: life(1) } }
+    departures.note('cid', life(1), 'death', 0)
+    expect(tellings()).toHaveLength(1)
+  })
+
+  it('is forgotten a minute after its last trace', () => {
+    departures.note('nobody', life(1), 'goodbye', 0)
+    context.wait(60_001)
+    departures.tick()
+    expect(departures.note('nobody', life(1), 'goodbye', 0)).toBe(true)
+  })
+})

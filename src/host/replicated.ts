@@ -1,0 +1,53 @@
+import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from '../machine/machine.js'
+import type { Applied } from '../machine/outcome.js'
+import { defaultSettings } from '../machine/settings.js'
+import { type Configuration, type Entry, emptyConfiguration } from '../raft/entry.js'
+import type { Snapshot } from '../raft/message.js'
+
+/** How many entries before a snapshot stay for followers that are a little behind. */
+const tailEntries = 256
+
+/** What the committed entries have come to: the machine, and what a snapshot says besides. */
+export class Replicated {
+  #machine: MachineState
+  /** As of the applied index; the log's may be ahead. */
+  #configuration: Configuration
+  #snapshotIndex: number
+
+  constructor(snapshot: Snapshot | null) {
+    this.#machine = snapshot ? decodeMachine(snapshot.data) : createMachine()
+    this.#configuration = snapshot?.meta.configuration ?? emptyConfiguration
+    this.#snapshotIndex = snapshot?.meta.index ?? 0
+  }
+
+  get machine(): MachineState {
+    return this.#machine
+  }
+
+  get snapshotIndex(): number {
+    return this.#snapshotIndex
+  }
+
+  apply(entry: Entry): Applied {
+    if (entry.type === 'configuration') this.#configuration = entry.configuration
+    return applyEntry(this.#machine, entry)
+  }
+
+  /** A leader's snapshot replaces everything (S-10). */
+  install({ meta, data }: Snapshot): void {
+    this.#machine = decodeMachine(data)
+    this.#configuration = meta.configuration
+    this.#snapshotIndex = meta.index
+  }
+
+  /** A snapshot of all that is applied, if the room's settings call for one and the log has it durably. */
+  compact(stableIndex: number): { readonly snapshot: Snapshot; readonly keepFrom: number } | null {
+    const { limits } = this.#machine.settings ?? defaultSettings
+    const { appliedIndex: index, appliedTerm: term, clusterTime: time } = this.#machine
+    if (index - this.#snapshotIndex < Math.min(limits.snapshotEvery, limits.logEntries) || index > stableIndex)
+      return null
+    this.#snapshotIndex = index
+    const meta = { term, index, time, configuration: this.#configuration }
+    return { snapshot: { meta, data: encodeMachine(this.#machine) }, keepFrom: Math.max(1, index - tailEntries + 1) }
+  }
+}

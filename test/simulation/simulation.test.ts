@@ -1,0 +1,41 @@
+import { availableParallelism } from 'node:os'
+import { describe, expect, it } from 'vitest'
+import { runSeed } from '../../src/simulation/run.js'
+import { regressions } from './regressions.js'
+
+/** Sized for about two minutes on one core; the soak goes on from here. */
+const seeds = Array.from({ length: 120 }, (_, i) => i + 1)
+const perSeed = 60_000
+
+async function passes(seed: number): Promise<void> {
+  const { violation, tail } = await runSeed(seed)
+  if (!violation) return
+  const story = tail.slice(-60).join('\n')
+  throw new Error(`${violation.message}\n\nreplay: npm run soak -- --seed ${seed} --trace\n\n${story}`)
+}
+
+describe('a run', () => {
+  it.each([3, 12, 1036])(
+    'of seed %i is the same twice, to the last event',
+    async (seed) => {
+      const first = await runSeed(seed)
+      const second = await runSeed(seed)
+      expect(second.hash).toBe(first.hash)
+      expect(second.events).toBe(first.events)
+    },
+    perSeed,
+  )
+
+  it('of another seed is another one', async () => {
+    const [first, second] = [await runSeed(3), await runSeed(5)]
+    expect(first.hash).not.toBe(second.hash)
+  }, 60_000)
+})
+
+describe('seeds that once failed', () => {
+  it.each(regressions)('$seed: $cause', ({ seed }) => passes(seed), perSeed)
+})
+
+describe(`random rooms under faults, then without (${availableParallelism()} cores here)`, () => {
+  it.each(seeds)('seed %i', passes, perSeed)
+})

@@ -1,0 +1,107 @@
+/**
+ * `npm run soak`: as many seeds as the time allows, on both cores.
+ *
+ *   npm run soak                         500 seeds from 1
+ *   npm run soak -- --minutes 30         seeds until the time is over
+ *   npm run soak -- --from 5000 --seeds 200
+ *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
+ */
+import { fork } from 'node:child_process'
+import { join } from 'node:path'
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+import { runSeed } from '../../src/simulation/run.js'
+
+interface Verdict {
+  readonly seed: number
+  readonly violation: string | null
+  readonly virtualMs: number
+  readonly checked: number
+}
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '500' },
+    from: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    seed: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+    /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
+    shard: { type: 'string' },
+  },
+})
+const cores = 2
+/** A soak that nobody bounded ends after this. */
+const minutesMax = 24 * 60
+
+const first = Number(values.from)
+const minutes = values.minutes === undefined ? minutesMax : Number(values.minutes)
+const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
+const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
+
+if (values.seed !== undefined) await one(values.seed, values.trace)
+else if (values.shard !== undefined) await shard(values.shard)
+else await soak()
+
+async function one(seed: string, trace: boolean): Promise<void> {
+  const result = await runSeed(seed, trace ? { print: (line) => process.stdout.write(`${line}\n`) } : {})
+  if (!trace && result.violation) console.log(result.tail.join('\n'))
+  const { hash, events, entries, elections, checkedOperations } = result
+  console.log({ seed, hash, events, virtualMs: result.virtualMs, entries, elections, checkedOperations })
+  console.log(Object.fromEntries(result.done))
+  console.log(result.violation ? `FAILED ${result.violation.message}` : 'ok')
+  process.exitCode = result.violation ? 1 : 0
+}
+
+async function shard(which: string): Promise<void> {
+  const [at = 0, of = 1] = which.split('/').map(Number)
+  for (let seed = first + at; seed < first + count && performance.now() < deadline; seed += of) {
+    const { violation, virtualMs, checkedOperations } = await runSeed(seed)
+    const verdict: Verdict = { seed, violation: violation?.message ?? null, virtualMs, checked: checkedOperations }
+    process.send?.(verdict)
+  }
+  process.disconnect?.()
+}
+
+async function soak(): Promise<void> {
+  const started = performance.now()
+  const verdicts: Verdict[] = []
+  const failures: Verdict[] = []
+  const report = () => {
+    const seconds = (performance.now() - started) / 1000
+    const rate = (verdicts.length / seconds).toFixed(2)
+    console.log(`${verdicts.length} seeds in ${seconds.toFixed(0)} s (${rate}/s), ${failures.length} failed`)
+  }
+  const ticker = setInterval(report, 60_000)
+  const codes = await Promise.all(
+    Array.from({ length: cores }, (_, i) =>
+      child(i, (verdict) => {
+        verdicts.push(verdict)
+        if (verdict.violation === null) return
+        failures.push(verdict)
+        console.log(`seed ${verdict.seed}: ${verdict.violation}\n  npm run soak -- --seed ${verdict.seed} --trace`)
+      }),
+    ),
+  )
+  clearInterval(ticker)
+  report()
+  const hours = verdicts.reduce((sum, { virtualMs }) => sum + virtualMs, 0) / 3_600_000
+  const checked = verdicts.reduce((sum, { checked }) => sum + checked, 0)
+  console.log(`${hours.toFixed(1)} hours of virtual time, ${checked} operations checked`)
+  for (const { seed, violation } of failures)
+    console.log(`FAILED npm run soak -- --seed ${seed} --trace   # ${violation}`)
+  process.exitCode = failures.length > 0 || codes.some((code) => code !== 0) ? 1 : 0
+}
+
+/** A process of its own for every core: a run is one thread's work. */
+function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<number> {
+  const root = join(import.meta.dirname, '../..')
+  const args = ['test/simulation/soak.ts', '--shard', `${at}/${cores}`, '--from', String(first)]
+  if (values.minutes === undefined) args.push('--seeds', values.seeds)
+  else args.push('--minutes', values.minutes)
+  return new Promise((resolve) => {
+    const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })
+    process.on('message', (message) => onVerdict(message as Verdict))
+    process.on('exit', (code) => resolve(code ?? 1))
+  })
+}
