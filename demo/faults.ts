@@ -96,7 +96,7 @@ export class SignalingSwitch {
     const before = this.#shown
     if (running === before) return
     this.#shown = running
-    const word = running === null ? 'gone, with the whole server' : running ? 'running' : 'stopped'
+    const word = running === null ? 'gone' : running ? 'running' : 'stopped'
     setText(this.#state, word)
     this.#state.dataset['running'] = String(running)
     this.#stop.disabled = running !== true

@@ -30,8 +30,6 @@ export class LockRequest implements GrantListener {
   #asked = 0
   #phase: 'waiting' | 'granted' | 'ended' = 'waiting'
   #lock: HeldLock | null = null
-  /** Of the newest grant: an earlier one may have been taken back before it was certain. */
-  #token = 0
 
   constructor(connection: RoomConnection, parameters: RequestParameters, listener: RequestListener) {
     this.#connection = connection
@@ -52,8 +50,8 @@ export class LockRequest implements GrantListener {
   granted({ token }: { readonly token: number }): void {
     if (this.#phase !== 'waiting') return
     this.#phase = 'granted'
-    this.#token = token
     this.#connection.holds(this.#handle)
+    // An earlier grant may have been taken back before it was certain.
     const asked = this.#asked
     this.#connection.whenCertain(this.#parameters.lease, () => {
       if (this.#asked === asked) this.#deliver(token)
@@ -119,7 +117,7 @@ export class LockRequest implements GrantListener {
   }
 
   #deliver(token: number): void {
-    if (this.#phase !== 'granted' || this.#lock || token !== this.#token) return
+    if (this.#phase !== 'granted' || this.#lock) return
     const { name, mode, lease } = this.#parameters
     const grant = { name, mode, lease, token, handle: this.#handle }
     this.#lock = new HeldLock(this.#connection, grant, (loss) => {

@@ -267,7 +267,7 @@ export class RoomLocks implements LockManager {
         `options.lease: expected at least three heartbeats (${3 * timing.heartbeat} ms), got ${lease}`,
       )
     }
-    const attributes = options.attributes === undefined ? null : encodeValue(options.attributes)
+    const attributes = options.attributes === undefined ? null : encodeValue(options.attributes, 'options.attributes')
     if (attributes && attributes.byteLength > valueBytesMax) {
       const message = `options.attributes: expected at most ${valueBytesMax} bytes encoded, got ${attributes.byteLength}`
       throw new LimitExceededError(message, 'valueBytes', valueBytesMax)

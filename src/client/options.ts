@@ -121,7 +121,7 @@ function iceServersOf(value: unknown): RTCIceServer[] {
 
 function stateOf(value: unknown): Uint8Array | null {
   if (value === undefined) return null
-  const bytes = encodeValue(value)
+  const bytes = encodeValue(value, 'options.state')
   if (bytes.byteLength <= valueBytesMax) return bytes
   const message = `options.state: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
   throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
@@ -157,7 +157,7 @@ function recordOf<T extends object>(
   const record = value as Record<string, unknown>
   const result = { ...defaults } as Record<string, unknown>
   for (const key of Object.keys(record)) {
-    if (!(key in defaults)) throw new TypeError(`options.${group}.${key}: there is no such setting`)
+    if (!Object.hasOwn(defaults, key)) throw new TypeError(`options.${group}.${key}: there is no such setting`)
     const number = numberOf(record, `options.${group}.`, key, 1, max(key))
     if (number === undefined) continue
     if (!Number.isSafeInteger(number))

@@ -2,6 +2,7 @@
 import type { HostMetrics, MemberRecord } from '../host/page.js'
 import type { Limits, RoomSettings, Timing } from '../machine/command.js'
 import { defaultTiming } from '../machine/settings.js'
+import type { Failure } from '../shared/failure.js'
 import { decodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
 import { type ComityError, errorOf, RoomLeftError } from './errors.js'
@@ -93,6 +94,8 @@ export interface SharedRoom {
   readonly settings: RoomSettings
   readonly members: readonly MemberRecord[]
   onpeerchange(listener: () => void): () => void
+  /** Something that the room can go on without could not be had: signaling, or WebRTC. */
+  onfailure(listener: (failure: Failure) => void): () => void
   /** A handle is gone; resolves when it has no effect any more. */
   release(handle: RoomHandle<Value>): Promise<void>
 }
@@ -136,6 +139,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
         },
       }),
       shared.onpeerchange(() => this.#show()),
+      shared.onfailure((failure) => this.dispatchEvent(new CustomEvent('error', { detail: errorOf(failure) }))),
     )
     if (typeof Symbol.asyncDispose === 'symbol') {
       Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.leave() })

@@ -61,7 +61,7 @@ export class RoomStore implements Store {
     key: string,
     options: { consistency?: 'linearizable' | 'local' } = {},
   ): Promise<Revised<T> | undefined> {
-    const { consistency = 'linearizable' } = options
+    const { consistency = 'linearizable' } = checkOptions(options)
     if (consistency !== 'linearizable' && consistency !== 'local') {
       throw new TypeError(`options.consistency: expected 'linearizable' or 'local', got ${String(consistency)}`)
     }
@@ -78,21 +78,21 @@ export class RoomStore implements Store {
       throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
     }
     const storeKey = checkKey(key)
-    const fence = checkFence(options.fence)
+    const { ephemeral, fence: given } = checkOptions(options)
+    const fence = checkFence(given)
     if (this.#left) throw new RoomLeftError()
-    const ephemeral = Boolean(options.ephemeral)
     const { revision } = await this.#connection.call({
       type: 'store.set',
       key: storeKey,
       value: bytes,
       fence,
-      ephemeral,
+      ephemeral: Boolean(ephemeral),
     })
     return revision
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<boolean> {
-    const fence = checkFence(options.fence)
+    const fence = checkFence(checkOptions(options).fence)
     const storeKey = checkKey(key)
     if (this.#left) throw new RoomLeftError()
     const { existed } = await this.#connection.call({ type: 'store.delete', key: storeKey, fence })
@@ -137,6 +137,11 @@ function checkKey(key: unknown): string {
     throw new LimitExceededError(message, 'storeKey', storeKeyMax)
   }
   return key
+}
+
+function checkOptions<T extends object>(options: T): T {
+  if (typeof options === 'object' && options !== null) return options
+  throw new TypeError(`options: expected an object, got ${options === null ? 'null' : typeof options}`)
 }
 
 function checkFence(fence: Fence | undefined): FenceCheck | null {

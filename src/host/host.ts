@@ -112,7 +112,7 @@ export class Host {
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
     this.#cluster = new ClusterClock(this.#raft.lastTime, this.#now)
-    this.#peers = new Peers(options.self, this.#lineage, {
+    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, {
       met: (peer) => this.#met(peer),
       unreachable: (peer, reason) => this.#unreachable(peer, reason),
       roomFound: (lineage) => this.#adopt(lineage),
@@ -186,11 +186,11 @@ export class Host {
     return this.#raft.status()
   }
 
-  /** Voters to whom this host has no link. */
+  /** Voters whom this host does not reach. */
   get unreachableVoters(): readonly PeerId[] {
     const { voters, outgoing } = this.#raft.configuration
     return [...new Set([...voters, ...outgoing])].filter(
-      (peerId) => peerId !== this.#options.self.peerId && !this.#peers.peer(peerId),
+      (peerId) => peerId !== this.#options.self.peerId && !this.#peers.isReachable(peerId),
     )
   }
 

@@ -149,14 +149,15 @@ export class Leadership {
   #candidate(peerId: PeerId, progress: ProgressStatus | undefined): Candidate {
     const { peers, now, machine, raft } = this.#context
     const peer = peers.peer(peerId)
-    if (peer || !this.#seenAt.has(peerId)) this.#seenAt.set(peerId, now)
+    const isReachable = peers.isReachable(peerId)
+    if (isReachable || !this.#seenAt.has(peerId)) this.#seenAt.set(peerId, now)
     const silence = elapsedAtLeast(this.#seenAt.get(peerId) ?? now, now)
     const resident = peer?.resident === true
     return {
       peerId,
       incarnation: peer?.incarnation ?? null,
       browserId: peer?.browserId ?? null,
-      live: peer !== null && (progress === undefined || !this.#isMute(progress, raft.currentRound)),
+      live: isReachable && (progress === undefined || !this.#isMute(progress, raft.currentRound)),
       gone: resident || this.#departures.isGone(peerId),
       silent: silence > (machine.settings?.timing.lease ?? Number.POSITIVE_INFINITY),
       learnerOnly: resident || this.#admissions.get(peerId)?.learnerOnly === true,

@@ -54,7 +54,7 @@ class TestLink implements Link {
 
 function setUp(own: Self, room: Lineage | null = lineage) {
   const heard: string[] = []
-  const peers = new Peers(own, room, {
+  const peers = new Peers(own, room, () => 0, {
     met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
     unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
     roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
@@ -70,6 +70,10 @@ function setUp(own: Self, room: Lineage | null = lineage) {
 
 const hello: Item = { type: 'hello', browserId: 'browser', founded: true, resident: false }
 const ping: Item = { type: 'ping', time: 1 }
+
+function receive(peers: Peers, link: Link, data: Uint8Array, now = 0) {
+  return peers.receive(link, data, now)
+}
 
 /** From bob in his first life to ann in hers. */
 function frameOfBob(changes: Partial<Frame> = {}): Frame {
@@ -89,7 +93,7 @@ function frameOfBob(changes: Partial<Frame> = {}): Frame {
 function acquainted(kind: LinkKind = 'memory') {
   const ann = setUp(self('ann'))
   const link = ann.up(new TestLink('bob', kind))
-  ann.peers.receive(link, encodeFrame(frameOfBob({ items: [hello] })))
+  receive(ann.peers, link, encodeFrame(frameOfBob({ items: [hello] })))
   ann.heard.length = 0
   link.sent.length = 0
   return { ...ann, link }
@@ -100,8 +104,8 @@ describe('meeting', () => {
   function converse(a: ReturnType<typeof setUp>, ab: TestLink, b: ReturnType<typeof setUp>, ba: TestLink): number {
     let carried = 0
     while (ab.sent.length + ba.sent.length > 0) {
-      for (const { data } of ab.sent.splice(0)) if (ba.closed === null) b.peers.receive(ba, data)
-      for (const { data } of ba.sent.splice(0)) if (ab.closed === null) a.peers.receive(ab, data)
+      for (const { data } of ab.sent.splice(0)) if (ba.closed === null) receive(b.peers, ba, data)
+      for (const { data } of ba.sent.splice(0)) if (ab.closed === null) receive(a.peers, ab, data)
       carried += 1
       if (carried > 20) throw new Error('they never stop greeting')
     }
@@ -122,7 +126,7 @@ describe('meeting', () => {
     ann.peers.send('bob', ping)
     ann.peers.flush()
     const [sent] = ab.sent
-    expect(sent && bob.peers.receive(ba, sent.data)?.items).toEqual([ping])
+    expect(sent && receive(bob.peers, ba, sent.data)?.items).toEqual([ping])
   })
 
   it('[N1] a peer without a room hears of the one that the other is in, and says hello again once it belongs', () => {
@@ -156,7 +160,7 @@ describe('meeting', () => {
   ])('[F1] %s is another room', (_title, other) => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
-    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
+    receive(ann.peers, link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
     expect([ann.heard, link.closed]).toEqual([['refused bob other-room'], 'other-room'])
   })
 
@@ -164,7 +168,7 @@ describe('meeting', () => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     link.sent.length = 0
-    ann.peers.receive(link, encodeFrame(frameOfBob({ toIncarnation: null, items: [hello] })))
+    receive(ann.peers, link, encodeFrame(frameOfBob({ toIncarnation: null, items: [hello] })))
     expect(link.frames().map(({ toIncarnation, items }) => [toIncarnation, items[0]?.type])).toEqual([
       [life(1), 'hello'],
     ])
@@ -174,7 +178,7 @@ describe('meeting', () => {
 describe('[F1] before the core, everything is dropped that is not from this life of the sender to this life of mine', () => {
   it('what is meant for me comes through', () => {
     const { peers, link } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
+    expect(receive(peers, link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
     expect(peers.dropped).toBe(0)
   })
 
@@ -193,7 +197,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     ['of another fork', { lineage: { ...lineage, forkId: 'fork' } }],
   ])('%s', (_title, changes) => {
     const { peers, link, heard } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob(changes)))).toBeNull()
+    expect(receive(peers, link, encodeFrame(frameOfBob(changes)))).toBeNull()
     expect(peers.dropped).toBe(1)
     expect([heard, link.closed]).toEqual([[], null])
     expect(peers.receiveLoose(encodeFrame(frameOfBob(changes)))).toBeNull()
@@ -201,25 +205,25 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('a frame of a peer that belongs to no room yet comes through to one that does, and not the other way round', () => {
     const { peers, link } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ lineage: null })))?.items).toEqual([ping])
+    expect(receive(peers, link, encodeFrame(frameOfBob({ lineage: null })))?.items).toEqual([ping])
     const young = setUp(self('ann'), null)
     const other = young.up(new TestLink('bob'))
-    young.peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
-    expect(young.peers.receive(other, encodeFrame(frameOfBob()))).toBeNull()
+    receive(young.peers, other, encodeFrame(frameOfBob({ items: [hello] })))
+    expect(receive(young.peers, other, encodeFrame(frameOfBob()))).toBeNull()
   })
 
   it('before the hello nothing counts, and what comes with it does', () => {
     const { peers, up } = setUp(self('ann'))
     const link = up(new TestLink('bob'))
-    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
+    expect(receive(peers, link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(receive(peers, link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
   })
 
   it('a link that is down, or was never up, delivers nothing', () => {
     const { peers, link } = acquainted()
     peers.down(link, 'lost')
-    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
-    expect(peers.receive(new TestLink('bob'), encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
+    expect(receive(peers, link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(receive(peers, new TestLink('bob'), encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
   })
 
   it('[M1] a loose frame is checked in the same way', () => {
@@ -233,7 +237,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('another version is told, and the link closed', () => {
     const { peers, link, heard } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
+    expect(receive(peers, link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
     expect(heard).toEqual(['refused bob version', 'unreachable bob local'])
     expect(link.closed).toBe('version 2')
   })
@@ -242,7 +246,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const { peers, link } = acquainted()
-        expect(peers.receive(link, bytes)).toBeNull()
+        expect(receive(peers, link, bytes)).toBeNull()
         expect(link.closed).not.toBeNull()
       }),
     )
@@ -252,7 +256,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
 describe('[F2] incarnations', () => {
   const meet = (ann: ReturnType<typeof setUp>, incarnation = life(1)) => {
     const link = ann.up(new TestLink('bob', 'memory', `${incarnation.counter}`))
-    ann.peers.receive(link, encodeFrame(frameOfBob({ fromIncarnation: incarnation, items: [hello] })))
+    receive(ann.peers, link, encodeFrame(frameOfBob({ fromIncarnation: incarnation, items: [hello] })))
     return link
   }
 
@@ -297,7 +301,7 @@ describe('[F2] incarnations', () => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     const foreign = { ...lineage, roomId: 'other' }
-    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: foreign, fromIncarnation: life(9), items: [hello] })))
+    receive(ann.peers, link, encodeFrame(frameOfBob({ lineage: foreign, fromIncarnation: life(9), items: [hello] })))
     expect(meet(ann, life(1)).closed).toBeNull()
   })
 
@@ -321,7 +325,7 @@ describe('links', () => {
   it('one of two that goes down is not told', () => {
     const { peers, link, heard, up } = acquainted()
     const second = up(new TestLink('bob', 'memory', 'second'))
-    peers.receive(second, encodeFrame(frameOfBob({ items: [hello] })))
+    receive(peers, second, encodeFrame(frameOfBob({ items: [hello] })))
     heard.length = 0
     peers.down(link, 'lost')
     expect(heard).toEqual([])
@@ -344,7 +348,7 @@ describe('links', () => {
   ])('of %s and then %s the %s carries', (first, second, wanted) => {
     const { peers, link, up } = acquainted(first)
     const other = up(new TestLink('bob', second, 'second'))
-    peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
+    receive(peers, other, encodeFrame(frameOfBob({ items: [hello] })))
     expect(peers.link('bob')).toBe(wanted === 'first' ? link : other)
   })
 
@@ -368,10 +372,19 @@ describe('links', () => {
     peers.send('bob', ping)
     peers.down(link, 'lost')
     const second = up(new TestLink('bob'))
-    peers.receive(second, encodeFrame(frameOfBob({ fromIncarnation: life(2), items: [hello] })))
+    receive(peers, second, encodeFrame(frameOfBob({ fromIncarnation: life(2), items: [hello] })))
     second.sent.length = 0
     peers.flush()
     expect(second.sent).toEqual([])
+  })
+
+  it('a peer is reachable while it has a link and was heard on it lately', () => {
+    const { peers, link } = acquainted()
+    expect([peers.isReachable('bob', 3_499), peers.isReachable('bob', 3_500)]).toEqual([true, false])
+    receive(peers, link, encodeFrame(frameOfBob()), 3_000)
+    expect(peers.isReachable('bob', 6_000)).toBe(true)
+    peers.down(link, 'lost')
+    expect([peers.isReachable('bob', 3_001), peers.isReachable('cid', 0)]).toEqual([false, false])
   })
 
   it('round trips are smoothed, and forgotten with the link', () => {

@@ -49,6 +49,11 @@ interface Connection {
 
 /** Smoothing of the round trip, as TCP does it (RFC 6298). */
 const rttGain = 1 / 8
+/**
+ * Pings go once a second: who has left three unanswered is not counted on, whatever its link says. A crashed browser's data
+ * channels stay open for a minute (PLATFORM 23).
+ */
+const unheardAfter = 3_500
 
 /**
  * The links of a host: who is at their other ends, in which life, and what waits to be sent to whom. Everything of one
@@ -56,12 +61,15 @@ const rttGain = 1 / 8
  */
 export class Peers {
   readonly #self: Self
+  readonly #now: () => number
   readonly #listener: PeersListener
   readonly #connections = new Map<Link, Connection>()
   readonly #outbox = new Map<PeerId, { control: Item[]; bulk: Item[] }>()
   /** The highest incarnation seen of each peer (F2). */
   readonly #highest = new Map<PeerId, Incarnation>()
   readonly #rtt = new Map<PeerId, number>()
+  /** When each peer was last heard, by the host's monotonic clock. */
+  readonly #heardAt = new Map<PeerId, number>()
   #lineage: Lineage | null
   sent = 0
   received = 0
@@ -69,7 +77,9 @@ export class Peers {
   bytesSent = 0
   bytesReceived = 0
 
-  constructor(self: Self, lineage: Lineage | null, listener: PeersListener) {
+  /** `now`: the host's monotonic clock, as of the present turn. */
+  constructor(self: Self, lineage: Lineage | null, now: () => number, listener: PeersListener) {
+    this.#now = now
     this.#self = self
     this.#lineage = lineage
     this.#listener = listener
@@ -101,6 +111,7 @@ export class Peers {
     if (connection.peer && !this.peer(connection.peer.peerId)) {
       this.#outbox.delete(connection.peer.peerId)
       this.#rtt.delete(connection.peer.peerId)
+      this.#heardAt.delete(connection.peer.peerId)
       this.#listener.unreachable(connection.peer, reason)
     }
   }
@@ -118,7 +129,9 @@ export class Peers {
       link.close(decoded.reason === 'version' ? `version ${decoded.version}` : 'malformed frame')
       return null
     }
-    return this.#admit(connection, decoded.frame)
+    const admitted = this.#admit(connection, decoded.frame)
+    if (connection.peer) this.#heardAt.set(connection.peer.peerId, this.#now())
+    return admitted
   }
 
   /** The items of a frame that came past the links: by the page's own channel, in its last moment. Same checks. */
@@ -127,6 +140,12 @@ export class Peers {
     if (!decoded.ok) return null
     const peer = this.peer(decoded.frame.from)
     return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : null
+  }
+
+  /** It has a link, and was heard on it lately. */
+  isReachable(peerId: PeerId): boolean {
+    const heardAt = this.#heardAt.get(peerId)
+    return this.#best(peerId) !== null && heardAt !== undefined && this.#now() - heardAt < unheardAfter
   }
 
   /** Queues an item; it leaves with the turn. To a peer without a link it is lost, as on any network. */

@@ -109,7 +109,7 @@ export class Showing {
   /** Voters that are not there, as far as this peer sees. */
   #missing(): string[] {
     const { raft, peers, self } = this.#context
-    return raft.configuration.voters.filter((peerId) => peerId !== self.peerId && !peers.peer(peerId))
+    return raft.configuration.voters.filter((peerId) => peerId !== self.peerId && !peers.isReachable(peerId))
   }
 
   #showMembers(): void {
@@ -119,13 +119,14 @@ export class Showing {
     const members = [...voters, ...learners].map((peerId): MemberRecord => {
       const session = sessions.get(peerId)
       const link = peerId === self.peerId ? null : peers.link(peerId)
+      const isReachable = peers.isReachable(peerId)
       return {
         peerId,
         browserId: session?.browserId ?? peers.peer(peerId)?.browserId ?? '',
         role: voters.includes(peerId) ? 'voter' : 'learner',
-        connected: peerId === self.peerId || link !== null,
-        link: link?.kind ?? null,
-        rtt: peers.rtt(peerId),
+        connected: peerId === self.peerId || isReachable,
+        link: isReachable && link ? link.kind : null,
+        rtt: isReachable ? peers.rtt(peerId) : null,
         state: session?.state ?? null,
       }
     })

@@ -64,8 +64,8 @@ const typedArrays: ReadonlyMap<string, { readonly tag: number; readonly build: B
  * Canonical bytes: equal values give equal bytes on every peer. Throws a TypeError that names the place and what stands
  * there. The size of the result is the caller's to check (`valueBytesMax`).
  */
-export function encodeValue(value: unknown): Uint8Array {
-  const tokens = toTokens(value, 'value', [])
+export function encodeValue(value: unknown, name = 'value'): Uint8Array {
+  const tokens = toTokens(value, name, [])
   return encodeCbor(null, { typeEncoders: { null: () => tokens } })
 }
 

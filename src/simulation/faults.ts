@@ -71,6 +71,7 @@ export class Faults {
     this.#isOver = true
     const { ether, registrar, browsers, tabs, world } = this.#sim
     world.note('faults end')
+    if (ether.mischief) this.#breakAll()
     ether.heal()
     registrar?.comeUp(false)
     for (const browser of browsers) {

@@ -96,6 +96,11 @@ export class SimPage implements SharedRoom {
     return this.#isClosed
   }
 
+  /** Nothing is dialed here that could fail. */
+  onfailure(): () => void {
+    return () => {}
+  }
+
   onpeerchange(listener: () => void): () => void {
     this.#peerChanged.add(listener)
     return () => this.#peerChanged.delete(listener)

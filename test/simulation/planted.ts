@@ -1,0 +1,255 @@
+/**
+ * Bugs planted between the real code and its platform, each one the obvious thing that a rule of PROTOCOL.md forbids. No
+ * product file is touched: a wrapper around a disk, a clock, a link, a lock service or a bridge does it.
+ */
+import type { HostPort } from '../../src/bridge/protocol.js'
+import type { LockService } from '../../src/host/browser.js'
+import { decodeFrame, encodeFrame, type Frame, type Item } from '../../src/host/frame.js'
+import type { HostEvent } from '../../src/host/page.js'
+import type { Self } from '../../src/host/peers.js'
+import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
+import type { Link, Network } from '../../src/network/link.js'
+import type { Incarnation } from '../../src/raft/entry.js'
+import type { Clock } from '../../src/shared/instant.js'
+import type { FaultWeights } from '../../src/simulation/faults.js'
+import type { Surgery } from '../../src/simulation/simulation.js'
+import type { Storage } from '../../src/storage/storage.js'
+
+export interface PlantedBug {
+  readonly name: string
+  /** The rule that forbids it. */
+  readonly rule: string
+  readonly surgery: Surgery
+  /** What is likely to show it; the rest of the faults stays. */
+  readonly faults?: Partial<FaultWeights>
+  /** It must be seen within so many seeds from 1 on. */
+  readonly within: number
+}
+
+/** Storage that says `durable` as soon as it is asked. */
+function hasty(storage: Storage): Storage {
+  return wrapStorage(storage, (batch) => {
+    storage.write(batch).catch(() => {})
+    return Promise.resolve()
+  })
+}
+
+/** Storage that keeps the log and loses the vote. */
+function forgetful(storage: Storage): Storage {
+  return wrapStorage(storage, (batch) =>
+    storage.write({
+      ...batch,
+      groups: batch.groups.map(({ hardState, ...group }) => ({
+        ...group,
+        ...(hardState && { hardState: { ...hardState, votedFor: null } }),
+      })),
+    }),
+  )
+}
+
+function wrapStorage(storage: Storage, write: Storage['write']): Storage {
+  return {
+    incarnation: storage.incarnation,
+    stored: storage.stored,
+    write,
+    setDurability: (durability) => storage.setDurability(durability),
+    close: () => storage.close(),
+  }
+}
+
+/** A lock service that lets waiters in though somebody holds the lock. */
+function generous(locks: LockService): LockService {
+  return {
+    hold: (name, options = {}) =>
+      options.signal && !name.includes('found')
+        ? Promise.resolve({ release() {}, onlost: null })
+        : locks.hold(name, options),
+  }
+}
+
+/** Time by the wall clock alone. */
+function byTheWall(clock: Clock): Clock {
+  return {
+    now: () => {
+      const { wall } = clock.now()
+      return { monotonic: wall, wall }
+    },
+    after: (ms, run) => clock.after(ms, run),
+  }
+}
+
+/** Clocks of a page that show half of the time that passes. */
+function sleepy(clock: Clock): Clock {
+  return {
+    now: () => {
+      const { monotonic, wall } = clock.now()
+      return { monotonic: monotonic / 2, wall: wall / 2 }
+    },
+    after: (ms, run) => clock.after(ms, run),
+  }
+}
+
+/** Deadlines count from when the page hears, not from when it spoke. */
+function countingFromHearing(port: HostPort, clock: Clock): HostPort {
+  return wrapPort(port, (event) => (event.type === 'heard' ? { ...event, sentAt: clock.now() } : event))
+}
+
+function wrapPort(port: HostPort, change: (event: HostEvent) => HostEvent): HostPort {
+  let listener: HostPort['onevent'] = null
+  return {
+    call: (call) => port.call(call),
+    notice: (notice) => port.notice(notice),
+    close: () => port.close(),
+    get onevent() {
+      return listener
+    },
+    set onevent(given) {
+      listener = given
+      port.onevent = (event) => listener?.(change(event))
+    },
+  }
+}
+
+/** What a network does with frames on their way out and in. `back` gives the host a frame as if it had come. */
+interface Tampering {
+  out?(frame: Frame, back: (frame: Frame) => void): Frame
+  in?(frame: Frame): Frame
+}
+
+function tampered(network: Network, tampering: Tampering): Network {
+  return {
+    close: () => network.close(),
+    listen: (listener) => {
+      const wrapped = new Map<Link, Link>()
+      const wrap = (link: Link): Link => {
+        const known = wrapped.get(link)
+        if (known) return known
+        const own: Link = {
+          id: link.id,
+          peerId: link.peerId,
+          kind: link.kind,
+          buffered: (lane) => link.buffered(lane),
+          close: (reason) => link.close(reason),
+          send: (lane, data) => {
+            const back = (frame: Frame) => queueMicrotask(() => listener.frame(own, 'control', encodeFrame(frame)))
+            link.send(lane, change(data, (frame) => tampering.out?.(frame, back) ?? frame))
+          },
+        }
+        wrapped.set(link, own)
+        return own
+      }
+      network.listen({
+        up: (link) => listener.up(wrap(link)),
+        frame: (link, lane, data) => listener.frame(wrap(link), lane, change(data, (frame) => tampering.in?.(frame) ?? frame)),
+        down: (link, reason) => listener.down(wrap(link), reason),
+      })
+    },
+  }
+}
+
+function change(data: Uint8Array, run: (frame: Frame) => Frame): Uint8Array {
+  const decoded = decodeFrame(data)
+  return decoded.ok ? encodeFrame(run(decoded.frame)) : data
+}
+
+/** A leader that takes every heartbeat for answered. */
+function selfConfirming(network: Network): Network {
+  return tampered(network, {
+    out(frame, back) {
+      const { toIncarnation } = frame
+      if (!toIncarnation) return frame
+      const replies = frame.items.flatMap((item): Item[] => {
+        if (item.type !== 'raft' || item.message.type !== 'heartbeat') return []
+        const { from, to, term, round } = item.message
+        return [{ ...item, message: { type: 'heartbeatReply', from: to, to: from, term, round } }]
+      })
+      const { from, fromIncarnation, to } = frame
+      if (replies.length > 0)
+        back({ ...frame, from: to, fromIncarnation: toIncarnation, to: from, toIncarnation: fromIncarnation, items: replies })
+      return frame
+    },
+  })
+}
+
+/** A host that believes every frame to be of the present lives. */
+function credulous(network: Network, self: Self): Network {
+  const newest = new Map<string, Incarnation>()
+  return tampered(network, {
+    in(frame) {
+      const known = newest.get(frame.from)
+      const isNewer = !known || frame.fromIncarnation.counter > known.counter
+      if (isNewer) newest.set(frame.from, frame.fromIncarnation)
+      return {
+        ...frame,
+        fromIncarnation: newest.get(frame.from) ?? frame.fromIncarnation,
+        toIncarnation: frame.toIncarnation && self.incarnation,
+      }
+    },
+  })
+}
+
+/** A peer that sends each write twice, under two numbers. */
+function stuttering(network: Network): Network {
+  return tampered(network, {
+    out: (frame) => ({
+      ...frame,
+      items: frame.items.map((item) =>
+        item.type === 'submit' ? { ...item, instructions: item.instructions.flatMap(twice) } : item,
+      ),
+    }),
+  })
+}
+
+function twice(data: Uint8Array): Uint8Array[] {
+  const instruction = decodeInstruction(data)
+  if (instruction?.type !== 'numbered' || instruction.command.type !== 'store.set') return [data]
+  return [data, encodeInstruction({ ...instruction, number: instruction.number + 1 })]
+}
+
+export const plantedBugs: readonly PlantedBug[] = [
+  { name: 'an acknowledgement leaves before the disk has written', rule: 'B5', surgery: { storage: hasty }, within: 2 },
+  {
+    name: 'a vote is forgotten over a restart',
+    rule: 'B5',
+    surgery: { storage: forgetful },
+    faults: { crash: 40, reload: 40, partition: 20 },
+    within: 100,
+  },
+  { name: 'death is proven by locks that are still held', rule: 'L2', surgery: { locks: generous }, within: 10 },
+  {
+    name: 'leases and cluster time follow the wall clock',
+    rule: 'C1 C2',
+    surgery: { hostClock: byTheWall },
+    faults: { wallClock: 20 },
+    within: 5,
+  },
+  {
+    name: 'a page counts its lease by half of the time',
+    rule: 'S-4',
+    surgery: { pageClock: sleepy },
+    faults: { block: 30, partition: 20 },
+    within: 60,
+  },
+  {
+    name: 'a deadline counts from when the echo is heard',
+    rule: 'S-4',
+    surgery: { port: countingFromHearing },
+    faults: { block: 60 },
+    within: 60,
+  },
+  {
+    name: 'a leader takes its rounds for confirmed',
+    rule: 'S-5 R1',
+    surgery: { network: selfConfirming },
+    faults: { partition: 40, oneWay: 20 },
+    within: 60,
+  },
+  {
+    name: 'frames of earlier lives are believed',
+    rule: 'F1',
+    surgery: { network: credulous },
+    faults: { mischief: 60, reload: 30 },
+    within: 60,
+  },
+  { name: 'a write is sent under two numbers', rule: 'S-2', surgery: { network: stuttering }, within: 10 },
+]
