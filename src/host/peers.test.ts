@@ -54,7 +54,8 @@ class TestLink implements Link {
 
 function setUp(own: Self, room: Lineage | null = lineage) {
   const heard: string[] = []
-  const peers = new Peers(own, room, () => 0, {
+  const clock = { now: 0 }
+  const peers = new Peers(own, room, () => clock.now, {
     met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
     unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
     roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
@@ -65,15 +66,11 @@ function setUp(own: Self, room: Lineage | null = lineage) {
     peers.up(link)
     return link
   }
-  return { peers, heard, up }
+  return { peers, heard, up, clock }
 }
 
 const hello: Item = { type: 'hello', browserId: 'browser', founded: true, resident: false }
 const ping: Item = { type: 'ping', time: 1 }
-
-function receive(peers: Peers, link: Link, data: Uint8Array, now = 0) {
-  return peers.receive(link, data, now)
-}
 
 /** From bob in his first life to ann in hers. */
 function frameOfBob(changes: Partial<Frame> = {}): Frame {
@@ -93,7 +90,7 @@ function frameOfBob(changes: Partial<Frame> = {}): Frame {
 function acquainted(kind: LinkKind = 'memory') {
   const ann = setUp(self('ann'))
   const link = ann.up(new TestLink('bob', kind))
-  receive(ann.peers, link, encodeFrame(frameOfBob({ items: [hello] })))
+  ann.peers.receive(link, encodeFrame(frameOfBob({ items: [hello] })))
   ann.heard.length = 0
   link.sent.length = 0
   return { ...ann, link }
@@ -104,8 +101,8 @@ describe('meeting', () => {
   function converse(a: ReturnType<typeof setUp>, ab: TestLink, b: ReturnType<typeof setUp>, ba: TestLink): number {
     let carried = 0
     while (ab.sent.length + ba.sent.length > 0) {
-      for (const { data } of ab.sent.splice(0)) if (ba.closed === null) receive(b.peers, ba, data)
-      for (const { data } of ba.sent.splice(0)) if (ab.closed === null) receive(a.peers, ab, data)
+      for (const { data } of ab.sent.splice(0)) if (ba.closed === null) b.peers.receive(ba, data)
+      for (const { data } of ba.sent.splice(0)) if (ab.closed === null) a.peers.receive(ab, data)
       carried += 1
       if (carried > 20) throw new Error('they never stop greeting')
     }
@@ -126,7 +123,7 @@ describe('meeting', () => {
     ann.peers.send('bob', ping)
     ann.peers.flush()
     const [sent] = ab.sent
-    expect(sent && receive(bob.peers, ba, sent.data)?.items).toEqual([ping])
+    expect(sent && bob.peers.receive(ba, sent.data)?.items).toEqual([ping])
   })
 
   it('[N1] a peer without a room hears of the one that the other is in, and says hello again once it belongs', () => {
@@ -160,7 +157,7 @@ describe('meeting', () => {
   ])('[F1] %s is another room', (_title, other) => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
-    receive(ann.peers, link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
     expect([ann.heard, link.closed]).toEqual([['refused bob other-room'], 'other-room'])
   })
 
@@ -168,7 +165,7 @@ describe('meeting', () => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     link.sent.length = 0
-    receive(ann.peers, link, encodeFrame(frameOfBob({ toIncarnation: null, items: [hello] })))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ toIncarnation: null, items: [hello] })))
     expect(link.frames().map(({ toIncarnation, items }) => [toIncarnation, items[0]?.type])).toEqual([
       [life(1), 'hello'],
     ])
@@ -178,7 +175,7 @@ describe('meeting', () => {
 describe('[F1] before the core, everything is dropped that is not from this life of the sender to this life of mine', () => {
   it('what is meant for me comes through', () => {
     const { peers, link } = acquainted()
-    expect(receive(peers, link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
+    expect(peers.receive(link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
     expect(peers.dropped).toBe(0)
   })
 
@@ -197,7 +194,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     ['of another fork', { lineage: { ...lineage, forkId: 'fork' } }],
   ])('%s', (_title, changes) => {
     const { peers, link, heard } = acquainted()
-    expect(receive(peers, link, encodeFrame(frameOfBob(changes)))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob(changes)))).toBeNull()
     expect(peers.dropped).toBe(1)
     expect([heard, link.closed]).toEqual([[], null])
     expect(peers.receiveLoose(encodeFrame(frameOfBob(changes)))).toBeNull()
@@ -205,25 +202,25 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('a frame of a peer that belongs to no room yet comes through to one that does, and not the other way round', () => {
     const { peers, link } = acquainted()
-    expect(receive(peers, link, encodeFrame(frameOfBob({ lineage: null })))?.items).toEqual([ping])
+    expect(peers.receive(link, encodeFrame(frameOfBob({ lineage: null })))?.items).toEqual([ping])
     const young = setUp(self('ann'), null)
     const other = young.up(new TestLink('bob'))
-    receive(young.peers, other, encodeFrame(frameOfBob({ items: [hello] })))
-    expect(receive(young.peers, other, encodeFrame(frameOfBob()))).toBeNull()
+    young.peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
+    expect(young.peers.receive(other, encodeFrame(frameOfBob()))).toBeNull()
   })
 
   it('before the hello nothing counts, and what comes with it does', () => {
     const { peers, up } = setUp(self('ann'))
     const link = up(new TestLink('bob'))
-    expect(receive(peers, link, encodeFrame(frameOfBob()))).toBeNull()
-    expect(receive(peers, link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
+    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
   })
 
   it('a link that is down, or was never up, delivers nothing', () => {
     const { peers, link } = acquainted()
     peers.down(link, 'lost')
-    expect(receive(peers, link, encodeFrame(frameOfBob()))).toBeNull()
-    expect(receive(peers, new TestLink('bob'), encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
+    expect(peers.receive(new TestLink('bob'), encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
   })
 
   it('[M1] a loose frame is checked in the same way', () => {
@@ -237,7 +234,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('another version is told, and the link closed', () => {
     const { peers, link, heard } = acquainted()
-    expect(receive(peers, link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
     expect(heard).toEqual(['refused bob version', 'unreachable bob local'])
     expect(link.closed).toBe('version 2')
   })
@@ -246,7 +243,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const { peers, link } = acquainted()
-        expect(receive(peers, link, bytes)).toBeNull()
+        expect(peers.receive(link, bytes)).toBeNull()
         expect(link.closed).not.toBeNull()
       }),
     )
@@ -256,7 +253,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
 describe('[F2] incarnations', () => {
   const meet = (ann: ReturnType<typeof setUp>, incarnation = life(1)) => {
     const link = ann.up(new TestLink('bob', 'memory', `${incarnation.counter}`))
-    receive(ann.peers, link, encodeFrame(frameOfBob({ fromIncarnation: incarnation, items: [hello] })))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ fromIncarnation: incarnation, items: [hello] })))
     return link
   }
 
@@ -301,7 +298,7 @@ describe('[F2] incarnations', () => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     const foreign = { ...lineage, roomId: 'other' }
-    receive(ann.peers, link, encodeFrame(frameOfBob({ lineage: foreign, fromIncarnation: life(9), items: [hello] })))
+    ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: foreign, fromIncarnation: life(9), items: [hello] })))
     expect(meet(ann, life(1)).closed).toBeNull()
   })
 
@@ -325,7 +322,7 @@ describe('links', () => {
   it('one of two that goes down is not told', () => {
     const { peers, link, heard, up } = acquainted()
     const second = up(new TestLink('bob', 'memory', 'second'))
-    receive(peers, second, encodeFrame(frameOfBob({ items: [hello] })))
+    peers.receive(second, encodeFrame(frameOfBob({ items: [hello] })))
     heard.length = 0
     peers.down(link, 'lost')
     expect(heard).toEqual([])
@@ -348,7 +345,7 @@ describe('links', () => {
   ])('of %s and then %s the %s carries', (first, second, wanted) => {
     const { peers, link, up } = acquainted(first)
     const other = up(new TestLink('bob', second, 'second'))
-    receive(peers, other, encodeFrame(frameOfBob({ items: [hello] })))
+    peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
     expect(peers.link('bob')).toBe(wanted === 'first' ? link : other)
   })
 
@@ -372,19 +369,24 @@ describe('links', () => {
     peers.send('bob', ping)
     peers.down(link, 'lost')
     const second = up(new TestLink('bob'))
-    receive(peers, second, encodeFrame(frameOfBob({ fromIncarnation: life(2), items: [hello] })))
+    peers.receive(second, encodeFrame(frameOfBob({ fromIncarnation: life(2), items: [hello] })))
     second.sent.length = 0
     peers.flush()
     expect(second.sent).toEqual([])
   })
 
   it('a peer is reachable while it has a link and was heard on it lately', () => {
-    const { peers, link } = acquainted()
-    expect([peers.isReachable('bob', 3_499), peers.isReachable('bob', 3_500)]).toEqual([true, false])
-    receive(peers, link, encodeFrame(frameOfBob()), 3_000)
-    expect(peers.isReachable('bob', 6_000)).toBe(true)
+    const { peers, link, clock } = acquainted()
+    const at = (now: number) => {
+      clock.now = now
+      return peers.isReachable('bob')
+    }
+    expect([at(3_499), at(3_500)]).toEqual([true, false])
+    clock.now = 5_000
+    peers.receive(link, encodeFrame(frameOfBob()))
+    expect([at(8_000), peers.isReachable('cid')]).toEqual([true, false])
     peers.down(link, 'lost')
-    expect([peers.isReachable('bob', 3_001), peers.isReachable('cid', 0)]).toEqual([false, false])
+    expect(at(5_001)).toBe(false)
   })
 
   it('round trips are smoothed, and forgotten with the link', () => {
