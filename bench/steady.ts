@@ -10,6 +10,8 @@ import { median } from './samples.js'
 import type { Tab } from './tab.js'
 
 const blocks = 6
+/** As long as everyone may have slept before an acquire comes by, ms. */
+const rest = 8
 
 export interface Sizes {
   /** Samples of what is measured one after the other within a page. */
@@ -34,17 +36,20 @@ export async function benchSteady(
   const trips: number[] = []
   const writes: number[] = []
   const writesAtOnce: number[] = []
+  const rested = { trips: [] as number[], writes: [] as number[] }
   const ofLeader: Locked = { acquire: [], release: [], cost: '' }
   const ofFollower: Locked = { acquire: [], release: [], cost: '' }
   const problems: string[] = []
   const count = Math.ceil(sequential / blocks)
   // Once without counting: caches fill, databases open, code is compiled.
   for (const tab of room.tabs) await tab.call('acquireAndRelease', 10)
-  for (const tab of room.tabs) await tab.call('writes', 5)
+  for (const tab of room.tabs) await tab.call('writes', 5, 0)
   for (let block = 0; block < blocks; block += 1) {
-    trips.push(...(await asks.call('roundTrips', count)))
-    writes.push(...(await asks.call('writes', count)))
-    writesAtOnce.push(...(await Promise.all(room.tabs.map((tab) => tab.call('writes', count)))).flat())
+    trips.push(...(await asks.call('roundTrips', count, 0)))
+    writes.push(...(await asks.call('writes', count, 0)))
+    rested.trips.push(...(await asks.call('roundTrips', count, rest)))
+    rested.writes.push(...(await asks.call('writes', count, rest)))
+    writesAtOnce.push(...(await Promise.all(room.tabs.map((tab) => tab.call('writes', count, 0)))).flat())
     for (const [role, of] of [
       ['leader', ofLeader],
       ['follower', ofFollower],
@@ -64,6 +69,8 @@ export async function benchSteady(
     { id: 'trip', label: 'machine: round trip, worker to worker', samples: trips },
     { id: 'write', label: 'machine: one strict IndexedDB write', samples: writes },
     { id: 'writes-at-once', label: 'machine: the same, three workers at once', samples: writesAtOnce },
+    { id: 'trip-rested', label: `machine: round trip after ${rest} ms of rest`, samples: rested.trips },
+    { id: 'write-rested', label: `machine: write after ${rest} ms of rest`, samples: rested.writes },
     { id: 'acquire-leader', label: 'acquire, leader', samples: ofLeader.acquire, limit: limit(1, 1) },
     { id: 'release-leader', label: 'release, leader', samples: ofLeader.release, limit: limit(1, 1) },
     { id: 'both-leader', label: 'acquire + release, leader', samples: both(ofLeader), limit: limit(2, 2) },
@@ -85,6 +92,7 @@ export async function benchSteady(
     notes: [
       `links: ${states.map(({ links }) => links).join(' ')}; clocks of the pages are at most ${clocks.toFixed(2)} ms apart from this process's, known to ${error.toFixed(2)} ms, and corrected`,
       `an acquire + release from the leader costs ${ofLeader.cost}; from a follower ${ofFollower.cost}`,
+      `from a follower, against two rested trips and two rested writes: ${(median(ofFollower.acquire) / (2 * median(rested.trips) + 2 * median(rested.writes))).toFixed(1)} times`,
       `the hosts say that a write of theirs takes ${states.map(({ writeMs }) => writeMs.toFixed(2)).join(', ')} ms`,
     ],
     problems,

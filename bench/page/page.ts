@@ -144,6 +144,6 @@ window.bench = {
   offer: () => probe.offer(),
   answer: (offer) => probe.answer(offer),
   accept: (answer) => probe.accept(answer),
-  roundTrips: (count) => probe.ask({ type: 'roundTrips', count }),
-  writes: (count) => probe.ask({ type: 'writes', count }),
+  roundTrips: (count, rest) => probe.ask({ type: 'roundTrips', count, rest }),
+  writes: (count, rest) => probe.ask({ type: 'writes', count, rest }),
 }

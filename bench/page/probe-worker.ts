@@ -43,9 +43,15 @@ async function channelLine(channel: RTCDataChannel): Promise<Line> {
   return { send: (data) => channel.send(data) }
 }
 
-async function roundTrips(count: number): Promise<number[]> {
+/** Whoever has slept must be woken, in every process on the way: on a busy machine that takes as long as the work. */
+function pause(rest: number): Promise<void> {
+  return rest === 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, rest))
+}
+
+async function roundTrips(count: number, rest: number): Promise<number[]> {
   const samples: number[] = []
   while (samples.length < count) {
+    await pause(rest)
     const begun = performance.now()
     await new Promise<void>((resolve) => {
       answered = resolve
@@ -66,11 +72,12 @@ function open(): Promise<IDBDatabase> {
   })
 }
 
-async function writes(count: number): Promise<number[]> {
+async function writes(count: number, rest: number): Promise<number[]> {
   database ??= open()
   const log = await database
   const samples: number[] = []
   while (samples.length < count) {
+    await pause(rest)
     const begun = performance.now()
     await new Promise<void>((resolve, reject) => {
       const transaction = log.transaction('log', 'readwrite', { durability: 'strict' })
@@ -94,9 +101,9 @@ async function perform(message: ToProbe): Promise<number[]> {
       line = await channelLine(message.channel)
       return []
     case 'roundTrips':
-      return roundTrips(message.count)
+      return roundTrips(message.count, message.rest)
     case 'writes':
-      return writes(message.count)
+      return writes(message.count, message.rest)
   }
 }
 

@@ -29,10 +29,10 @@ export interface BenchApi {
   offer(): Promise<string>
   answer(offer: string): Promise<string>
   accept(answer: string): Promise<void>
-  /** Worker to worker and back; the other end echoes. */
-  roundTrips(count: number): Promise<number[]>
+  /** Worker to worker and back; the other end echoes. `rest`: so long a pause before each, ms. */
+  roundTrips(count: number, rest: number): Promise<number[]>
   /** From the worker: one transaction with one put, made durable, and waited for. */
-  writes(count: number): Promise<number[]>
+  writes(count: number, rest: number): Promise<number[]>
 }
 
 export interface PageState {
@@ -63,8 +63,8 @@ export interface Failover {
 export type ToProbe =
   | { readonly id: number; readonly type: 'broadcast'; readonly name: string }
   | { readonly id: number; readonly type: 'channel'; readonly channel: RTCDataChannel }
-  | { readonly id: number; readonly type: 'roundTrips'; readonly count: number }
-  | { readonly id: number; readonly type: 'writes'; readonly count: number }
+  | { readonly id: number; readonly type: 'roundTrips'; readonly count: number; readonly rest: number }
+  | { readonly id: number; readonly type: 'writes'; readonly count: number; readonly rest: number }
 
 /** The answer to the message of that id. */
 export interface FromProbe {

@@ -152,11 +152,7 @@ export class WorkerPeer implements WorkerApi {
     this.#lookAfterResidents()
   }
 
-  #startResident(
-    peerId: PeerId,
-    storage: Storage,
-    request: BeginRequest,
-  ): Resident {
+  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest): Resident {
     let isOver = false
     const host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: true },

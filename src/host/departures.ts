@@ -2,7 +2,7 @@
 import { encodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtLeast, elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 
 /** How often a departure is told again while its traces are still there, ms. */
@@ -64,7 +64,7 @@ export class Departures {
         if (elapsedAtLeast(gone.since, now) > 60_000) this.#gone.delete(peerId)
         continue
       }
-      if (gone.toldAt && elapsedAtLeast(gone.toldAt, now) < repeatAfter) continue
+      if (gone.toldAt && elapsedAtMost(gone.toldAt, now) < repeatAfter) continue
       if (raft.role === 'leader') this.#close(peerId, gone)
       else if (raft.leader !== null) this.#tell(raft.leader, peerId, gone)
     }

@@ -231,7 +231,9 @@ export class Host {
     this.#now = this.#options.clock.now()
     const gap = elapsedAtMost(before, this.#now)
     if (gap > pauseAfter) this.pauses += 1
-    if (gap > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
+    // A wall clock that was set back would hold up every lease for as much: they begin anew instead.
+    const setBack = before.wall - this.#now.wall
+    if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
     const ticks = Math.floor(this.#now.monotonic - this.#ticked)
     if (ticks <= 0) return
     this.#ticked += ticks

@@ -3,7 +3,7 @@
  * time, the answer goes to the leader, and the leader's echo of it moves the page's deadlines.
  */
 import type { SessionId } from '../machine/command.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 
 /** The page is asked at least this often, ms; ten times in the shortest lease that it holds, if that is more. */
@@ -76,7 +76,8 @@ export class OwnLease {
     const lease = this.#shortestLease() ?? Number.POSITIVE_INFINITY
     const heartbeat = this.#context.machine.settings?.timing.heartbeat ?? askEvery
     const every = Math.max(heartbeat, Math.min(askEvery, lease / 10))
-    if (!this.#askedAt || elapsedAtLeast(this.#askedAt, this.#context.now) >= every) this.ask()
+    // Asking once too often is harmless; a wall clock that was set back must not stop it.
+    if (!this.#askedAt || elapsedAtMost(this.#askedAt, this.#context.now) >= every) this.ask()
   }
 
   /** Hands on the newest echo that the machine has caught up with (S-8): what it says is then known to the page. */

@@ -6,7 +6,7 @@ import { encodeInstruction } from '../machine/instruction.js'
 import type { Applied, Outcome } from '../machine/outcome.js'
 import { type SessionView, storedAnswer } from '../machine/session/view.js'
 import type { Failure } from '../shared/failure.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import { sameIncarnation } from './frame.js'
 
@@ -136,7 +136,7 @@ export class OwnSession {
 
   tick(): void {
     if (!this.#outstanding()) return
-    if (this.#sentAt && elapsedAtLeast(this.#sentAt, this.#context.now) < retryAfter) return
+    if (this.#sentAt && elapsedAtMost(this.#sentAt, this.#context.now) < retryAfter) return
     this.#send(true)
   }
 

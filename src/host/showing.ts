@@ -2,7 +2,7 @@
 import type { MachineEvent } from '../machine/outcome.js'
 import { listSessions } from '../machine/session/view.js'
 import type { Entry } from '../raft/entry.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import type { Item } from './frame.js'
 import type { Goodbye, HostStatus, MemberRecord } from './page.js'
@@ -102,7 +102,7 @@ export class Showing {
       return certain || this.#wasReady ? 'ready' : 'joining'
     }
     const member = raft.configuration.voters.length > 0
-    if (member && elapsedAtLeast(this.#leaderSeenAt, now) >= noQuorumAfter) return 'no-quorum'
+    if (member && elapsedAtMost(this.#leaderSeenAt, now) >= noQuorumAfter) return 'no-quorum'
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 

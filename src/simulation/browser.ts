@@ -46,6 +46,16 @@ export class SimBrowser {
     }
   }
 
+  /** As a cloned profile has it: the same identity, with what its disk holds at this moment (F2). */
+  copyIdentity(peerId: PeerId, from: SimBrowser): void {
+    const original = from.disks.get(peerId)
+    if (!original) throw new Error(`there is no identity ${peerId} in browser ${from.id}`)
+    const disk = new SimDisk(this.#world, `${peerId} in ${this.id}`)
+    disk.copyFrom(original)
+    this.disks.set(peerId, disk)
+    this.roomId = from.roomId
+  }
+
   /** Its first letters are random, so that no order of ids means anything. */
   #create(): PeerId {
     this.#identities += 1

@@ -31,6 +31,10 @@ export class DeviceClock {
     return this.#options.rate
   }
 
+  get countsSleep(): boolean {
+    return this.#options.countsSleep
+  }
+
   get now(): Instant {
     const { rate, countsSleep } = this.#options
     const { now } = this.#world

@@ -8,6 +8,7 @@ export interface FaultWeights {
   readonly crash: number
   readonly workerCrash: number
   readonly close: number
+  readonly leave: number
   readonly reload: number
   readonly aside: number
   readonly block: number
@@ -16,6 +17,7 @@ export interface FaultWeights {
   readonly throttle: number
   readonly wallClock: number
   readonly partition: number
+  readonly isolate: number
   readonly oneWay: number
   readonly breakLink: number
   readonly slow: number
@@ -30,6 +32,7 @@ export const allFaults: FaultWeights = {
   crash: 5,
   workerCrash: 2,
   close: 4,
+  leave: 3,
   reload: 4,
   aside: 2,
   block: 5,
@@ -37,7 +40,8 @@ export const allFaults: FaultWeights = {
   sleep: 2,
   throttle: 1,
   wallClock: 4,
-  partition: 5,
+  partition: 7,
+  isolate: 5,
   oneWay: 4,
   breakLink: 4,
   slow: 3,
@@ -49,6 +53,14 @@ export const allFaults: FaultWeights = {
 }
 
 const tabsMax = 6
+
+/** Each seed leaves half of the kinds out: what remains strikes more often, and in mixtures that all together never show. */
+export function drawWeights(prng: Prng): FaultWeights {
+  const weights: Record<keyof FaultWeights, number> = { ...allFaults }
+  if (prng.chance(0.2)) return weights
+  for (const kind of Object.keys(weights) as (keyof FaultWeights)[]) if (prng.chance(0.5)) weights[kind] = 0
+  return weights
+}
 
 /** Breaks things at random, and mends all of them in the end. */
 export class Faults {
@@ -106,7 +118,9 @@ export class Faults {
 
   #strike(): void {
     const kinds = Object.keys(this.#weights) as (keyof FaultWeights)[]
-    let at = this.#prng.fraction() * kinds.reduce((sum, kind) => sum + this.#weights[kind], 0)
+    const sum = kinds.reduce((sum, kind) => sum + this.#weights[kind], 0)
+    if (sum === 0) return
+    let at = this.#prng.fraction() * sum
     for (const kind of kinds) {
       at -= this.#weights[kind]
       if (at >= 0) continue
@@ -148,6 +162,15 @@ export class Faults {
     if (prng.chance(0.7)) this.#for(3_000, 15_000, 'reopen', () => tab.isOpen || tab.reload())
   }
 
+  /** The page leaves the room by its own will, and is loaded again later. */
+  leave(): void {
+    const tab = this.#anyTab()
+    if (!tab?.isWell) return
+    const { page } = tab
+    page.thread.post(0, 'leave', () => void page.room.leave())
+    this.#for(1_000, 8_000, 'reload', () => tab.isOpen && tab.reload())
+  }
+
   reload(): void {
     this.#anyTab()?.reload()
   }
@@ -183,14 +206,22 @@ export class Faults {
 
   wallClock(prng: Prng): void {
     const sizes = [1_000, 60_000, 86_400_000, 31_536_000_000]
-    const step = prng.pick(sizes) * prng.between(-1, 1)
     const browser = this.#anyBrowser()
+    // Set back, the wall clock hides a sleep that the other clock hides too: what hides from both is left to fences (C2).
+    const step = prng.pick(sizes) * prng.between(browser.clock.countsSleep ? -1 : 0, 1)
     this.#sim.world.note(`the wall clock of ${browser.id} is set by ${Math.round(step)} ms`)
     browser.clock.stepWall(step)
   }
 
   partition(prng: Prng): void {
     this.#split(prng, true)
+  }
+
+  /** Whoever leads is cut off: the most interesting partition of all. */
+  isolate(prng: Prng): void {
+    const leader = this.#sim.leader?.self.peerId
+    const others = this.#peers().filter((peerId) => peerId !== leader)
+    if (leader !== undefined && others.length > 0) this.#cut(prng, [leader], others, prng.chance(0.7))
   }
 
   oneWay(prng: Prng): void {
@@ -263,19 +294,21 @@ export class Faults {
     const peers = prng.shuffled(this.#peers())
     if (peers.length < 2) return
     const cut = prng.integer(1, peers.length - 1)
-    const isFatal = prng.chance(0.4)
-    const ways = peers.slice(0, cut).flatMap((a) => peers.slice(cut).map((b) => [a, b] as const))
-    this.#sim.world.note(
-      `nothing goes from ${peers.slice(0, cut)} to ${peers.slice(cut)}${bothWays ? ' and back' : ''}`,
-    )
+    this.#cut(prng, peers.slice(0, cut), peers.slice(cut), bothWays)
+  }
+
+  #cut(prng: Prng, here: readonly string[], there: readonly string[], bothWays: boolean): void {
+    const isFatal = prng.chance(0.3)
+    const ways = here.flatMap((a) => there.map((b) => [a, b] as const))
+    this.#sim.world.note(`nothing goes from ${here} to ${there}${bothWays ? ' and back' : ''}`)
     for (const [a, b] of ways) {
       this.#sim.ether.block(a, b, isFatal)
       if (bothWays) this.#sim.ether.block(b, a, isFatal)
     }
     // Swizzled: each way heals in its own time.
-    const together = prng.chance(0.5) ? prng.tail(3_000, 15_000) : null
+    const together = prng.chance(0.6) ? prng.tail(4_000, 20_000) : null
     for (const [a, b] of ways) {
-      this.#sim.world.after(together ?? prng.tail(3_000, 15_000), `heal ${a} ${b}`, () => {
+      this.#sim.world.after(together ?? prng.tail(4_000, 20_000), `heal ${a} ${b}`, () => {
         this.#sim.ether.unblock(a, b)
         if (bothWays) this.#sim.ether.unblock(b, a)
       })

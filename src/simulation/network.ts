@@ -34,7 +34,15 @@ export interface Mischief {
   readonly replay: number
 }
 
-const archiveMax = 100
+/** How many frames of each way are kept for replay: of the present life, and of those before. */
+const archiveMax = 60
+
+/** Frames that went one way, as a careless network may still have them. */
+interface Archive {
+  readonly lives: string
+  readonly present: Uint8Array[]
+  readonly past: readonly Uint8Array[]
+}
 
 /** All links of a simulation: who meets whom, and what happens on the way. */
 export class Ether {
@@ -45,7 +53,7 @@ export class Ether {
   readonly #wires = new Map<string, Wire>()
   /** Directed pairs of peers between whom nothing goes. */
   readonly #blocked = new Set<string>()
-  readonly #archive = new Map<string, Uint8Array[]>()
+  readonly #archive = new Map<string, Archive>()
   #slow = new Map<string, number>()
   mischief: Mischief | null = null
   /** Browsers meet at the signaling server only. */
@@ -176,18 +184,28 @@ export class Ether {
   /** True: the mischief has taken care of the frame. */
   #disturb(prng: Prng, end: LinkEnd, frame: Uint8Array, deliver: (frame: Uint8Array, delay: number) => void): boolean {
     const { mischief } = this
-    const way = `${end.from.peerId}>${end.to.peerId}`
-    const archive = this.#archive.get(way) ?? []
-    this.#archive.set(way, archive)
-    archive.push(frame)
-    if (archive.length > archiveMax) archive.splice(prng.integer(0, archiveMax - 1), 1)
+    const archive = this.#archiveOf(end)
+    if (archive.present.length >= archiveMax) archive.present.splice(prng.integer(0, archiveMax - 1), 1)
+    archive.present.push(frame)
     if (!mischief) return false
-    if (prng.chance(mischief.replay)) deliver(prng.pick(archive), prng.tail(50, 2_000))
+    const again = archive.past.length > 0 && prng.chance(0.6) ? archive.past : archive.present
+    if (prng.chance(mischief.replay)) deliver(prng.pick(again), prng.tail(50, 2_000))
     if (prng.chance(mischief.drop)) return true
     if (prng.chance(mischief.duplicate)) deliver(frame, prng.tail(20, 2_000))
     if (!prng.chance(mischief.reorder)) return false
     deliver(frame, prng.tail(10, 1_000))
     return true
+  }
+
+  #archiveOf({ from, to }: LinkEnd): Archive {
+    const way = `${from.peerId}>${to.peerId}`
+    const lives = `${from.life}>${to.life}`
+    const known = this.#archive.get(way)
+    if (known?.lives === lives) return known
+    const past = known ? [...known.past, ...known.present].slice(-2 * archiveMax) : []
+    const archive = { lives, present: [], past }
+    this.#archive.set(way, archive)
+    return archive
   }
 
   #between(a: string, b: string): Wire[] {

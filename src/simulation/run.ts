@@ -1,5 +1,5 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
-import { allFaults, Faults, type FaultWeights } from './faults.js'
+import { drawWeights, Faults, type FaultWeights } from './faults.js'
 import { fairWeather } from './network.js'
 import type { Prng } from './prng.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
@@ -62,8 +62,8 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions): 
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   await sim.world.run(prng.between(500, 3_000))
-  const faults = new Faults(sim, { ...allFaults, ...options.faults }, prng.between(300, 2_500))
-  await sim.world.run(options.chaosMs ?? prng.between(4_000, 16_000))
+  const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
+  await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
@@ -79,7 +79,7 @@ function openTabs(sim: Simulation, prng: Prng): void {
       countsSleep: prng.chance(0.5),
     })
   }
-  const tabs = Math.max(browsers, prng.pick([1, 2, 2, 3, 3, 3, 4, 5]))
+  const tabs = Math.max(browsers, prng.pick([1, 2, 3, 3, 3, 3, 4, 5]))
   for (let i = 0; i < tabs; i++) {
     const browser = sim.browsers[i] ?? prng.pick(sim.browsers)
     sim.world.after(prng.chance(0.5) ? 0 : prng.between(0, 1_500), 'open tab', () => void sim.openTab(browser))

@@ -5,7 +5,16 @@ import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
 import type { Simulation } from './simulation.js'
 
-const names = ['alpha', 'beta'] as const
+/** What the users of one run are like. */
+interface Habits {
+  /** The share of locks in what they do. */
+  readonly locks: number
+  readonly holdMs: number
+  readonly longHolds: number
+  readonly pauseMs: number
+  readonly names: readonly string[]
+}
+
 const keys = ['k1', 'k2', 'k3'] as const
 /** Actors of each page. */
 const actorsPerPage = 2
@@ -13,6 +22,7 @@ const actorsPerPage = 2
 /** Random users of every page: they take locks, hold them, write under them, read, and change their minds. */
 export class Workload {
   readonly #sim: Simulation
+  readonly habits: Habits
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -21,11 +31,22 @@ export class Workload {
 
   constructor(sim: Simulation) {
     this.#sim = sim
+    const prng = sim.world.prng.fork('habits')
+    this.habits = {
+      locks: prng.pick([0.3, 0.5, 0.8]),
+      holdMs: prng.pick([50, 300, 2_000]),
+      longHolds: prng.pick([0.05, 0.3]),
+      pauseMs: prng.pick([30, 100, 300]),
+      names: prng.pick([['alpha'], ['alpha', 'beta'], ['alpha', 'beta', 'gamma']]),
+    }
   }
 
   start(page: SimPage): void {
+    // A write that waits for a quorum holds up the reads behind it: some pages only read, so that a stale one shows.
+    const readsOnly = this.#sim.world.prng.fork(`role of ${page.thread.name}`).chance(0.3)
     for (let i = 0; i < actorsPerPage; i++) {
-      const actor = new Actor(this, this.#sim, page, this.#sim.world.prng.fork(`actor ${page.thread.name} ${i}`))
+      const prng = this.#sim.world.prng.fork(`actor ${page.thread.name} ${i}`)
+      const actor = new Actor(this, this.#sim, { page, prng, readsOnly })
       this.#actors.add(actor)
       void actor.run().then(() => this.#actors.delete(actor))
     }
@@ -58,6 +79,12 @@ export class Workload {
   }
 }
 
+interface Role {
+  readonly page: SimPage
+  readonly prng: Prng
+  readonly readsOnly: boolean
+}
+
 class Actor {
   readonly #workload: Workload
   readonly #sim: Simulation
@@ -65,11 +92,14 @@ class Actor {
   readonly #prng: Prng
   doing = 'nothing'
 
-  constructor(workload: Workload, sim: Simulation, page: SimPage, prng: Prng) {
+  readonly #readsOnly: boolean
+
+  constructor(workload: Workload, sim: Simulation, { page, prng, readsOnly }: Role) {
     this.#workload = workload
     this.#sim = sim
     this.#page = page
     this.#prng = prng
+    this.#readsOnly = readsOnly
   }
 
   get page(): SimPage {
@@ -80,13 +110,15 @@ class Actor {
     const { room } = this.#page
     await this.#sleep(this.#prng.between(0, 300))
     while (!this.#workload.isOver && room.status !== 'left' && room.status !== 'failed') {
-      const dice = this.#prng.fraction()
+      const { locks, pauseMs } = this.#workload.habits
+      // The rest is shared out among the others.
+      const dice = this.#readsOnly ? 0.7 : this.#prng.chance(locks) ? 0 : this.#prng.between(0.5, 1)
       if (dice < 0.5) await this.#tolerate('lock', () => this.#lock())
       else if (dice < 0.7) await this.#tolerate('set', () => this.#set())
       else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
       else if (dice < 0.9) await this.#tolerate('delete', async () => void (await room.store.delete(this.#key())))
       else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
-      await this.#sleep(this.#prng.tail(60, 2_000))
+      await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
   }
 
@@ -113,13 +145,15 @@ class Actor {
   }
 
   async #lock(): Promise<void> {
+    const { names, holdMs, longHolds } = this.#workload.habits
     const name = this.#prng.pick(names)
     const options = this.#options()
     const lock = await this.#page.room.locks.acquire(name, options)
     if (!lock) return
     this.#sim.belief.got(this.#page, lock)
     this.#sim.world.note(`${this.#page.thread.name} got ${name} ${lock.mode} under ${lock.token}: ${lock.state}`)
-    const until = this.#prng.chance(0.1) ? this.#prng.between(1_000, 12_000) : this.#prng.tail(100, 3_000)
+    const isLong = this.#prng.chance(longHolds)
+    const until = isLong ? this.#prng.between(1_000, 15_000) : this.#prng.tail(holdMs, 3_000)
     const pieces = this.#prng.integer(1, 3)
     for (let i = 0; i < pieces && !this.#workload.isOver; i++) {
       await this.#sleep(until / pieces)

@@ -38,6 +38,8 @@ export class IndexedDbStorage implements Storage {
   #durability: 'strict' | 'relaxed' = 'strict'
   /** Set by the first failure: after it nothing is promised any more. */
   #failure: unknown = null
+  /** Settles with the last write that was asked for. */
+  #last: Promise<void> = Promise.resolve()
 
   private constructor(database: IDBPDatabase<Schema>, incarnation: Incarnation, stored: StoredState) {
     this.#database = database
@@ -80,7 +82,14 @@ export class IndexedDbStorage implements Storage {
     }
   }
 
-  async write(batch: WriteBatch): Promise<void> {
+  /** One after the other: what was asked for behind a write that fails has to fail too. */
+  write(batch: WriteBatch): Promise<void> {
+    const written = this.#last.then(() => this.#write(batch))
+    this.#last = written.catch(() => {})
+    return written
+  }
+
+  async #write(batch: WriteBatch): Promise<void> {
     if (this.#failure) throw this.#failure
     try {
       await this.#transact(batch)
@@ -181,6 +190,7 @@ async function readState(transaction: Transaction): Promise<StoredState> {
   const ids = new Set<GroupId>([
     ...(await hardStates.getAllKeys()),
     ...(await transaction.objectStore('snapshots').getAllKeys()),
+    ...(await groupsWithEntries(transaction)),
   ])
   const groups = new Map<GroupId, StoredGroup>()
   for (const id of ids) {
@@ -194,6 +204,17 @@ async function readState(transaction: Transaction): Promise<StoredState> {
     })
   }
   return { lineage, groups }
+}
+
+async function groupsWithEntries(transaction: Transaction): Promise<GroupId[]> {
+  const groups: GroupId[] = []
+  let cursor = await transaction.objectStore('log').openKeyCursor()
+  while (cursor) {
+    const [group] = cursor.key
+    groups.push(group)
+    cursor = await cursor.continue([group + 1, 0])
+  }
+  return groups
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {

@@ -1,0 +1,216 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { Applied } from '../machine/outcome.js'
+import { lock } from '../machine/test-script.js'
+import { OwnSession } from './own-session.js'
+import type { Answers, Call, HostEvent, Reply } from './page.js'
+import { PageLocks } from './page-locks.js'
+import { TestContext } from './test-context.js'
+
+let context: TestContext
+let session: OwnSession
+let locks: PageLocks
+let replies: string[]
+let bob: number
+
+const tell = (applied: Applied) => {
+  locks.happened(applied.events)
+  session.applied(applied)
+}
+const commit = () => context.commit(tell)
+
+beforeEach(() => {
+  context = new TestContext()
+  replies = []
+  bob = context.script.open('bob')
+  session = new OwnSession(context, {
+    pendingMax: () => 128,
+    state: null,
+    opened: () => {},
+    ended: () => locks.sessionEnded(),
+  })
+  locks = new PageLocks(context, session)
+  session.open()
+  commit()
+})
+
+const describeReply = (reply: Reply<Answers['lock.request'] | null>) =>
+  reply.ok ? (reply.value?.state ?? 'done') : reply.failure.code
+const request = (handle: number, options: Partial<Extract<Call, { type: 'lock.request' }>> = {}) =>
+  locks.request(
+    {
+      ...{ type: 'lock.request', handle, name: 'a', mode: 'exclusive', ifAvailable: false, steal: false },
+      ...{ lease: 10_000, attributes: null },
+      ...options,
+    },
+    (reply) => replies.push(`${handle} ${describeReply(reply)}`),
+  )
+const release = (handle: number) => locks.release(handle, (reply) => replies.push(`${handle} ${describeReply(reply)}`))
+const events = () =>
+  context.emitted.splice(0).map((event: HostEvent) => {
+    if (event.type === 'lock.granted') return `granted ${event.handle}`
+    if (event.type === 'lock.lost') return `lost ${event.handle} ${event.reason}`
+    return event.type
+  })
+const bobLocks = (options = {}) => tell(context.script.send(bob, lock('a', options)))
+const bobReleases = (number: number) => tell(context.script.send(bob, { type: 'lock.release', request: number }))
+const expire = () => tell(context.script.expire(session.id ?? 0, 1e9))
+
+describe('a request', () => {
+  it('is answered by what the room said of it', () => {
+    request(1)
+    request(2)
+    request(3, { ifAvailable: true })
+    commit()
+    expect([replies, events()]).toEqual([['1 granted', '2 queued', '3 unavailable'], []])
+  })
+
+  it('that waits hears of its grant by an event, once', () => {
+    bobLocks()
+    request(1)
+    commit()
+    bobReleases(1)
+    expect([replies, events()]).toEqual([['1 queued'], ['granted 1']])
+  })
+
+  it('that is refused is forgotten', () => {
+    context.script.send(bob, lock('other'))
+    for (let handle = 1; handle <= 66; handle += 1) request(handle)
+    commit()
+    commit()
+    expect(replies.slice(-2)).toEqual(['65 queued', '66 limit-exceeded'])
+    expect(locks.handleOf(66)).toBeNull()
+    expect(locks.handleOf(65)).toBe(65)
+  })
+
+  it('is not refused for the number of commands on their way, only for what the room holds', () => {
+    for (let handle = 1; handle <= 200; handle += 1) request(handle, { name: `${handle}` })
+    while (context.submitted.length > 0) commit()
+    expect(replies.filter((reply) => reply.endsWith('granted'))).toHaveLength(200)
+  })
+})
+
+describe('a loss', () => {
+  it('by theft is told', () => {
+    request(1)
+    commit()
+    bobLocks({ steal: true })
+    expect(events()).toEqual(['lost 1 stolen'])
+  })
+
+  it('of three that steal from each other in one go: each is told of its own', () => {
+    for (const handle of [1, 2, 3]) request(handle, { steal: true })
+    commit()
+    expect(replies).toEqual(['1 granted', '2 granted', '3 granted'])
+    expect(events()).toEqual(['lost 1 stolen', 'lost 2 stolen'])
+  })
+})
+
+describe('[S-9] a release', () => {
+  it('of what is held lets the next one in', () => {
+    request(1)
+    request(2)
+    commit()
+    release(1)
+    commit()
+    expect([replies, events()]).toEqual([['1 granted', '2 queued', '1 done'], ['granted 2']])
+  })
+
+  it('of what waits leaves the queue, and is deaf to a grant meanwhile', () => {
+    bobLocks()
+    request(1)
+    request(2)
+    commit()
+    release(1)
+    bobReleases(1)
+    commit()
+    expect([replies, events()]).toEqual([['1 queued', '2 queued', '1 done'], ['granted 2']])
+  })
+
+  it('of what has no answer yet: it is told that there is none, and the lock is not kept', () => {
+    request(1)
+    release(1)
+    request(2)
+    commit()
+    commit()
+    expect([...replies].sort()).toEqual(['1 done', '1 unavailable', '2 granted'])
+  })
+
+  it('of what was never sent sends nothing', () => {
+    expire()
+    context.taken()
+    request(1)
+    release(1)
+    expect([replies, context.taken()]).toEqual([['1 unavailable', '1 done'], []])
+  })
+
+  it('of what is unknown, or was lost, is done', () => {
+    release(9)
+    request(1)
+    commit()
+    bobLocks({ steal: true })
+    release(1)
+    expect([replies, context.taken()]).toEqual([['9 done', '1 granted', '1 done'], []])
+  })
+})
+
+describe('the end of the session', () => {
+  it('loses what is held, and asks again for what waits, at the tail', () => {
+    bobLocks({})
+    request(1)
+    request(2, { name: 'b' })
+    commit()
+    bobLocks()
+    expire()
+    expect(events()).toEqual(['lost 2 expired'])
+    commit()
+    commit()
+    bobReleases(1)
+    expect(events()).toEqual([])
+    bobReleases(2)
+    expect([replies, events()]).toEqual([['1 queued', '2 granted'], ['granted 1']])
+  })
+
+  it('what waits and is free now is granted by an event, since its answer was given', () => {
+    request(1)
+    request(2)
+    commit()
+    expire()
+    commit()
+    commit()
+    expect([replies, events()]).toEqual([
+      ['1 granted', '2 queued'],
+      ['lost 1 expired', 'granted 2'],
+    ])
+  })
+
+  it('what had no answer yet is answered by the next session', () => {
+    request(1)
+    context.taken()
+    expire()
+    commit()
+    commit()
+    expect([replies, events()]).toEqual([['1 granted'], []])
+  })
+
+  it('a request whose session ends under its release is not made again', () => {
+    bobLocks()
+    request(1)
+    commit()
+    release(1)
+    context.taken()
+    expire()
+    commit()
+    commit()
+    bobReleases(1)
+    expect([replies, events()]).toEqual([['1 queued', '1 done'], []])
+  })
+})
+
+it('the shortest lease of all requests is known', () => {
+  expect(locks.shortestLease()).toBeNull()
+  request(1, { lease: 5_000 })
+  request(2, { lease: 300 })
+  expect(locks.shortestLease()).toBe(300)
+  release(2)
+  expect(locks.shortestLease()).toBe(5_000)
+})

@@ -1,0 +1,115 @@
+/** The storages on real databases. */
+import { type BrowserContext, expect, type Page, test } from '@playwright/test'
+import { storageCases } from '../contract/storage-cases.js'
+
+async function openPage(context: BrowserContext): Promise<Page> {
+  const page = await context.newPage()
+  await page.goto('/test/browser/pages/storage.html')
+  await page.waitForFunction(() => 'storagePage' in window)
+  return page
+}
+
+test('storage contract: IndexedDB', async ({ context }) => {
+  const page = await openPage(context)
+  for (const [index, { title }] of storageCases.entries()) {
+    const failure = await page.evaluate((index) => window.storagePage.run(index), index)
+    expect.soft(failure, title).toBeNull()
+  }
+})
+
+test('[F3] two tabs on one database: the older one is refused from then on', async ({ context }) => {
+  const [older, younger] = [await openPage(context), await openPage(context)]
+  expect(await older.evaluate(() => window.storagePage.open('shared', 'older'))).toBe(1)
+  expect(await older.evaluate(() => window.storagePage.append('older', 1, 3))).toBe('written')
+  expect(await younger.evaluate(() => window.storagePage.open('shared', 'younger'))).toBe(2)
+  expect(await older.evaluate(() => window.storagePage.append('older', 4, 1))).toContain('incarnation 2')
+  expect(await younger.evaluate(() => window.storagePage.indexes('younger'))).toEqual([1, 2, 3])
+  expect(await younger.evaluate(() => window.storagePage.append('younger', 4, 1))).toBe('written')
+})
+
+test('[F2] two tabs that open at once are two incarnations', async ({ context }) => {
+  const tabs = [await openPage(context), await openPage(context), await openPage(context)]
+  const counters = await Promise.all(
+    tabs.map((tab, i) => tab.evaluate((nonce) => window.storagePage.open('raced', nonce), `nonce ${i}`)),
+  )
+  expect([...counters].sort()).toEqual([1, 2, 3])
+  const written = await Promise.all(
+    tabs.map((tab, i) => tab.evaluate((nonce) => window.storagePage.append(nonce, 1, 1), `nonce ${i}`)),
+  )
+  expect(written.map((outcome, i) => outcome === 'written' || counters[i] !== 3)).toEqual([true, true, true])
+  expect(written.filter((outcome) => outcome === 'written')).toHaveLength(1)
+})
+
+test('[S39] what was answered is there after the page is reloaded, closed or crashed', async ({ context }) => {
+  let page = await openPage(context)
+  await page.evaluate(() => window.storagePage.open('lasting', 'one'))
+  await page.evaluate(() => window.storagePage.append('one', 1, 100))
+  await page.reload()
+  await page.waitForFunction(() => 'storagePage' in window)
+  expect(await page.evaluate(() => window.storagePage.open('lasting', 'two'))).toBe(2)
+  expect(await page.evaluate(() => window.storagePage.append('two', 101, 100, 10_000))).toBe('written')
+  const crashed = page.waitForEvent('crash')
+  const session = await context.newCDPSession(page)
+  session.send('Page.crash').catch(() => {})
+  await crashed
+  page = await openPage(context)
+  expect(await page.evaluate(() => window.storagePage.open('lasting', 'three'))).toBe(3)
+  const indexes = await page.evaluate(() => window.storagePage.indexes('three'))
+  expect(indexes).toEqual(Array.from({ length: 200 }, (_, i) => i + 1))
+})
+
+test('a database that is deleted under its storage: the write is refused, and nothing is promised any more', async ({
+  context,
+}) => {
+  const page = await openPage(context)
+  const outcomes = await page.evaluate(async () => {
+    const { storagePage } = window
+    await storagePage.open('deleted', 'one')
+    const before = await storagePage.append('one', 1, 1)
+    await new Promise((resolve) => {
+      const request = indexedDB.deleteDatabase('deleted')
+      request.onsuccess = resolve
+      request.onerror = resolve
+    })
+    const after = await storagePage.append('one', 2, 1)
+    const again = await storagePage.append('one', 2, 1)
+    return { before, refused: [after, again].every((outcome) => outcome !== 'written') }
+  })
+  expect(outcomes).toEqual({ before: 'written', refused: true })
+})
+
+test('identities: one per claim and room, the newest first, with keys that no script can read', async ({ context }) => {
+  const page = await openPage(context)
+  const seen = await page.evaluate(async () => {
+    const { Identities } = window.storagePage
+    const room = await Identities.openRegistry('a room')
+    const other = await Identities.openRegistry('a room\uffff')
+    const [first, second] = [await room.create(), await room.create()]
+    await other.create()
+    const ids = async () => (await room.list()).map(({ peerId }) => (peerId === first.peerId ? 'first' : 'second'))
+    const before = await room.lastIncarnation(first.peerId)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const storage = await room.open(first.peerId)
+    const opened = await ids()
+    storage.close()
+    await room.setRoomId('id')
+    return {
+      shape: /^[A-Za-z0-9_-]{22}$/.test(second.peerId),
+      keys: [first.keys.privateKey.extractable, first.keys.privateKey.usages],
+      opened,
+      lives: [before, (await room.lastIncarnation(first.peerId))?.counter],
+      others: (await other.list()).length,
+      sameBrowser: (await room.browserId()) === (await other.browserId()),
+      rooms: [await room.roomId(), await other.roomId()],
+    }
+  })
+  expect(seen).toEqual({
+    shape: true,
+    keys: [false, ['sign']],
+    opened: ['first', 'second'],
+    lives: [null, 1],
+    others: 1,
+    sameBrowser: true,
+    rooms: ['id', null],
+  })
+})

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest'
+import { Story, withLease } from './story.js'
+
+const lease = 5_000
+
+describe('a tab that is gone', () => {
+  it('[L2] is proven dead by its browser: its locks are free within 150 ms', async () => {
+    const times: number[] = []
+    for (let run = 0; run < 7; run++) {
+      const story = new Story(`crash at home ${run}`, withLease(lease))
+      const tabs = await story.open(3)
+      const leader = story.leaderOf(tabs)
+      const [holder, other] = tabs.filter((tab) => tab !== leader)
+      if (!holder || !other) throw new Error('three tabs')
+      await story.acquire(holder, 'doc')
+      const next = story.ask(other, 'doc')
+      await story.pass(500)
+      const crashedAt = story.now
+      holder.crash()
+      await story.until(() => next.at !== null)
+      times.push((next.at ?? 0) - crashedAt)
+    }
+    times.sort((a, b) => a - b)
+    // 50 ms for a goodbye that may come, and a heartbeat for the last commands.
+    expect(times[3]).toBeLessThan(150)
+    // The double of the lock service may take 60 ms to see a crash, twice.
+    expect(times[6]).toBeLessThan(200)
+  })
+
+  it('[L2] in another browser is waited for: its locks are free after the lease', async () => {
+    const story = new Story('crash abroad', { ...withLease(lease), registrar: true })
+    const tabs = await story.open(1, 1, 1)
+    const leader = story.leaderOf(tabs)
+    const [holder, other] = tabs.filter((tab) => tab !== leader)
+    if (!holder || !other) throw new Error('three tabs')
+    await story.acquire(holder, 'doc')
+    const next = story.ask(other, 'doc')
+    await story.pass(500)
+    const crashedAt = story.now
+    holder.crash()
+    await story.until(() => next.at !== null, 2 * lease)
+    expect((next.at ?? 0) - crashedAt).toBeGreaterThan(lease - 1_200)
+    expect((next.at ?? 0) - crashedAt).toBeLessThan(lease + 500)
+  })
+
+  it('[L2] by its worker alone proves nothing: its page keeps its lock, and nobody takes its identity', async () => {
+    const story = new Story('worker only', withLease(lease))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [holder, other] = tabs.filter((tab) => tab !== leader)
+    if (!holder || !other) throw new Error('three tabs')
+    const lock = await story.acquire(holder, 'doc')
+    await story.pass(500)
+    holder.crashWorker()
+    const newcomer = story.sim.openTab(holder.browser)
+    const next = story.ask(other, 'doc')
+    await story.until(() => newcomer.page.room.status === 'ready')
+    expect(newcomer.page.peerId).not.toBe(holder.page.peerId)
+    expect(lock.state).toBe('held')
+    await story.until(() => next.at !== null, 2 * lease)
+    expect(lock.state).toBe('unsure')
+  })
+
+  it('[L4] was the only voter: a survivor reopens its node, and the room goes on', async () => {
+    const story = new Story('two tabs', withLease(lease))
+    const tabs = await story.open(2)
+    const voter = story.leaderOf(tabs)
+    const survivor = tabs.find((tab) => tab !== voter)
+    if (!survivor) throw new Error('two tabs')
+    expect(story.sim.leader?.host.status.configuration.voters).toEqual([story.peerOf(voter)])
+    await story.settle(voter.page.room.store.set('key', 'written before'))
+    voter.crash()
+    await story.pass(2_000)
+    expect((await story.settle(survivor.page.room.store.get('key')))?.value).toBe('written before')
+    await story.acquire(survivor, 'doc')
+    await story.pass(3_000)
+    // The dead tab's node has gone again: the room does without it.
+    expect(story.sim.leader?.host.status.configuration.voters).toEqual([story.peerOf(survivor)])
+    expect(story.sim.hosts).toHaveLength(1)
+  })
+
+  it('[L4] and all the others too: whoever opens next finds what was stored', async () => {
+    const story = new Story('all close', withLease(lease))
+    const tabs = await story.open(3)
+    const [tab] = tabs
+    if (!tab) throw new Error('three tabs')
+    await story.settle(tab.page.room.store.set('key', 'kept'))
+    for (const closing of tabs) closing.close()
+    await story.pass(5_000)
+    expect(story.sim.hosts).toHaveLength(0)
+    const again = story.sim.openTab(tab.browser)
+    await story.until(() => again.page.room.status === 'ready', 10_000, 'the room')
+    expect((await story.settle(again.page.room.store.get('key')))?.value).toBe('kept')
+  })
+
+  it('[L4] while nobody here knew it: a tab that has met no one takes in the nodes of its browser', async () => {
+    const story = new Story('stranger', withLease(lease))
+    const [voter] = await story.open(1)
+    if (!voter) throw new Error('a tab')
+    await story.settle(voter.page.room.store.set('key', 'kept'))
+    const newcomer = story.sim.openTab(voter.browser)
+    await story.until(() => newcomer.page.peerId !== '')
+    story.cutOff(newcomer, [voter])
+    await story.pass(500)
+    expect(newcomer.page.room.status).toBe('joining')
+    voter.crash()
+    story.heal()
+    await story.until(() => newcomer.page.room.status === 'ready', 10_000, 'the room')
+    expect((await story.settle(newcomer.page.room.store.get('key')))?.value).toBe('kept')
+  })
+
+  it('[L4] twice: a node whose keeper dies in its turn is taken in again', async () => {
+    const story = new Story('keeper dies', withLease(lease))
+    const tabs = await story.open(3)
+    const [first, second, last] = tabs
+    if (!first || !second || !last) throw new Error('three tabs')
+    await story.settle(first.page.room.store.set('key', 'kept'))
+    first.crash()
+    second.crash()
+    await story.until(() => story.sim.hosts.length > 1, 5_000, 'a resident')
+    await story.pass(3_000)
+    await story.acquire(last, 'doc')
+    expect((await story.settle(last.page.room.store.get('key')))?.value).toBe('kept')
+  })
+
+  it('[M1] and has said so: its locks are free at once, and an election later somebody leads', async () => {
+    const story = new Story('goodbye', withLease(lease))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [other] = tabs.filter((tab) => tab !== leader)
+    if (!other) throw new Error('three tabs')
+    const lock = await story.acquire(leader, 'doc')
+    const next = story.ask(other, 'doc')
+    await story.pass(500)
+    const closedAt = story.now
+    leader.close()
+    expect(lock.state).toBe('lost')
+    await story.until(() => next.at !== null)
+    expect((next.at ?? 0) - closedAt).toBeLessThan(300)
+  })
+})

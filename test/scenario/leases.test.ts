@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest'
+import { encodeFrame } from '../../src/host/frame.js'
+import { encodeInstruction } from '../../src/machine/instruction.js'
+import { findSessionOfPeer } from '../../src/machine/session/view.js'
+import { Story, withLease } from './story.js'
+
+const lease = 4_000
+
+describe('a lease', () => {
+  it('[S-4][S-5] of a blocked page lasts for the rest of it and no longer', async () => {
+    const story = new Story('blocked', withLease(lease))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [holder, other] = tabs.filter((tab) => tab !== leader)
+    if (!holder || !other) throw new Error('three tabs')
+    const lock = await story.acquire(holder, 'doc')
+    await story.pass(2_000)
+    const next = story.ask(other, 'doc')
+    const blockedAt = story.now
+    holder.block(20_000)
+    await story.pass(2_500)
+    expect(lock.state).toBe('held')
+    await story.until(() => next.at !== null)
+    // By its own clock it is not certain any more, though no code of it has run since.
+    expect(lock.state).toBe('unsure')
+    expect((next.at ?? 0) - blockedAt).toBeGreaterThan(lease - 1_100)
+    expect((next.at ?? 0) - blockedAt).toBeLessThan(lease + 300)
+    await story.pass(20_000)
+    expect(lock.state).toBe('lost')
+  })
+
+  it('[S-4] of a page that is blocked for less than it is not lost', async () => {
+    const story = new Story('blocked briefly', withLease(lease))
+    const [, holder, other] = await story.open(3)
+    if (!holder || !other) throw new Error('three tabs')
+    const lock = await story.acquire(holder, 'doc')
+    const next = story.ask(other, 'doc')
+    holder.block(2_500)
+    await story.pass(10_000)
+    expect(lock.state).toBe('held')
+    expect(next.at).toBeNull()
+  })
+
+  it('[S-5] a deposed leader never echoes: its page is not certain for longer than a lease', async () => {
+    const story = new Story('deposed', withLease(lease))
+    const tabs = await story.open(3)
+    const old = story.leaderOf(tabs)
+    const others = tabs.filter((tab) => tab !== old)
+    const lock = await story.acquire(old, 'doc')
+    const cutAt = story.now
+    story.cutOff(old, others)
+    await story.until(
+      () => others.some((tab) => story.peerOf(tab) === story.sim.leader?.self.peerId),
+      2_000,
+      'a new leader',
+    )
+    await story.until(() => lock.state !== 'held', lease)
+    expect(story.now - cutAt).toBeLessThan(lease)
+    const [other] = others
+    if (!other) throw new Error('others')
+    const next = await story.acquire(other, 'doc')
+    // A new leader counts a full lease from its election.
+    expect(story.now - cutAt).toBeGreaterThan(lease)
+    expect(next.token).toBeGreaterThan(lock.token)
+    await story.pass(5_000)
+    expect(lock.state).not.toBe('held')
+    story.heal()
+    await story.pass(3_000)
+    expect(lock.state).toBe('lost')
+    expect(next.state).toBe('held')
+  })
+
+  it('[S-6] an expiry of an old term is void', async () => {
+    const story = new Story('old expiry', withLease(lease))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [follower] = tabs.filter((tab) => tab !== leader)
+    const record = story.sim.leader
+    const self = follower?.page.worker?.record?.self
+    if (!follower || !record || !self) throw new Error('three tabs')
+    const lock = await story.acquire(follower, 'doc')
+    const session = findSessionOfPeer(record.host.machine, self.peerId)?.session ?? 0
+    const term = record.host.status.term - 1
+    const expire = encodeInstruction({ type: 'expire', session, silence: 1_000_000, term })
+    const [link] = [...record.network.links].filter(({ to }) => to.peerId === self.peerId)
+    const frame = encodeFrame({
+      version: 1,
+      lineage: record.host.lineage,
+      from: self.peerId,
+      fromIncarnation: self.incarnation,
+      to: record.self.peerId,
+      toIncarnation: record.self.incarnation,
+      items: [{ type: 'submit', instructions: [expire] }],
+    })
+    const before = story.sim.log.lastIndex
+    record.thread.post(0, 'an old expiry', () => link && record.network.listener?.frame(link, 'control', frame))
+    await story.until(() => story.sim.log.lastIndex > before)
+    await story.pass(1_000)
+    expect(lock.state).toBe('held')
+    expect(findSessionOfPeer(record.host.machine, self.peerId)?.session).toBe(session)
+  })
+
+  it('[C3] a leader that was frozen for 20 s gives full leases when it thaws', async () => {
+    const story = new Story('frozen leader', withLease(lease))
+    const tabs = await story.open(2)
+    const leader = story.leaderOf(tabs)
+    const holder = tabs.find((tab) => tab !== leader)
+    if (!holder) throw new Error('two tabs')
+    const lock = await story.acquire(holder, 'doc')
+    leader.freeze(20_000)
+    await story.pass(19_000)
+    expect(lock.state).toBe('unsure')
+    await story.pass(3_000)
+    expect(lock.state).toBe('held')
+    await story.pass(10_000)
+    expect(lock.state).toBe('held')
+  })
+
+  it.each([-1, 1])('[C1][C2] wall clocks that step by %i years change nothing', async (years) => {
+    const story = new Story('years', { ...withLease(lease), registrar: true })
+    const tabs = await story.open(1, 1, 1)
+    const held = tabs.map((tab, i) => story.ask(tab, `doc ${i}`))
+    await story.until(() => held.every(({ at }) => at !== null))
+    for (const browser of story.sim.browsers) {
+      browser.clock.stepWall(years * 31_536_000_000)
+      await story.pass(2_000)
+      expect(held.map(({ value }) => value?.state)).toEqual(['held', 'held', 'held'])
+    }
+    await story.pass(2 * lease)
+    expect(held.map(({ value }) => value?.state)).toEqual(['held', 'held', 'held'])
+    // C1: cluster time is not a wall clock (the checker has compared it with true time at every entry).
+    expect(story.sim.log.machine.clusterTime).toBeLessThan(story.now * 1.01)
+  })
+})

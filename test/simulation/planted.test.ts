@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest'
+import { runSeed } from '../../src/simulation/run.js'
+import { plantedBugs } from './planted.js'
+
+describe('a planted bug is caught', () => {
+  it.each(plantedBugs)(
+    '[$rule] $name, within $within seeds',
+    async ({ surgery, faults = {}, within, shows }) => {
+      for (let seed = 1; seed <= within; seed++) {
+        const { violation } = await runSeed(seed, { surgery, faults })
+        if (!violation) continue
+        expect(shows).toContain(violation.rule)
+        return
+      }
+      throw new Error(`${within} seeds did not show it`)
+    },
+    120_000,
+  )
+})

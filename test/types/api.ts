@@ -1,0 +1,182 @@
+/** Calls that compile and calls that must not: checked by `tsc`, never run. */
+import {
+  ComityError,
+  join,
+  type Lock,
+  type LockInfo,
+  LockLostError,
+  type LockManager,
+  type Member,
+  type Observable,
+  type Room,
+  type Value,
+} from '../../src/index.js'
+
+interface Person {
+  readonly name: string
+  readonly since: Date
+}
+
+/** Exactly the same type, not merely one that fits. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_proof: Same<A, B>): void {}
+
+export async function joining(): Promise<void> {
+  const plain = await join('room')
+  same<typeof plain, Room<Value>>(true)
+  const room = await join('room', {
+    signaling: ['wss://a.example', 'wss://b.example'],
+    token: async () => 'token',
+    iceServers: [{ urls: 'stun:stun.example' }],
+    timing: { lease: 5_000 },
+    limits: { voters: 3 },
+    signal: AbortSignal.timeout(5_000),
+    worker: () => new Worker('worker.js'),
+    state: { name: 'Ann', age: 30n },
+  })
+  const member: Member<{ name: string; age: bigint }> | undefined = room.members.current[0]
+  const age: bigint | undefined = member?.state?.age
+  void age
+  await join<{ name: string }>('room', { state: { name: 'Ann' } })
+  // @ts-expect-error a room has a name
+  await join()
+  // @ts-expect-error a name is a string
+  await join(12)
+  // @ts-expect-error there is no such role
+  await join('room', { role: 'leader' })
+  // @ts-expect-error there is no such option
+  await join('room', { signalling: 'wss://a.example' })
+  // @ts-expect-error there is no such setting
+  await join('room', { timing: { beat: 5 } })
+  // @ts-expect-error a function is not a value
+  await join('room', { state: () => {} })
+  // @ts-expect-error nor is what holds one
+  await join('room', { state: { name: 'Ann', greet() {} } })
+  // @ts-expect-error nor a promise
+  await join('room', { state: Promise.resolve() })
+  // @ts-expect-error the state is of the declared type
+  await join<{ name: string }>('room', { state: { name: 12 } })
+  // @ts-expect-error a token is a function, so that it can be renewed
+  await join('room', { token: 'secret' })
+}
+
+/** A library that takes `navigator.locks` takes `room.locks` as well. */
+interface AnyLocks {
+  request<T>(name: string, callback: (lock: { readonly name: string } | null) => T | PromiseLike<T>): Promise<T>
+  request<T>(
+    name: string,
+    options: { mode?: 'exclusive' | 'shared'; ifAvailable?: boolean; steal?: boolean; signal?: AbortSignal },
+    callback: (lock: { readonly name: string } | null) => T | PromiseLike<T>,
+  ): Promise<T>
+}
+
+export async function locking(room: Room, locks: LockManager): Promise<void> {
+  const anyLocks: AnyLocks = room.locks
+  void anyLocks
+  const number = await locks.request('a', () => 12)
+  same<typeof number, number>(true)
+  const text = await locks.request('a', { mode: 'shared', signal: AbortSignal.timeout(5) }, async (lock) => {
+    same<typeof lock, Lock | null>(true)
+    return lock?.mode ?? 'none'
+  })
+  same<typeof text, 'exclusive' | 'shared' | 'none'>(true)
+  const lock = await locks.acquire('a')
+  same<typeof lock, Lock>(true)
+  const perhaps = await locks.acquire('a', { ifAvailable: true })
+  same<typeof perhaps, Lock | null>(true)
+  const { held, pending } = await locks.query()
+  same<typeof held, LockInfo[]>(true)
+  const position: number | undefined = pending[0]?.position
+  void position
+  const mine: 'none' | 'waiting' | 'held' | 'unsure' = locks.observe('a').current.mine
+  void mine
+  await using disposed = await locks.acquire('b', { attributes: { who: 'Ann', ids: new Set([1, 2]) } })
+  disposed.assertHeld()
+  // @ts-expect-error a callback is missing
+  await locks.request('a')
+  // @ts-expect-error a callback is a function
+  await locks.request('a', {}, 'callback')
+  // @ts-expect-error there is no such mode
+  await locks.request('a', { mode: 'write' }, () => {})
+  // @ts-expect-error milliseconds are a number
+  await locks.acquire('a', { timeout: '5s' })
+  // @ts-expect-error attributes are a value
+  await locks.acquire('a', { attributes: () => {} })
+  // @ts-expect-error what was not available is null
+  perhaps.release()
+  // @ts-expect-error a lock is not written to
+  lock.token = 12
+  // @ts-expect-error locks are made by rooms alone
+  const made: Lock = { name: 'a', mode: 'exclusive' }
+  void made
+}
+
+export async function storing({ store }: Room, lock: Lock): Promise<void> {
+  const revision: number = await store.set('key', { list: [1, 'two', new Map([['three', 3n]])] }, { fence: lock })
+  await store.set('key', new Float64Array(3), { fence: { name: lock.name, token: lock.token }, ephemeral: true })
+  const found = await store.get<Person & Record<string, Value>>('key', { consistency: 'local' })
+  const since: Date | undefined = found?.value.since
+  const existed: boolean = await store.delete('key')
+  for await (const revised of store.observe<string>('key'))
+    same<typeof revised, { readonly value: string; readonly revision: number } | undefined>(true)
+  void [revision, since, existed]
+  // @ts-expect-error keys are strings
+  await store.get(12)
+  // @ts-expect-error a value is missing
+  await store.set('key')
+  // @ts-expect-error a function is not a value
+  await store.set('key', () => {})
+  // @ts-expect-error nor a symbol
+  await store.set('key', Symbol('s'))
+  // @ts-expect-error nor an instance of a class with methods
+  await store.set('key', new WeakMap())
+  // @ts-expect-error a fence has a token
+  await store.set('key', 1, { fence: { name: 'a' } })
+  // @ts-expect-error there may be no value
+  ;(await store.get('key')).value
+  // @ts-expect-error there is no such consistency
+  await store.get('key', { consistency: 'eventual' })
+}
+
+export function listening(room: Room<{ name: string }>): void {
+  room.addEventListener('leaderchange', ({ detail }) => {
+    const leader: string | null = detail.leader
+    void leader
+  })
+  room.addEventListener('statuschange', ({ detail: { status } }) => {
+    if (status === 'no-quorum') return
+    // @ts-expect-error there is no such status
+    if (status === 'offline') return
+  })
+  room.addEventListener('error', ({ detail }) => detail.code === 'storage')
+  const names: (string | undefined)[] = room.members.current.map(({ state }) => state?.name)
+  const subscription = room.members.subscribe((members) => members.length, { signal: AbortSignal.timeout(5) })
+  subscription.dispose()
+  void names
+  // @ts-expect-error what is observed is not written to
+  room.members.current = []
+  // @ts-expect-error nor its list
+  room.members.current.push()
+  // @ts-expect-error nor a room
+  room.peerId = 'other'
+  // @ts-expect-error a listener is a function
+  room.members.subscribe('listener')
+}
+
+export function failing(error: unknown): string | number {
+  if (error instanceof LockLostError) {
+    const reason: 'expired' | 'stolen' | 'revoked' | 'frozen' | 'left' | 'reset' = error.reason
+    return reason
+  }
+  if (error instanceof ComityError) {
+    if (error.code === 'no-quorum') return error.message
+    // @ts-expect-error there is no such code
+    if (error.code === 'no_quorum') return error.message
+    return error.retryable ? 1 : 0
+  }
+  return 0
+}
+
+export function observing<T>(observable: Observable<T>): AsyncIterator<T> {
+  return observable[Symbol.asyncIterator]()
+}
