@@ -61,16 +61,16 @@ describe('[L2][M1] what is believed', () => {
     expect(departures.isGone('bob')).toBe(false)
   })
 
+  it('[M1] that life is over from then on, a later one is not', () => {
+    departures.note('bob', life(2), 'goodbye', 3)
+    const lives = [1, 2, 3].map((counter) => departures.isOver({ peerId: 'bob', incarnation: life(counter) }))
+    expect(lives).toEqual([true, true, false])
+  })
+
   it('[F2] a member whose configuration knows a later life is not gone', () => {
     departures.note('bob', life(1), 'goodbye', 3)
     context.core.configuration = { ...context.core.configuration, incarnations: { bob: life(2) } }
     expect(departures.isGone('bob')).toBe(false)
-  })
-
-  it('death is told from a goodbye', () => {
-    departures.note('bob', life(1), 'goodbye', 3)
-    departures.note('cid', life(1), 'death', 0)
-    expect([departures.isProvenDead('bob'), departures.isProvenDead('cid')]).toEqual([false, true])
   })
 })
 

@@ -48,8 +48,10 @@ export class Departures {
     return !member || member.counter <= gone.incarnation.counter
   }
 
-  isProvenDead(peerId: PeerId): boolean {
-    return this.isGone(peerId) && this.#gone.get(peerId)?.proof === 'death'
+  /** That very life, or a later one, has said goodbye or is proven dead. */
+  isOver({ peerId, incarnation }: { readonly peerId: PeerId; readonly incarnation: Incarnation }): boolean {
+    const gone = this.#gone.get(peerId)
+    return gone !== undefined && gone.incarnation.counter >= incarnation.counter
   }
 
   /** A new leader has not been told, or may have forgotten. */

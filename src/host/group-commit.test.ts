@@ -42,6 +42,7 @@ function setUp() {
       log.push(`${group}/${sequence}`)
       during.run?.(sequence)
     },
+    together: (run) => run(),
     failed: (error) => log.push(`failed ${String(error)}`),
   })
   const advance = (ms: number) => {
@@ -299,7 +300,11 @@ describe('the end', () => {
   it('[F3] a write of an older life fails like any other', async () => {
     const memory = new MemoryDisk()
     const log: string[] = []
-    const listener = { durable: () => log.push('durable'), failed: () => log.push('failed') }
+    const listener = {
+      together: (run: () => void) => run(),
+      durable: () => log.push('durable'),
+      failed: () => log.push('failed'),
+    }
     const old = new GroupCommit(new MemoryStorage(memory, 'a'), () => 0, listener)
     new MemoryStorage(memory, 'b')
     old.add(0, ready({ entries: [entry(1)] }))

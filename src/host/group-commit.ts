@@ -8,6 +8,8 @@ export interface ExtraWrite {
 }
 
 export interface GroupCommitListener {
+  /** Runs everything that one write made durable as one: what it leads to leaves in one frame. */
+  together(run: () => void): void
   /** In the order of `add`: everything that this Ready wrote, and all before it, is durable. */
   durable(group: GroupId, ready: Ready): void
   /** Once. Nothing becomes durable any more. */
@@ -78,7 +80,9 @@ export class GroupCommit {
   /** What the listener adds meanwhile waits its turn: the order is that of `add`. */
   #tell(items: readonly { readonly group: GroupId; readonly ready: Ready }[]): void {
     this.#busy = true
-    for (const { group, ready } of items) if (!this.#stopped) this.#listener.durable(group, ready)
+    this.#listener.together(() => {
+      for (const { group, ready } of items) if (!this.#stopped) this.#listener.durable(group, ready)
+    })
     this.#busy = false
   }
 

@@ -91,6 +91,8 @@ export class Host {
   }
   #inTurn = false
   #stopped = false
+  /** The last term in which this host has begun to do a leader's work. */
+  #servedTerm = 0
   #admitAskedAt = Number.NEGATIVE_INFINITY
   pauses = 0
 
@@ -120,7 +122,8 @@ export class Host {
     })
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
-      durable: (_group, ready) => this.#turn(() => this.#durable(ready)),
+      together: (run) => this.#turn(run),
+      durable: (_group, ready) => this.#durable(ready),
       failed: (error) => this.fail({ code: 'storage', message: `the log could not be written: ${describe(error)}` }),
     })
     this.#context = this.#createContext()
@@ -251,11 +254,20 @@ export class Host {
       while (this.#raft.hasReady()) this.#take(this.#raft.ready())
       this.#noticeLeader()
       this.#page.serve()
-      if (this.#leadership.leading) this.#leadership.leases.release()
+      if (this.#leadership.leading) this.#lead()
     } while (this.#raft.hasReady())
     this.#page.settle()
     this.#peers.flush()
     this.#arm()
+  }
+
+  #lead(): void {
+    this.#leadership.leases.release()
+    if (!this.#raft.committedInTerm || this.#servedTerm === this.#raft.term) return
+    // What waited for a leader does not wait for its next housekeeping too: above all the locks of those who are gone.
+    this.#servedTerm = this.#raft.term
+    this.#departures.tick()
+    this.#leadership.tick()
   }
 
   #housekeep(): void {
@@ -372,7 +384,9 @@ export class Host {
         break
       case 'raft':
         // F1: a peer speaks for itself only, and of groups that exist.
-        if (item.group === roomGroup && item.message.from === peer.peerId) this.#raft.step(item.message)
+        if (item.group !== roomGroup || item.message.from !== peer.peerId) break
+        // M1: what a life says after its goodbye is void, above all that it leads.
+        if (!this.#departures.isOver(peer)) this.#raft.step(item.message)
         break
       case 'submit':
         if (this.#leadership.leading) this.#leadership.propose(item.instructions)

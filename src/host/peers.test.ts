@@ -224,11 +224,19 @@ describe('[F1] before the core, everything is dropped that is not from this life
   })
 
   it('[M1] a loose frame is checked in the same way', () => {
-    const { peers, link } = acquainted()
+    const { peers } = acquainted()
     const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2 }
     expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
     expect(peers.receiveLoose(Uint8Array.of(1, 2, 3))).toBeNull()
-    peers.down(link, 'lost')
+  })
+
+  it('[M1] a goodbye may come after the links went down, but not long after', () => {
+    const { peers, link, clock } = acquainted()
+    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2 }
+    peers.down(link, 'remote')
+    clock.now = 4_999
+    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    clock.now = 5_000
     expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
   })
 

@@ -54,6 +54,8 @@ const rttGain = 1 / 8
  * channels stay open for a minute (PLATFORM 23).
  */
 const unheardAfter = 3_500
+/** How long after its last link went down a peer's goodbye is still taken, ms (M1). */
+const goodbyeWithin = 5_000
 
 /**
  * The links of a host: who is at their other ends, in which life, and what waits to be sent to whom. Everything of one
@@ -70,6 +72,8 @@ export class Peers {
   readonly #rtt = new Map<PeerId, number>()
   /** When each peer was last heard, by the host's monotonic clock. */
   readonly #heardAt = new Map<PeerId, number>()
+  /** Whom the last link led to, and when it went down. */
+  readonly #lost = new Map<PeerId, { readonly peer: Peer; readonly at: number }>()
   #lineage: Lineage | null
   sent = 0
   received = 0
@@ -112,6 +116,7 @@ export class Peers {
       this.#outbox.delete(connection.peer.peerId)
       this.#rtt.delete(connection.peer.peerId)
       this.#heardAt.delete(connection.peer.peerId)
+      this.#lost.set(connection.peer.peerId, { peer: connection.peer, at: this.#now() })
       this.#listener.unreachable(connection.peer, reason)
     }
   }
@@ -138,8 +143,15 @@ export class Peers {
   receiveLoose(data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
     const decoded = decodeFrame(data)
     if (!decoded.ok) return null
-    const peer = this.peer(decoded.frame.from)
+    const { from } = decoded.frame
+    // The links of a page that closes may be down before its goodbye has come all the way.
+    const peer = this.peer(from) ?? this.#lately(from)
     return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : null
+  }
+
+  #lately(peerId: PeerId): Peer | null {
+    const lost = this.#lost.get(peerId)
+    return lost && this.#now() - lost.at < goodbyeWithin ? lost.peer : null
   }
 
   /** It has a link, and was heard on it lately. */

@@ -1,6 +1,8 @@
+import { votersOf } from './configuration.js'
 import type { Entry, EntryId, PeerId } from './entry.js'
 import {
   appendEntry,
+  configurationOf,
   installSnapshot,
   lastIndex,
   lastWithTermAtMost,
@@ -9,7 +11,6 @@ import {
   truncateFrom,
 } from './log.js'
 import type { MessageOf } from './message.js'
-import { nextFraction } from './random.js'
 import { failForwardedReads, failLeaderReads } from './read-index.js'
 import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
 
@@ -137,14 +138,16 @@ export function onSnapshot(state: RaftState, message: MessageOf<'snapshot'>): vo
 }
 
 /**
- * The leader is known to be gone (a goodbye, a dead tab, a closed channel, M5). Stickiness ends and an election is due
- * within a few ticks; the small spread keeps followers that heard it together from splitting the vote (S19).
+ * The leader is known to be gone (M5): stickiness ends, and a campaign is due at once for the first of those who are left, for
+ * each other a third of a time-out later. A stale one still cannot win (S19).
  */
 export function forgetLeader(state: RaftState): void {
   if (state.role !== 'follower') return
+  const gone = state.leader
   setLeader(state, null)
   if (!mayBeNeeded(state.log, state.peerId)) return
-  const spread = Math.max(4, state.electionTicks / 16)
-  const soon = state.elapsed + 1 + Math.floor(nextFraction(state.random) * spread)
-  state.timeout = Math.min(state.timeout, soon)
+  // All its followers hear of it together: without turns every vote would split.
+  const heirs = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone)
+  const rank = Math.max(0, heirs.indexOf(state.peerId))
+  state.timeout = Math.min(state.timeout, state.elapsed + 1 + rank * Math.ceil(state.electionTicks / 3))
 }

@@ -76,7 +76,7 @@ export class Raft {
     requestRead(this.#state, id)
   }
 
-  /** Follower only: the leader is known to be gone (M5). An election is due within a few ticks. */
+  /** Follower only: the leader is known to be gone (M5). An election is due at once, by turns. */
   forgetLeader(): void {
     forgetLeader(this.#state)
   }

@@ -36,6 +36,8 @@ export interface Mischief {
 
 /** How many frames of each way are kept for replay: of the present life, and of those before. */
 const archiveMax = 60
+/** The last frames of a life are the most dangerous ones to hear again. */
+const lastWords = 12
 
 /** Frames that went one way, as a careless network may still have them. */
 interface Archive {
@@ -202,7 +204,7 @@ export class Ether {
     const lives = `${from.life}>${to.life}`
     const known = this.#archive.get(way)
     if (known?.lives === lives) return known
-    const past = known ? [...known.past, ...known.present].slice(-2 * archiveMax) : []
+    const past = known ? [...known.past, ...known.present.slice(-lastWords)].slice(-archiveMax) : []
     const archive = { lives, present: [], past }
     this.#archive.set(way, archive)
     return archive

@@ -111,25 +111,24 @@ export class IndexedDbStorage implements Storage {
   async #transact(batch: WriteBatch): Promise<void> {
     const transaction = this.#database.transaction(stores, 'readwrite', { durability: this.#durability })
     const meta = transaction.objectStore('meta')
-    // F3: read first in the same transaction, so that no other life can come in between.
+    // F3: read first in the same transaction. The writes need not wait for it: what it finds may still undo them all.
     const guard = meta.get('incarnation').then((found) => {
       const { counter, nonce } = (found ?? { counter: 0, nonce: '' }) as Incarnation
-      if (counter === this.incarnation.counter && nonce === this.incarnation.nonce) return
-      throw new Error(
-        `incarnation ${counter} has taken this database over from incarnation ${this.incarnation.counter}`,
-      )
+      if (counter !== this.incarnation.counter || nonce !== this.incarnation.nonce) {
+        throw new Error(
+          `incarnation ${counter} has taken this database over from incarnation ${this.incarnation.counter}`,
+        )
+      }
+      transaction.commit()
     })
-    const writes = guard.then(() => {
-      const requests: Promise<unknown>[] = []
+    const requests: Promise<unknown>[] = [guard]
+    try {
+      // A value that cannot be cloned throws in between: what was asked for until then is undone.
       if (batch.reset)
         requests.push(meta.delete('lineage'), ...stores.slice(1).map((store) => transaction.objectStore(store).clear()))
       if (batch.lineage) requests.push(meta.put(batch.lineage, 'lineage'))
       for (const group of batch.groups) requests.push(...writeGroup(transaction, group))
-      transaction.commit()
-      return Promise.all(requests)
-    })
-    try {
-      await writes
+      await Promise.all(requests)
       await transaction.done
     } catch (error) {
       try {
@@ -137,7 +136,7 @@ export class IndexedDbStorage implements Storage {
       } catch {
         // It has ended already, and `done` says how.
       }
-      await transaction.done.catch(() => {})
+      await Promise.allSettled([...requests, transaction.done])
       throw error
     }
   }

@@ -14,6 +14,6 @@ describe('a planted bug is caught', () => {
       }
       throw new Error(`${within} seeds did not show it`)
     },
-    120_000,
+    400_000,
   )
 })

@@ -4,7 +4,7 @@ import { runSeed } from '../../src/simulation/run.js'
 import { regressions } from './regressions.js'
 
 /** Sized for about two minutes on one core; the soak goes on from here. */
-const seeds = Array.from({ length: 120 }, (_, i) => i + 1)
+const seeds = Array.from({ length: 150 }, (_, i) => i + 1)
 const perSeed = 60_000
 
 async function passes(seed: number): Promise<void> {
