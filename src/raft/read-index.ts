@@ -4,6 +4,12 @@ import type { MessageOf } from './message.js'
 import { type Leading, type RaftState, send, sendAfterWrite } from './state.js'
 
 /**
+ * A forwarded read is given up after so many election time-outs. Only a lost message needs it: a leader that is lost fails its
+ * reads at once, and across a slow link an answer takes longer than a time-out.
+ */
+const patience = 8
+
+/**
  * Linearizable reads without a log entry (dissertation 6.4, R1). The leader answers with its commit index once a quorum
  * has acknowledged a heartbeat round that began after the request. Every read is answered or fails (B28).
  */
@@ -12,7 +18,7 @@ export function requestRead(state: RaftState, id: number): void {
     state.leading.waitingReads.push({ from: state.peerId, id })
   } else if (state.leader !== null) {
     const wireId = state.nextForwardedRead++
-    state.forwardedReads.set(wireId, { id, due: state.clock + state.electionTicks })
+    state.forwardedReads.set(wireId, { id, due: state.clock + state.electionTicks * patience })
     send(state, { type: 'readIndex', from: state.peerId, to: state.leader, term: state.term, id: wireId })
   } else {
     state.out.reads.push({ id, index: null })
