@@ -134,7 +134,10 @@ export class WorkerPeer implements WorkerApi {
       learnerOnly: request.learnerOnly,
       state: request.state,
       emit: (event) => {
-        if (event.type === 'status') this.#leaderlessSince = event.status.raftLeader === null ? performance.now() : null
+        if (event.type === 'status') {
+          const since = this.#leaderlessSince ?? performance.now()
+          this.#leaderlessSince = event.status.raftLeader === null ? since : null
+        }
         this.#post({ comity: 'event', event })
       },
       listener: {
@@ -176,6 +179,9 @@ export class WorkerPeer implements WorkerApi {
       get isOver() {
         return isOver
       },
+      get unreachableVoters() {
+        return host.unreachableVoters
+      },
       get configuration() {
         const { configuration, configurationIndex, commitIndex } = host.status
         return configurationIndex <= commitIndex ? configuration : null
@@ -215,10 +221,11 @@ export class WorkerPeer implements WorkerApi {
       if (!host) return
       this.#residents?.review()
       const missing = host.unreachableVoters
+      const known = host.status.configuration.voters.length > 0
       const since = this.#leaderlessSince
-      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
+      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(reportError)
       else if (since !== null && performance.now() - since >= adoptAfter)
-        void this.#residents?.adopt(host.status.configuration.voters.length > 0 ? missing : null).catch(() => {})
+        void this.#residents?.adopt(known ? [...missing, ...(this.#residents?.missing ?? [])] : null).catch(reportError)
       this.#lookAfterResidents()
     })
   }

@@ -1,4 +1,4 @@
-import type { Ready, Write } from '../raft/ready.js'
+import type { HardState, Ready, Write } from '../raft/ready.js'
 import type { GroupId, GroupWrite, Lineage, Storage } from '../storage/storage.js'
 
 /** What goes to the disk besides the cores' own writes. */
@@ -6,6 +6,9 @@ export interface ExtraWrite {
   readonly lineage?: Lineage
   readonly compacted?: GroupWrite['compacted'] & { readonly group: GroupId }
 }
+
+/** How far the stored commit index may stay behind. */
+const commitStride = 64
 
 export interface GroupCommitListener {
   /** Runs everything that one write made durable as one: what it leads to leaves in one frame. */
@@ -26,6 +29,8 @@ export class GroupCommit {
   readonly #now: () => number
   #queue: { readonly group: GroupId; readonly ready: Ready }[] = []
   #extras: ExtraWrite[] = []
+  /** What was last written of each group's hard state. */
+  readonly #kept = new Map<GroupId, HardState>()
   /** A write is under way, or the listener is being told of one. */
   #busy = false
   #stopped = false
@@ -105,7 +110,8 @@ export class GroupCommit {
     }
     this.#busy = true
     const begun = this.#now()
-    this.#storage.write({ ...(lineage && { lineage }), groups: [...groups.values()] }).then(
+    const writes = [...groups.values()].map((write) => this.#sparing(write))
+    this.#storage.write({ ...(lineage && { lineage }), groups: writes }).then(
       () => {
         this.#measure(this.#now() - begun)
         this.#tell(items)
@@ -117,6 +123,17 @@ export class GroupCommit {
         this.#listener.failed(error)
       },
     )
+  }
+
+  /** A commit index alone is worth no request of its own until it has moved far: a restarted peer learns it anew. */
+  #sparing(write: GroupWrite): GroupWrite {
+    const { hardState, ...rest } = write
+    const kept = this.#kept.get(write.group)
+    if (!hardState) return write
+    const isSameVote = kept?.term === hardState.term && kept.votedFor === hardState.votedFor
+    if (kept && isSameVote && !write.installed && hardState.commitIndex - kept.commitIndex < commitStride) return rest
+    this.#kept.set(write.group, hardState)
+    return write
   }
 
   #measure(ms: number): void {

@@ -10,6 +10,8 @@ import type { HeldLock, IdentityStore, LockService } from './browser.js'
 export interface Resident {
   /** The committed configuration that its own log has come to, null while another is under way. */
   readonly configuration: Configuration | null
+  /** Voters of that configuration, or of a newer one in its log, to whom it has no link. */
+  readonly unreachableVoters: readonly PeerId[]
   /** It has stopped itself: its disk failed. */
   readonly isOver: boolean
   stop(): void
@@ -28,7 +30,8 @@ export interface ResidentsOptions {
 interface Dead {
   readonly peerId: PeerId
   readonly incarnation: Incarnation
-  readonly locks: readonly HeldLock[]
+  /** Released unless the node is kept. */
+  readonly locks: HeldLock[]
 }
 
 interface Kept {
@@ -52,11 +55,13 @@ export class Residents {
    */
   adopt(voters: readonly PeerId[] | null): Promise<void> {
     return this.#withDead(voters, async (dead) => {
-      const storage = await this.#options.identities.open(dead.peerId)
+      const storage = await this.#options.identities.open(dead.peerId).catch(() => null)
+      // A disk that cannot be opened is a voter that stays away.
+      if (!storage) return 'done'
       // Its new life is watched as any other: this tab may die in its turn.
       const life = await this.#options.locks.hold(lifeLockName(dead.peerId, storage.incarnation))
-      const locks = life ? [...dead.locks, life] : dead.locks
-      this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks })
+      if (life) dead.locks.push(life)
+      this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
       return 'kept'
     })
   }
@@ -67,6 +72,11 @@ export class Residents {
       this.#options.onDead({ peerId, incarnation })
       return 'done'
     })
+  }
+
+  /** Whom the residents miss: their logs may know of voters that this tab's own has never heard of. */
+  get missing(): readonly PeerId[] {
+    return [...this.#kept.values()].flatMap(({ resident }) => (resident.isOver ? [] : resident.unreachableVoters))
   }
 
   /** Lets those go that the room has removed, and those that stopped: they may be taken in again. */
@@ -122,8 +132,6 @@ export class Residents {
       const incarnation = await identities.lastIncarnation(peerId)
       if (!incarnation || !(await take(lifeLockName(peerId, incarnation))) || this.#closed) return
       outcome = await use({ peerId, incarnation, locks: held })
-    } catch {
-      // A disk that cannot be opened is a voter that stays away.
     } finally {
       if (outcome === 'done') for (const lock of held) lock.release()
     }

@@ -22,7 +22,7 @@ export class MemoryHub {
   #wireCount = 0
 
   constructor(options: MemoryHubOptions = {}) {
-    this.#schedule = options.schedule ?? queueMicrotask
+    this.#schedule = options.schedule ?? ((run) => queueMicrotask(run))
   }
 
   /** A network for this peer. A later one of the same peer takes the place of the earlier, whose links are lost. */

@@ -132,7 +132,7 @@ function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<Simula
     surgery,
     registrar: prng.chance(0.6),
     goodbyeLost: prng.pick([0, 0.3, 1]),
-    weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 20]), tabDelay: prng.pick([0.1, 0.4, 3]) },
+    weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 40]), tabDelay: prng.pick([0.1, 0.4, 3]) },
     settings: {
       ...defaultSettings,
       timing: { ...defaultTiming, lease: prng.pick([2_000, 4_000, 10_000]) },

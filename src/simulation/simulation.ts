@@ -57,6 +57,9 @@ export const defaultOptions: SimulationOptions = {
   surgery: {},
 }
 
+/** No room of six tabs has reason for more frames under way. */
+const loadMax = 20_000
+
 export class Simulation {
   readonly room = 'room'
   readonly world: World
@@ -163,5 +166,7 @@ export class Simulation {
       else if (record.thread === active) this.raft.check(record)
     }
     this.belief.check()
+    const { load } = this.ether
+    if (load > loadMax) this.world.convict('bounds', `${load} frames are under way at once`)
   }
 }

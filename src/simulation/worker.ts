@@ -138,8 +138,10 @@ export class SimWorker {
   }
 
   #heard(event: HostEvent): void {
-    if (event.type === 'status')
-      this.#leaderlessSince = event.status.raftLeader === null ? this.thread.clock.now().monotonic : null
+    if (event.type === 'status') {
+      const since = this.#leaderlessSince ?? this.thread.clock.now().monotonic
+      this.#leaderlessSince = event.status.raftLeader === null ? since : null
+    }
     this.#emit(event)
   }
 
@@ -200,6 +202,9 @@ export class SimWorker {
       get isOver() {
         return record.stopped !== undefined
       },
+      get unreachableVoters() {
+        return host.unreachableVoters
+      },
       get configuration() {
         const { configuration, configurationIndex, commitIndex } = host.status
         return configurationIndex <= commitIndex ? configuration : null
@@ -225,11 +230,12 @@ export class SimWorker {
       if (!host) return
       this.#residents?.review()
       const missing = host.unreachableVoters
+      const known = host.status.configuration.voters.length > 0
       const since = this.#leaderlessSince
       const { monotonic } = this.thread.clock.now()
       if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
       else if (since !== null && monotonic - since >= adoptAfter)
-        void this.#residents?.adopt(host.status.configuration.voters.length > 0 ? missing : null).catch(() => {})
+        void this.#residents?.adopt(known ? [...missing, ...(this.#residents?.missing ?? [])] : null).catch(() => {})
       this.#lookAfterResidents()
     })
   }

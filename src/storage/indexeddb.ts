@@ -36,6 +36,8 @@ export class IndexedDbStorage implements Storage {
   readonly stored: StoredState
   readonly #database: IDBPDatabase<Schema>
   #durability: 'strict' | 'relaxed' = 'strict'
+  /** The last index of each group's log: only what overlaps has to be deleted first. */
+  readonly #lastIndex = new Map<GroupId, number>()
   /** Set by the first failure: after it nothing is promised any more. */
   #failure: unknown = null
   /** Settles with the last write that was asked for. */
@@ -45,6 +47,9 @@ export class IndexedDbStorage implements Storage {
     this.#database = database
     this.incarnation = incarnation
     this.stored = stored
+    for (const [group, { entries, snapshot }] of stored.groups) {
+      this.#lastIndex.set(group, entries.at(-1)?.index ?? snapshot?.meta.index ?? 0)
+    }
     database.addEventListener('close', () => {
       this.#failure ??= new Error('the browser closed the database')
     })
@@ -124,10 +129,11 @@ export class IndexedDbStorage implements Storage {
     const requests: Promise<unknown>[] = [guard]
     try {
       // A value that cannot be cloned throws in between: what was asked for until then is undone.
+      if (batch.reset) this.#lastIndex.clear()
       if (batch.reset)
         requests.push(meta.delete('lineage'), ...stores.slice(1).map((store) => transaction.objectStore(store).clear()))
       if (batch.lineage) requests.push(meta.put(batch.lineage, 'lineage'))
-      for (const group of batch.groups) requests.push(...writeGroup(transaction, group))
+      for (const group of batch.groups) requests.push(...this.#writeGroup(transaction, group))
       await Promise.all(requests)
       await transaction.done
     } catch (error) {
@@ -140,6 +146,29 @@ export class IndexedDbStorage implements Storage {
       throw error
     }
   }
+
+  /** In the order in which they take effect; IndexedDB keeps the order of requests. */
+  #writeGroup(transaction: Transaction, write: GroupWrite): Promise<unknown>[] {
+    const { group } = write
+    const log = transaction.objectStore('log')
+    const from = (index: number) => IDBKeyRange.bound([group, index], [group, Number.POSITIVE_INFINITY])
+    const requests: Promise<unknown>[] = []
+    if (write.hardState) requests.push(transaction.objectStore('hardStates').put(write.hardState, group))
+    if (write.installed) {
+      requests.push(log.delete(from(0)), ...writeSnapshot(transaction, group, write.installed))
+      this.#lastIndex.set(group, write.installed.meta.index)
+    }
+    const first = write.entries[0]
+    if (first && first.index <= (this.#lastIndex.get(group) ?? 0)) requests.push(log.delete(from(first.index)))
+    for (const entry of write.entries) requests.push(log.put(entry, [group, entry.index]))
+    this.#lastIndex.set(group, write.entries.at(-1)?.index ?? this.#lastIndex.get(group) ?? 0)
+    if (write.compacted) {
+      const { snapshot, keepFrom } = write.compacted
+      requests.push(...writeSnapshot(transaction, group, snapshot))
+      requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, keepFrom], false, true)))
+    }
+    return requests
+  }
 }
 
 function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
@@ -148,27 +177,6 @@ function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
       for (const store of stores) database.createObjectStore(store)
     },
   })
-}
-
-/** In the order in which they take effect; IndexedDB keeps the order of requests. */
-function writeGroup(transaction: Transaction, write: GroupWrite): Promise<unknown>[] {
-  const { group } = write
-  const log = transaction.objectStore('log')
-  const requests: Promise<unknown>[] = []
-  if (write.hardState) requests.push(transaction.objectStore('hardStates').put(write.hardState, group))
-  if (write.installed) {
-    requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, Number.POSITIVE_INFINITY])))
-    requests.push(...writeSnapshot(transaction, group, write.installed))
-  }
-  const first = write.entries[0]
-  if (first) requests.push(log.delete(IDBKeyRange.bound([group, first.index], [group, Number.POSITIVE_INFINITY])))
-  for (const entry of write.entries) requests.push(log.put(entry, [group, entry.index]))
-  if (write.compacted) {
-    const { snapshot, keepFrom } = write.compacted
-    requests.push(...writeSnapshot(transaction, group, snapshot))
-    requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, keepFrom], false, true)))
-  }
-  return requests
 }
 
 function writeSnapshot(transaction: Transaction, group: GroupId, { meta, data }: Snapshot): Promise<unknown>[] {

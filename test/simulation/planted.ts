@@ -266,7 +266,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     surgery: { network: credulous },
     faults: { mischief: 60, leave: 30 },
     within: 250,
-    shows: ['belief', 'fence', 'election-safety', 'leader-completeness', 'state-machine-safety'],
+    shows: ['belief', 'fence', 'election-safety', 'leader-completeness', 'state-machine-safety', 'liveness', 'leftovers'],
   },
   {
     name: 'a write is sent under two numbers',

@@ -4,6 +4,7 @@
  *   npm run soak                         500 seeds from 1
  *   npm run soak -- --minutes 30         seeds until the time is over
  *   npm run soak -- --from 5000 --seeds 200
+ *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
  */
 import { fork } from 'node:child_process'
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
+    chaos: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
@@ -36,6 +38,8 @@ const minutesMax = 24 * 60
 
 const first = Number(values.from)
 const minutes = values.minutes === undefined ? minutesMax : Number(values.minutes)
+const length = values.chaos === undefined ? {} : { chaosMs: Number(values.chaos) }
+const chaos = values.chaos === undefined ? '' : ` --chaos ${values.chaos}`
 const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
 const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
 
@@ -44,7 +48,10 @@ else if (values.shard !== undefined) await shard(values.shard)
 else await soak()
 
 async function one(seed: string, trace: boolean): Promise<void> {
-  const result = await runSeed(seed, trace ? { print: (line) => process.stdout.write(`${line}\n`) } : {})
+  const result = await runSeed(seed, {
+    ...length,
+    ...(trace && { print: (line: string) => void process.stdout.write(`${line}\n`) }),
+  })
   if (!trace && result.violation) console.log(result.tail.join('\n'))
   const { hash, events, entries, elections, checkedOperations } = result
   console.log({ seed, hash, events, virtualMs: result.virtualMs, entries, elections, checkedOperations })
@@ -56,7 +63,7 @@ async function one(seed: string, trace: boolean): Promise<void> {
 async function shard(which: string): Promise<void> {
   const [at = 0, of = 1] = which.split('/').map(Number)
   for (let seed = first + at; seed < first + count && performance.now() < deadline; seed += of) {
-    const { violation, virtualMs, checkedOperations } = await runSeed(seed)
+    const { violation, virtualMs, checkedOperations } = await runSeed(seed, length)
     const verdict: Verdict = { seed, violation: violation?.message ?? null, virtualMs, checked: checkedOperations }
     process.send?.(verdict)
   }
@@ -79,7 +86,9 @@ async function soak(): Promise<void> {
         verdicts.push(verdict)
         if (verdict.violation === null) return
         failures.push(verdict)
-        console.log(`seed ${verdict.seed}: ${verdict.violation}\n  npm run soak -- --seed ${verdict.seed} --trace`)
+        console.log(
+          `seed ${verdict.seed}: ${verdict.violation}\n  npm run soak -- --seed ${verdict.seed}${chaos} --trace`,
+        )
       }),
     ),
   )
@@ -89,7 +98,7 @@ async function soak(): Promise<void> {
   const checked = verdicts.reduce((sum, { checked }) => sum + checked, 0)
   console.log(`${hours.toFixed(1)} hours of virtual time, ${checked} operations checked`)
   for (const { seed, violation } of failures)
-    console.log(`FAILED npm run soak -- --seed ${seed} --trace   # ${violation}`)
+    console.log(`FAILED npm run soak -- --seed ${seed}${chaos} --trace   # ${violation}`)
   process.exitCode = failures.length > 0 || codes.some((code) => code !== 0) ? 1 : 0
 }
 
@@ -99,6 +108,7 @@ function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<numbe
   const args = ['test/simulation/soak.ts', '--shard', `${at}/${cores}`, '--from', String(first)]
   if (values.minutes === undefined) args.push('--seeds', values.seeds)
   else args.push('--minutes', values.minutes)
+  if (values.chaos !== undefined) args.push('--chaos', values.chaos)
   return new Promise((resolve) => {
     const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })
     process.on('message', (message) => onVerdict(message as Verdict))

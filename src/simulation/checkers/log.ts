@@ -3,6 +3,7 @@ import { decodeInstruction } from '../../machine/instruction.js'
 import { applyEntry, createMachine, encodeMachine, type MachineState } from '../../machine/machine.js'
 import type { Applied } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
+import { encode } from '../../shared/codec.js'
 import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
 import type { HostRecord } from '../worker.js'
@@ -202,5 +203,6 @@ function hashOf(entry: Entry): number {
   const { term, time, type } = entry
   const hash = hashText(0x811c9dc5, `${term} ${time} ${type}`)
   if (entry.type === 'command') return hashBytes(hash, entry.data)
-  return entry.type === 'configuration' ? hashText(hash, JSON.stringify(entry.configuration)) : hash
+  // Canonical: no order of keys may make a difference.
+  return entry.type === 'configuration' ? hashBytes(hash, encode(entry.configuration)) : hash
 }
