@@ -29,6 +29,8 @@ import { BrowserLocks } from './worker-locks.js'
 
 /** Without a leader for this long, dead tabs' nodes are looked for, and then every so often (L4), ms. */
 const adoptAfter = 400
+/** ... and all of them after this, whoever votes as far as this tab knows, ms. */
+const adoptAllAfter = 3_000
 
 export class WorkerPeer implements WorkerApi {
   readonly #post: (message: WorkerMessage) => void
@@ -221,11 +223,14 @@ export class WorkerPeer implements WorkerApi {
       if (!host) return
       this.#residents?.review()
       const missing = host.unreachableVoters
-      const known = host.status.configuration.voters.length > 0
-      const since = this.#leaderlessSince
+      const leaderlessFor = this.#leaderlessSince === null ? 0 : performance.now() - this.#leaderlessSince
+      // What this tab's own log says may be old: in the end whoever has died here is taken in.
+      const isKnown = host.status.configuration.voters.length > 0 && leaderlessFor < adoptAllAfter
       if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(reportError)
-      else if (since !== null && performance.now() - since >= adoptAfter)
-        void this.#residents?.adopt(known ? [...missing, ...(this.#residents?.missing ?? [])] : null).catch(reportError)
+      else if (leaderlessFor >= adoptAfter)
+        void this.#residents
+          ?.adopt(isKnown ? [...missing, ...(this.#residents?.missing ?? [])] : null)
+          .catch(reportError)
       this.#lookAfterResidents()
     })
   }

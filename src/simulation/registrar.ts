@@ -49,13 +49,14 @@ export class SimRegistrar {
   /** Comes back, perhaps without its memory. Clients reconnect and say what they know. */
   comeUp(forgets: boolean): void {
     this.#isUp = true
-    if (!forgets) return
+    const living = this.#carriers.filter(({ thread }) => !thread.isDead)
+    // Forgotten by the server and carried by nobody who is there: the next founding would be a second one, which is N2's affair.
+    if (!forgets || living.length === 0) return
     this.#roomId = null
     this.#settledAt = this.#world.now + settleMs
-    for (const { thread, roomId } of this.#carriers) {
-      if (thread.isDead) continue
+    for (const [i, { thread, roomId }] of living.entries()) {
       this.#world.after(this.#prng.between(0, backInMs), `${thread.name} registers again`, () => {
-        if (!thread.isDead) this.#roomId ??= roomId
+        if (i === 0 || !thread.isDead) this.#roomId ??= roomId
       })
     }
   }

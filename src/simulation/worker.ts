@@ -17,6 +17,7 @@ import type { Thread } from './thread.js'
 
 /** As in bridge/worker-peer.ts. */
 const adoptAfter = 400
+const adoptAllAfter = 3_000
 
 /** A host as the checkers see it. */
 export interface HostRecord {
@@ -230,12 +231,14 @@ export class SimWorker {
       if (!host) return
       this.#residents?.review()
       const missing = host.unreachableVoters
-      const known = host.status.configuration.voters.length > 0
-      const since = this.#leaderlessSince
-      const { monotonic } = this.thread.clock.now()
-      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(() => {})
-      else if (since !== null && monotonic - since >= adoptAfter)
-        void this.#residents?.adopt(known ? [...missing, ...(this.#residents?.missing ?? [])] : null).catch(() => {})
+      const leaderlessFor =
+        this.#leaderlessSince === null ? 0 : this.thread.clock.now().monotonic - this.#leaderlessSince
+      // What this tab's own log says may be old: in the end whoever has died here is taken in.
+      const isKnown = host.status.configuration.voters.length > 0 && leaderlessFor < adoptAllAfter
+      const report = (error: unknown) => this.#sim.world.convict('uncaught', `residents: ${String(error)}`)
+      if (missing.length > 0 && host.status.leader !== null) void this.#residents?.prove(missing).catch(report)
+      else if (leaderlessFor >= adoptAfter)
+        void this.#residents?.adopt(isKnown ? [...missing, ...(this.#residents?.missing ?? [])] : null).catch(report)
       this.#lookAfterResidents()
     })
   }

@@ -266,7 +266,15 @@ export const plantedBugs: readonly PlantedBug[] = [
     surgery: { network: credulous },
     faults: { mischief: 60, leave: 30 },
     within: 250,
-    shows: ['belief', 'fence', 'election-safety', 'leader-completeness', 'state-machine-safety', 'liveness', 'leftovers'],
+    shows: [
+      'belief',
+      'fence',
+      'election-safety',
+      'leader-completeness',
+      'state-machine-safety',
+      'liveness',
+      'leftovers',
+    ],
   },
   {
     name: 'a write is sent under two numbers',
