@@ -26,7 +26,7 @@ interface Layer {
 // The host knows storage and links by their contracts, never by their makers.
 const contracts = ['storage/storage.ts', 'network/link.ts']
 const workerSide = ['bridge/worker*', '!bridge/worker-source.ts']
-const signalingServer = ['cli', 'connection', 'index', 'limits', 'rooms', 'server', 'service'].map(
+const signalingServer = ['cli', 'connection', 'index', 'limits', 'public', 'rooms', 'server', 'service'].map(
   (name) => `signaling/${name}.ts`,
 )
 const pageSignaling = ['signaling/**', ...signalingServer.map((file) => `!${file}`)]

@@ -10,13 +10,8 @@ import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { completeLimits, type SignalingLimits } from './limits.js'
 import { settleMsDefault, waitMsMax } from './protocol.js'
-import {
-  type Authorize,
-  closeTimeoutMs,
-  handshakeRefusals,
-  type SignalingMetrics,
-  SignalingService,
-} from './service.js'
+import { type Authorize, handshakeRefusals, type SignalingMetrics } from './public.js'
+import { closeTimeoutMs, SignalingService } from './service.js'
 
 export const signalingPortDefault = 4444
 

@@ -10,7 +10,7 @@ export interface Regression {
 }
 
 export const regressions: readonly Regression[] = [
-  { seed: 5, cause: "S-1: a reloaded peer replayed its log and took an earlier life's session for its own" },
+  { seed: 31, cause: "S-1: a reloaded peer replayed its log and took an earlier life's session for its own" },
   { seed: 15, cause: 'a lock request that was cancelled before its answer was never answered' },
   {
     seed: 17,
@@ -18,6 +18,7 @@ export const regressions: readonly Regression[] = [
   },
   { seed: 95, cause: 'L4: a tab that had met nobody yet did not know which nodes to take in' },
   { seed: 97, cause: 'L4: a resident whose disk had failed was kept, so that nobody could take the node in again' },
+  { seed: 31434, cause: 'L4: a voter of an entry that never came to this browser was not taken in' },
   { seed: 50016, chaosMs: 90_000, cause: 'L4: voters that only a resident knew of were not taken in' },
   { seed: 50057, chaosMs: 90_000, cause: 'L4: every change of role put off the search for dead nodes' },
 ]
