@@ -1,4 +1,5 @@
 /** Tabs in real browsers for the tests: one context with no server, or one context per tab through the signaling server. */
+import { setTimeout } from 'node:timers/promises'
 import { type BrowserContext, test as base, expect, type Page } from '@playwright/test'
 import type { JoinOptions, LockOptions } from '../../src/index.js'
 import { createSignalingServer, type SignalingServer } from '../../src/signaling/index.js'
@@ -148,6 +149,10 @@ export class Meadow {
 
 export async function openTab(context: BrowserContext): Promise<Tab> {
   const page = await context.newPage()
+  await page.route('**/blocked-for/*', async (route) => {
+    await setTimeout(Number(route.request().url().split('/').at(-1)))
+    await route.fulfill({ body: '' })
+  })
   await page.goto('/test/browser/pages/room.html')
   await page.waitForFunction(() => 'kit' in window)
   return new Tab(page)
