@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { runSeed } from '../../src/simulation/run.js'
 import { regressions } from './regressions.js'
 
-/** Sized for about two minutes on one core; the soak goes on from here. */
-const seeds = Array.from({ length: 150 }, (_, i) => i + 1)
+/** Sized for about two minutes on one idle core; the soak goes on from here. */
+const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 const perSeed = 60_000
 
 async function passes(seed: number, chaosMs?: number): Promise<void> {
