@@ -165,9 +165,9 @@ export class Host {
     })
   }
 
-  /** Someone holds both locks of that life: proof of its death (L2). */
+  /** Someone holds both locks of that life: proof of its death (L2). No last word is waited for. */
   provenDead(peer: Pick<Peer, 'peerId' | 'incarnation'>): void {
-    this.#turn(() => this.#departed(peer, 'death', Number.MAX_SAFE_INTEGER))
+    this.#turn(() => this.#departed(peer, 'death', 0))
   }
 
   /** Says goodbye on every link and stops. */
