@@ -4,7 +4,7 @@ import { Story, withLease } from './story.js'
 const lease = 5_000
 
 describe('a tab that is gone', () => {
-  it('[L2] is proven dead by its browser: its locks are free within 150 ms', async () => {
+  it('[L2] is proven dead by its browser: its locks are free within 100 ms', async () => {
     const times: number[] = []
     for (let run = 0; run < 7; run++) {
       const story = new Story(`crash at home ${run}`, withLease(lease))
@@ -22,7 +22,7 @@ describe('a tab that is gone', () => {
     }
     times.sort((a, b) => a - b)
     // 50 ms for a goodbye that may come, and a heartbeat for the last commands.
-    expect(times[3]).toBeLessThan(150)
+    expect(times[3]).toBeLessThan(100)
     // The double of the lock service may take 60 ms to see a crash, twice.
     expect(times[6]).toBeLessThan(200)
   })
