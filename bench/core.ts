@@ -44,7 +44,11 @@ class MemoryNode {
       electionTicksMax: 300,
       heartbeatTicks: 50,
       preVoteTicks: 100,
-      restored: { hardState: { term: 1, votedFor: null, commitIndex: 1 }, snapshot: null, entries: [first] },
+      restored: {
+        hardState: { term: 1, votedFor: null, promisedTo: null, commitIndex: 1 },
+        snapshot: null,
+        entries: [first],
+      },
     })
   }
 

@@ -20,6 +20,28 @@ const code = (promise: Promise<unknown>) =>
     (error: ComityError) => error.code,
   )
 
+describe('[M2] a testament', () => {
+  const testament = { type: 'testament', goodbyes: [] } as const
+
+  it('is confirmed when that is asked, after it was taken over', () => {
+    connection.attach(port)
+    const taken: number[] = []
+    connection.listen({ testament: ({ number }) => taken.push(number + 100 * port.notices.length) })
+    port.onevent?.({ ...testament, number: 1, confirm: false })
+    expect(port.notices).toEqual([])
+    port.onevent?.({ ...testament, number: 2, confirm: true })
+    expect(taken).toEqual([1, 2])
+    expect(port.notices).toEqual([{ type: 'testament', number: 2 }])
+  })
+
+  it('that comes when the page has said its last words is not', () => {
+    connection.attach(port)
+    connection.detach()
+    port.onevent?.({ ...testament, number: 2, confirm: true })
+    expect(port.notices).toEqual([])
+  })
+})
+
 describe('[S-4][C2] certainty', () => {
   it('the margin is 2 % of the lease and 20 ms', () => {
     expect([leaseMargin(10_000), leaseMargin(150)]).toEqual([220, 23])

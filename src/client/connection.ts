@@ -234,6 +234,8 @@ export class RoomConnection {
         break
       case 'testament':
         for (const listener of this.#listeners) listener.testament?.(event)
+        // M2: whoever listens has taken it over by now, and nothing that it replaced can leave this page.
+        if (event.confirm) this.#port?.notice({ type: 'testament', number: event.number })
         break
       case 'refused':
         for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)

@@ -29,17 +29,11 @@ export interface Situation {
   readonly votersMax: number
 }
 
-/** How many should vote when so many could: an odd number, and one rather than two, whose failure stops the room either way. */
-export function votersWanted(eligible: number, max: number): number {
-  const bounded = Math.max(1, Math.min(eligible, max))
-  return bounded % 2 === 1 ? bounded : bounded - 1
-}
-
 /**
  * The next configuration, or null when this one is right. Steps, most urgent first: those who are gone leave; a voter
- * silent for a lease leaves while at least three stay (M3); who asks comes in as a learner; learners that have caught up
- * vote, until an odd number does; who is too many stops voting, but only while nobody who votes is away. No step is taken
- * after which those who are reachable could not commit.
+ * silent for a lease leaves while at least three stay (M3), or if it is the other one of two (M2); who asks comes in as a learner;
+ * learners that have caught up vote, one of each browser (M4); who is too many stops voting, but only while nobody who votes is
+ * away. No step is taken after which those who are reachable could not commit.
  */
 export function nextConfiguration(situation: Situation): Configuration | null {
   const { configuration } = situation
@@ -68,8 +62,14 @@ function departed({ configuration, candidates, leader }: Situation): Configurati
 
 function silent({ configuration, candidates, leader }: Situation): Configuration[] {
   const isSilent = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.silent === true
-  const voters = configuration.voters.length > 3 ? configuration.voters.filter(isSilent) : []
+  // Of two the leader alone decides (M2); of three silence could be this leader's own.
+  const mayShrink = configuration.voters.length > 3 || isPairOf(configuration, leader)
+  const voters = mayShrink ? configuration.voters.filter(isSilent) : []
   return [...configuration.learners.filter(isSilent), ...voters].map((peerId) => without(configuration, peerId))
+}
+
+function isPairOf({ voters }: Configuration, leader: PeerId): boolean {
+  return voters.length === 2 && voters.includes(leader)
 }
 
 /** A leader that is but a dead tab's node (L4) leaves as soon as somebody else who votes is there to go on. */
@@ -87,31 +87,51 @@ function admitted({ configuration, candidates }: Situation): Configuration[] {
     .map(({ peerId }) => ({ ...configuration, learners: sorted([...configuration.learners, peerId]) }))
 }
 
+/** Only towards a choice of those who are ready: a promotion begins when it can end. */
 function promoted(situation: Situation): Configuration[] {
   const { configuration, candidates } = situation
   const { voters, learners } = configuration
-  const liveVoters = voters.filter((peerId) => isLive(situation, peerId)).length
-  const wanted = votersWanted(eligible(situation), situation.votersMax)
-  const ready = learners.filter((peerId) => mayVote(situation, peerId) && candidates.get(peerId)?.caughtUp)
-  // Two at a time are an odd number again: a promotion begins only when it can end.
-  if (liveVoters >= wanted || liveVoters + ready.length < wanted || voters.length >= situation.votersMax) return []
-  const represented = new Set(voters.map((peerId) => candidates.get(peerId)?.browserId))
-  const chosen = ready.find((peerId) => !represented.has(candidates.get(peerId)?.browserId ?? null)) ?? ready[0]
-  if (chosen === undefined) return []
-  const others = learners.filter((peerId) => peerId !== chosen)
-  return [{ ...configuration, voters: sorted([...voters, chosen]), learners: others }]
+  const isReady = (peerId: PeerId) => voters.includes(peerId) || candidates.get(peerId)?.caughtUp === true
+  const chosen = chooseVoters(situation, eligible(situation).filter(isReady))
+  const next = chosen.find((peerId) => !voters.includes(peerId))
+  if (next === undefined) return []
+  const others = learners.filter((peerId) => peerId !== next)
+  return [{ ...configuration, voters: sorted([...voters, next]), learners: others }]
 }
 
+/** Once all vote who shall. */
 function demoted(situation: Situation): Configuration[] {
   const { configuration, leader } = situation
   const { voters, learners } = configuration
-  if (voters.length <= votersWanted(eligible(situation), situation.votersMax)) return []
+  const chosen = chooseVoters(situation, eligible(situation))
+  if (chosen.some((peerId) => !voters.includes(peerId))) return []
   // While a voter is away, those who are here must stay: without them nothing commits.
   if (voters.some((peerId) => !isLive(situation, peerId))) return []
-  const chosen = voters.filter((peerId) => peerId !== leader).at(-1)
-  if (chosen === undefined) return []
-  const others = voters.filter((peerId) => peerId !== chosen)
-  return [{ ...configuration, voters: others, learners: sorted([...learners, chosen]) }]
+  const tooMany = voters.filter((peerId) => peerId !== leader && !chosen.includes(peerId)).at(-1)
+  if (tooMany === undefined) return []
+  const others = voters.filter((peerId) => peerId !== tooMany)
+  return [{ ...configuration, voters: others, learners: sorted([...learners, tooMany]) }]
+}
+
+/** M4: from three browsers up one of each, an odd number; of two browsers one each (M2); of one browser up to three tabs. */
+export function votersWanted(peers: number, browsers: number, max: number): number {
+  const bounded = Math.max(1, Math.min(browsers > 1 ? browsers : Math.min(peers, 3), max))
+  return bounded % 2 === 1 || browsers === 2 ? bounded : bounded - 1
+}
+
+/** Of these the leader first, then who votes already: no change for its own sake. */
+function chooseVoters({ configuration, candidates, leader, votersMax }: Situation, from: readonly PeerId[]): PeerId[] {
+  const browserOf = (peerId: PeerId) => candidates.get(peerId)?.browserId ?? peerId
+  const rank = (peerId: PeerId) => {
+    if (peerId === leader) return 0
+    if (configuration.voters.includes(peerId)) return 1
+    return candidates.get(peerId)?.caughtUp === true ? 2 : 3
+  }
+  const ranked = [...from].sort((a, b) => rank(a) - rank(b) || ascending(a, b))
+  const browsers = new Set(ranked.map(browserOf))
+  const wanted = votersWanted(ranked.length, browsers.size, votersMax)
+  if (browsers.size === 1) return ranked.slice(0, wanted)
+  return ranked.filter((peerId) => browsers.delete(browserOf(peerId))).slice(0, wanted)
 }
 
 /** F2: the configuration keeps the highest incarnation seen of each member, and nothing of others. */
@@ -138,9 +158,9 @@ function without(configuration: Configuration, gone: PeerId): Configuration {
   }
 }
 
-function eligible(situation: Situation): number {
+function eligible(situation: Situation): PeerId[] {
   const { voters, learners } = situation.configuration
-  return [...voters, ...learners].filter((peerId) => mayVote(situation, peerId)).length
+  return [...voters, ...learners].filter((peerId) => mayVote(situation, peerId))
 }
 
 function mayVote(situation: Situation, peerId: PeerId): boolean {

@@ -291,7 +291,7 @@ describe('[N1] settling a room', () => {
     expect(settled.stored).toEqual(identities.disks.get(claimed.peerId)?.read())
     const group = settled.stored.groups.get(0)
     const [configuration, founding] = group?.entries ?? []
-    expect(group?.hardState).toEqual({ term: 1, votedFor: null, commitIndex: 2 })
+    expect(group?.hardState).toEqual({ term: 1, votedFor: null, promisedTo: null, commitIndex: 2 })
     expect(configuration).toMatchObject({
       configuration: { voters: ['peer1'], incarnations: { peer1: claimed.storage.incarnation } },
     })

@@ -189,5 +189,5 @@ function foundingGroup(
     { term: 1, index: 1, time: 0, type: 'configuration', configuration },
     { term: 1, index: 2, time: 0, type: 'command', data },
   ]
-  return { hardState: { term: 1, votedFor: null, commitIndex: 2 }, snapshot: null, entries }
+  return { hardState: { term: 1, votedFor: null, promisedTo: null, commitIndex: 2 }, snapshot: null, entries }
 }

@@ -31,8 +31,11 @@ export type Item =
     }
   /** Asks the leader to take the sender into the configuration. */
   | { readonly type: 'admit'; readonly learnerOnly: boolean }
-  /** The last word of a life (M1): nothing numbered after `lastNumber` counts. */
-  | { readonly type: 'goodbye'; readonly session: number; readonly lastNumber: number }
+  /**
+   * The last word of a life (M1): nothing numbered after `lastNumber` counts. `vote`: the term in which the receiver has the
+   * sender's vote, if it was promised that (M2).
+   */
+  | { readonly type: 'goodbye'; readonly session: number; readonly lastNumber: number; readonly vote: number | null }
   /** Tells the leader that a peer has gone for good: it said goodbye to the sender, or the sender holds both its locks (L2). */
   | {
       readonly type: 'departed'
@@ -97,7 +100,12 @@ const itemSchema = v.variant('type', [
     commitIndex: safeIndex,
   }),
   v.strictObject({ type: v.literal('admit'), learnerOnly: v.boolean() }),
-  v.strictObject({ type: v.literal('goodbye'), session: safeIndex, lastNumber: safeIndex }),
+  v.strictObject({
+    type: v.literal('goodbye'),
+    session: safeIndex,
+    lastNumber: safeIndex,
+    vote: v.nullable(safeIndex),
+  }),
   v.strictObject({
     type: v.literal('departed'),
     peerId: peerIdSchema,

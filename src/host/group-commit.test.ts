@@ -65,7 +65,7 @@ const snapshot = (index: number): Snapshot => ({
   meta: { term: 1, index, configuration: emptyConfiguration, time: 0 },
   data: Uint8Array.of(index),
 })
-const hardState = (term: number) => ({ term, votedFor: null, commitIndex: 0 })
+const hardState = (term: number) => ({ term, votedFor: null, promisedTo: null, commitIndex: 0 })
 
 describe('order', () => {
   it('tells of a Ready when its write is durable, and not before', async () => {

@@ -130,7 +130,8 @@ export class GroupCommit {
     const { hardState, ...rest } = write
     const kept = this.#kept.get(write.group)
     if (!hardState) return write
-    const isSameVote = kept?.term === hardState.term && kept.votedFor === hardState.votedFor
+    const { term, votedFor, promisedTo } = hardState
+    const isSameVote = kept?.term === term && kept.votedFor === votedFor && kept.promisedTo === promisedTo
     if (kept && isSameVote && !write.installed && hardState.commitIndex - kept.commitIndex < commitStride) return rest
     this.#kept.set(write.group, hardState)
     return write

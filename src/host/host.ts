@@ -91,8 +91,11 @@ export class Host {
   }
   #inTurn = false
   #stopped = false
-  /** The last term in which this host has begun to do a leader's work. */
-  #servedTerm = 0
+  /**
+   * What waited for a leader, or for a configuration to be committed, does not wait for the next housekeeping too: above all
+   * the locks of those who are gone, and the vote for the one who would be left (M2).
+   */
+  #hasWaiting = false
   #admitAskedAt = Number.NEGATIVE_INFINITY
   pauses = 0
 
@@ -128,7 +131,7 @@ export class Host {
     })
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
-    this.#leadership = new Leadership(this.#context, this.#departures)
+    this.#leadership = new Leadership(this.#context, this.#departures, () => this.#page.withdrawVote())
     this.#page = new PageSide(this.#context, {
       state: options.state,
       metrics: () => this.#metrics(),
@@ -162,6 +165,8 @@ export class Host {
     this.#turn(() => {
       if (notice.type === 'frame') this.#receivedLoose(notice.frame)
       else this.#page.notice(notice)
+      // What waited for the promised vote to be destroyed may go on.
+      if (notice.type === 'testament' && this.#leadership.leading) this.#leadership.tick()
     })
   }
 
@@ -174,8 +179,7 @@ export class Host {
   leave(): void {
     if (this.#stopped) return
     this.#turn(() => {
-      const goodbye = this.#page.goodbye()
-      for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, goodbye)
+      for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, this.#page.goodbye(peerId))
     })
     this.#stop(null)
   }
@@ -263,9 +267,8 @@ export class Host {
 
   #lead(): void {
     this.#leadership.leases.release()
-    if (!this.#raft.committedInTerm || this.#servedTerm === this.#raft.term) return
-    // What waited for a leader does not wait for its next housekeeping too: above all the locks of those who are gone.
-    this.#servedTerm = this.#raft.term
+    if (!this.#hasWaiting || !this.#raft.committedInTerm) return
+    this.#hasWaiting = false
     this.#departures.tick()
     this.#leadership.tick()
   }
@@ -324,6 +327,7 @@ export class Host {
   #apply(entry: Entry): void {
     const applied = this.#replicated.apply(entry)
     this.#options.listener?.applied?.(entry, this.machine)
+    if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
   }
 
@@ -349,11 +353,16 @@ export class Host {
     const before = this.#known
     if (before.term === term && before.leader === leader && before.leading === leading) return
     this.#known = { term, leader, leading }
-    if (leading && !(before.leading && before.term === term)) this.#leadership.begin()
+    if (leading && !(before.leading && before.term === term)) this.#beginToLead()
     if (!leading && before.leading) this.#leadership.end()
     if (leader === null || (leader === before.leader && term === before.term)) return
     this.#departures.leaderChanged()
     this.#page.leaderChanged()
+  }
+
+  #beginToLead(): void {
+    this.#hasWaiting = true
+    this.#leadership.begin()
   }
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
@@ -403,6 +412,7 @@ export class Host {
         break
       case 'goodbye':
         this.#departed(peer, 'goodbye', item.lastNumber)
+        if (item.vote !== null) this.#raft.takePromisedVote(peer.peerId, item.vote)
         break
       case 'departed':
         this.#departed(item, item.proof, item.lastNumber)

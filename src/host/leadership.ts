@@ -25,6 +25,7 @@ export class Leadership {
   readonly leases: Leases
   readonly #context: HostContext
   readonly #departures: Departures
+  readonly #withdrawVote: () => boolean
   readonly #admissions = new Map<PeerId, Admission>()
   /** When each member was last reachable, as far as this leader knows. */
   readonly #seenAt = new Map<PeerId, Instant>()
@@ -32,9 +33,11 @@ export class Leadership {
   readonly #keepsUpSince = new Map<PeerId, number>()
   #leading = false
 
-  constructor(context: HostContext, departures: Departures) {
+  /** `withdrawVote` (M2): true once nobody can show the vote that this leader has promised. */
+  constructor(context: HostContext, departures: Departures, withdrawVote: () => boolean) {
     this.#context = context
     this.#departures = departures
+    this.#withdrawVote = withdrawVote
     this.leases = new Leases(context)
   }
 
@@ -106,7 +109,7 @@ export class Leadership {
   #pilot(): void {
     const { raft, clusterTime, machine, self, peers } = this.#context
     const status = raft.status()
-    if (!raft.committedInTerm || status.configurationIndex > status.commitIndex) return
+    if (!raft.committedInTerm) return
     const candidates = this.#candidates(status.progress)
     const next = nextConfiguration({
       leader: self.peerId,
@@ -114,7 +117,9 @@ export class Leadership {
       candidates,
       votersMax: machine.settings?.limits.voters ?? 1,
     })
-    if (next) raft.proposeConfiguration(clusterTime, next)
+    // M2. Without a page of its own a resident has nobody who could leave a vote behind.
+    if (!next && !self.resident) raft.promiseVote()
+    if (next && this.#withdrawVote()) raft.proposeConfiguration(clusterTime, next)
     for (const peerId of this.#admissions.keys()) if (!peers.peer(peerId)) this.#admissions.delete(peerId)
   }
 

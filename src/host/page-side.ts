@@ -6,7 +6,7 @@ import type { Applied, LockView, Outcome } from '../machine/outcome.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { readStore } from '../machine/store/view.js'
-import type { Entry } from '../raft/entry.js'
+import type { Entry, PeerId } from '../raft/entry.js'
 import type { ReadState } from '../raft/ready.js'
 import { unreachable } from '../shared/assert.js'
 import type { Failure } from '../shared/failure.js'
@@ -18,6 +18,7 @@ import type { Answers, Call, HostMetrics, Notice, Reply } from './page.js'
 import { PageLocks } from './page-locks.js'
 import { Reads } from './reads.js'
 import { Showing } from './showing.js'
+import { Testament } from './testament.js'
 import { lockRecord, Watches } from './watches.js'
 
 export interface PageSideOptions {
@@ -35,6 +36,7 @@ export class PageSide {
   readonly #reads: Reads
   readonly #watches: Watches
   readonly #showing: Showing
+  readonly #testament: Testament
 
   constructor(context: HostContext, options: PageSideOptions) {
     this.#context = context
@@ -56,9 +58,13 @@ export class PageSide {
     )
     this.#reads = new Reads(context)
     this.#watches = new Watches(context, (view) => this.#record(view))
-    this.#showing = new Showing(context, () => ({
-      certain: this.#session.id !== null && this.#lease.heardSession === this.#session.id,
-      goodbye: this.goodbye(),
+    this.#showing = new Showing(
+      context,
+      () => this.#session.id !== null && this.#lease.heardSession === this.#session.id,
+    )
+    this.#testament = new Testament(context, () => ({
+      session: this.#session.id ?? 0,
+      lastNumber: this.#session.lastNumber,
     }))
   }
 
@@ -112,6 +118,9 @@ export class PageSide {
       case 'unwatch':
         this.#watches.unwatch(notice.id)
         break
+      case 'testament':
+        this.#testament.confirmed(notice.number)
+        break
       default:
         unreachable(notice)
     }
@@ -149,6 +158,7 @@ export class PageSide {
 
   membersChanged(): void {
     this.#showing.changed()
+    this.#testament.changed()
   }
 
   refused(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void {
@@ -167,6 +177,7 @@ export class PageSide {
     this.#lease.deliver()
     this.#watches.flush()
     this.#showing.flush()
+    this.#testament.flush()
   }
 
   tick(): void {
@@ -174,11 +185,17 @@ export class PageSide {
     this.#lease.tick()
     this.#reads.tick()
     this.#showing.tick()
+    this.#testament.changed()
   }
 
-  /** The last word of this life (M1). */
-  goodbye(): Extract<Item, { type: 'goodbye' }> {
-    return { type: 'goodbye', session: this.#session.id ?? 0, lastNumber: this.#session.lastNumber }
+  /** The last word of this life to that peer (M1). */
+  goodbye(peerId: PeerId): Extract<Item, { type: 'goodbye' }> {
+    return this.#testament.goodbye(peerId)
+  }
+
+  /** M2: makes sure that no promised vote can be shown any more. True once that is so; else it is asked again later. */
+  withdrawVote(): boolean {
+    return this.#testament.withdrawVote()
   }
 
   fail(failure: Failure): void {

@@ -92,6 +92,8 @@ export type Notice =
       readonly what: { readonly type: 'lock'; readonly name: string } | { readonly type: 'store'; readonly key: string }
     }
   | { readonly type: 'unwatch'; readonly id: WatchId }
+  /** The testament of that number has replaced all before it: what they held will never be sent. */
+  | { readonly type: 'testament'; readonly number: number }
   /** A frame that came over the page's own channel to that peer: another page's goodbye (M1). */
   | { readonly type: 'frame'; readonly peerId: PeerId; readonly frame: Uint8Array }
 
@@ -115,8 +117,13 @@ export type HostEvent =
         | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
         | { readonly type: 'store'; readonly record: StoreRecord | null }
     }
-  /** What to send in `pagehide`, one frame per link (M1). Replaces the one before. */
-  | { readonly type: 'testament'; readonly goodbyes: readonly Goodbye[] }
+  /** What to send in `pagehide`, one frame per link (M1). Replaces the one before; `confirm`: say so when it has (M2). */
+  | {
+      readonly type: 'testament'
+      readonly goodbyes: readonly Goodbye[]
+      readonly number: number
+      readonly confirm: boolean
+    }
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
   | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
   /** The host has stopped and will never answer again. */

@@ -225,14 +225,14 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('[M1] a loose frame is checked in the same way', () => {
     const { peers } = acquainted()
-    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2 }
+    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
     expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
     expect(peers.receiveLoose(Uint8Array.of(1, 2, 3))).toBeNull()
   })
 
   it('[M1] a goodbye may come after the links went down, but not long after', () => {
     const { peers, link, clock } = acquainted()
-    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2 }
+    const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
     peers.down(link, 'remote')
     clock.now = 4_999
     expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])

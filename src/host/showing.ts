@@ -1,38 +1,31 @@
-/** What the page is shown of the room: status, members, settings, and the testament it keeps for its last moment (M1). */
+/** What the page is shown of the room: status, members, settings. */
 import type { MachineEvent } from '../machine/outcome.js'
 import { listSessions } from '../machine/session/view.js'
 import type { Entry } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
-import type { Item } from './frame.js'
-import type { Goodbye, HostStatus, MemberRecord } from './page.js'
+import type { HostStatus, MemberRecord } from './page.js'
 
-/** Without a leader for this long the room says that it has no quorum, ms: several elections at the default timing. */
+/** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms: several elections at the default timing. */
 const noQuorumAfter = 1_500
 /** Round trips shown to the page are refreshed this often, ms. */
 const refreshEvery = 1_000
 
-interface Asked {
-  /** The session is open and its first echo has come. */
-  readonly certain: boolean
-  readonly goodbye: Extract<Item, { type: 'goodbye' }>
-}
-
 export class Showing {
   readonly #context: HostContext
-  readonly #ask: () => Asked
+  readonly #isCertain: () => boolean
   #status: HostStatus | null = null
-  #leaderSeenAt: Instant
+  #quorumSeenAt: Instant
   #wasReady = false
   #membersDirty = true
   #refreshedAt = Number.NEGATIVE_INFINITY
   #settingsShown: unknown = null
-  #testament = ''
 
-  constructor(context: HostContext, ask: () => Asked) {
+  /** `isCertain`: the session is open and its first echo has come. */
+  constructor(context: HostContext, isCertain: () => boolean) {
     this.#context = context
-    this.#ask = ask
-    this.#leaderSeenAt = context.now
+    this.#isCertain = isCertain
+    this.#quorumSeenAt = context.now
   }
 
   happened(entry: Entry, events: readonly MachineEvent[]): void {
@@ -50,11 +43,9 @@ export class Showing {
 
   tick(): void {
     const { monotonic } = this.#context.now
-    if (monotonic - this.#refreshedAt >= refreshEvery) {
-      this.#refreshedAt = monotonic
-      this.#membersDirty = true
-    }
-    this.#showTestament()
+    if (monotonic - this.#refreshedAt < refreshEvery) return
+    this.#refreshedAt = monotonic
+    this.#membersDirty = true
   }
 
   flush(): void {
@@ -63,7 +54,6 @@ export class Showing {
     if (!this.#membersDirty) return
     this.#membersDirty = false
     this.#showMembers()
-    this.#showTestament()
   }
 
   #showSettings(): void {
@@ -75,7 +65,7 @@ export class Showing {
 
   #showStatus(): void {
     const { raft, now } = this.#context
-    if (raft.leader !== null) this.#leaderSeenAt = now
+    if (raft.hasQuorum) this.#quorumSeenAt = now
     const phase = this.#phase()
     const { leader, term, role } = raft
     const missing = phase === 'no-quorum' ? this.#missing() : []
@@ -96,13 +86,13 @@ export class Showing {
 
   #phase(): HostStatus['phase'] {
     const { raft, now } = this.#context
-    const { certain } = this.#ask()
-    if (raft.leader !== null) {
+    const certain = this.#isCertain()
+    if (raft.hasQuorum) {
       if (certain) this.#wasReady = true
       return certain || this.#wasReady ? 'ready' : 'joining'
     }
     const member = raft.configuration.voters.length > 0
-    if (member && elapsedAtMost(this.#leaderSeenAt, now) >= noQuorumAfter) return 'no-quorum'
+    if (member && elapsedAtMost(this.#quorumSeenAt, now) >= noQuorumAfter) return 'no-quorum'
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 
@@ -131,22 +121,5 @@ export class Showing {
       }
     })
     this.#context.emit({ type: 'members', members })
-  }
-
-  #showTestament(): void {
-    const { peers } = this.#context
-    const { goodbye } = this.#ask()
-    const all = peers.all()
-    const key = `${goodbye.session} ${goodbye.lastNumber} ${all.map(({ peerId, incarnation }) => `${peerId}.${incarnation.counter}`).join()}`
-    if (key === this.#testament) return
-    this.#testament = key
-    const goodbyes = all.flatMap((peer): Goodbye[] => {
-      const link = peers.link(peer.peerId)
-      if (!link) return []
-      return [
-        { peerId: peer.peerId, incarnation: peer.incarnation, link: link.kind, frame: peers.frameFor(peer, [goodbye]) },
-      ]
-    })
-    this.#context.emit({ type: 'testament', goodbyes })
   }
 }

@@ -8,10 +8,11 @@ import { Script } from '../machine/test-script.js'
 import { type Configuration, emptyConfiguration, type Incarnation, type PeerId } from '../raft/entry.js'
 import type { Raft } from '../raft/raft.js'
 import type { Role } from '../raft/ready.js'
+import { encode } from '../shared/codec.js'
 import type { HostContext } from './context.js'
 import type { Item } from './frame.js'
 import type { HostEvent } from './page.js'
-import type { Peers, Self } from './peers.js'
+import type { Peer, Peers, Self } from './peers.js'
 
 /** As much of the core as the parts look at. */
 export interface TestRaft {
@@ -23,8 +24,10 @@ export interface TestRaft {
   confirmedRound: number
   committedInTerm: boolean
   configuration: Configuration
+  promisedVote: { readonly to: PeerId; readonly term: number } | null
   reads: number[]
   read(id: number): void
+  revokePromise(): void
 }
 
 export class TestContext implements HostContext {
@@ -39,9 +42,13 @@ export class TestContext implements HostContext {
     confirmedRound: 0,
     committedInTerm: true,
     configuration: emptyConfiguration,
+    promisedVote: null,
     reads: [],
     read(id) {
       this.reads.push(id)
+    },
+    revokePromise() {
+      this.promisedVote = null
     },
   }
   /** Who is linked, and in which life. */
@@ -60,6 +67,9 @@ export class TestContext implements HostContext {
       const incarnation = this.linked.get(peerId)
       return incarnation ? { peerId, incarnation, browserId: 'b', founded: true, resident: false } : null
     },
+    all: () => [...this.linked.keys()].flatMap((peerId) => this.peers.peer(peerId) ?? []),
+    link: (peerId: PeerId) => (this.linked.has(peerId) ? { kind: 'webrtc' } : null),
+    frameFor: (peer: Peer, items: readonly Item[]) => encode([peer.peerId, items]),
   } as unknown as Peers
 
   constructor() {

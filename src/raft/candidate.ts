@@ -1,5 +1,6 @@
-import { votersOf } from './configuration.js'
-import { becomeFollower, setLeader } from './follower.js'
+import { isPairWith, votersOf } from './configuration.js'
+import type { PeerId } from './entry.js'
+import { becomeFollower, enterTerm } from './follower.js'
 import { becomeLeader } from './leader.js'
 import { configurationOf, lastId, mayBeNeeded } from './log.js'
 import type { MessageOf } from './message.js'
@@ -22,7 +23,7 @@ export function campaign(state: RaftState): void {
   if (!canCampaign(state)) return
   state.role = 'preCandidate'
   // Whoever asks has given its leader up, or it would refuse others for that leader's sake (etcd-io/etcd#8334).
-  setLeader(state, null)
+  state.leader = null
   restartElection(state, state.timing.preVoteTicks)
   state.votes.set(state.peerId, true)
   const { peerId: from } = state
@@ -55,8 +56,7 @@ function concludePreVote(state: RaftState): void {
 
 function becomeCandidate(state: RaftState): void {
   state.role = 'candidate'
-  state.term++
-  state.votedFor = state.peerId
+  enterTerm(state, state.term + 1, state.peerId)
   restartElection(state, state.electionTicks)
   const { peerId: from, term } = state
   const last = lastId(state.log)
@@ -64,6 +64,22 @@ function becomeCandidate(state: RaftState): void {
   for (const to of votersOf(configurationOf(state.log))) {
     if (to !== from) sendAfterWrite(state, { type: 'vote', from, to, term, last, transfer: false })
   }
+}
+
+/**
+ * M2: the other one of two voters led until now, and has left its vote of the next term to this peer with its last word. Everything
+ * committed needed both logs, so that this one misses nothing; the vote is void once this peer has left the leader's term.
+ */
+export function takePromisedVote(state: RaftState, from: PeerId, term: number): void {
+  if (!isPairWith(configurationOf(state.log), state.peerId, from)) return
+  if (state.term === term - 1 && state.role !== 'leader') {
+    state.leader = null
+    becomeCandidate(state)
+  }
+  if (state.term !== term || state.role !== 'candidate') return
+  state.succeeds = from
+  state.votes.set(from, true)
+  concludeVote(state)
 }
 
 /** The own vote counts when it is durable, and only for the election it was cast in (S9). */

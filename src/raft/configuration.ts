@@ -10,6 +10,32 @@ export function isVoter(configuration: Configuration, peerId: PeerId): boolean {
   return configuration.voters.includes(peerId) || configuration.outgoing.includes(peerId)
 }
 
+/** Those two vote, and nobody else. */
+export function isPairWith({ voters, outgoing }: Configuration, one: PeerId, other: PeerId): boolean {
+  return outgoing.length === 0 && voters.length === 2 && one !== other && voters.includes(one) && voters.includes(other)
+}
+
+/** A majority of every configuration in this list needs that peer: it votes alone or as one of two. */
+export function isInEveryQuorum(configurations: readonly Configuration[], peerId: PeerId): boolean {
+  return configurations.every(
+    ({ voters, outgoing }) => outgoing.length === 0 && voters.length <= 2 && voters.includes(peerId),
+  )
+}
+
+/** The same without that member. */
+export function without(configuration: Configuration, gone: PeerId): Configuration {
+  const { voters, outgoing, learners, learnersNext } = configuration
+  const { [gone]: _, ...incarnations } = configuration.incarnations
+  const others = (peerIds: readonly PeerId[]) => peerIds.filter((peerId) => peerId !== gone)
+  return {
+    voters: others(voters),
+    outgoing: others(outgoing),
+    learners: others(learners),
+    learnersNext: others(learnersNext),
+    incarnations,
+  }
+}
+
 /** Voters of both sets, sorted. */
 export function votersOf(configuration: Configuration): readonly PeerId[] {
   if (configuration.outgoing.length === 0) return configuration.voters

@@ -52,7 +52,10 @@ describe('what is durable', () => {
     append(raft, 2, [1, 1], [command(2, 2)])
     const first = raft.ready()
     expect(first.messages).toEqual([])
-    expect(first.write).toEqual({ hardState: { term: 2, votedFor: null, commitIndex: 0 }, entries: [command(2, 2)] })
+    expect(first.write).toEqual({
+      hardState: { term: 2, votedFor: null, promisedTo: null, commitIndex: 0 },
+      entries: [command(2, 2)],
+    })
     expect(first.messagesAfterWrite).toMatchObject([{ type: 'appendReply', index: 2 }])
     append(raft, 2, [1, 1], [command(2, 2)])
     raft.step({ type: 'heartbeat', from: 'a', to: 'b', term: 2, commitIndex: 0, round: 1, electionTicks: T })

@@ -20,8 +20,9 @@ export function hasReady(state: RaftState): boolean {
 /** The commit index alone is not worth a write: it is learned again (it goes along when there is one). */
 function hasWrite(state: RaftState): boolean {
   const { out, log } = state
-  const elected = out.handedTerm !== state.term || out.handedVote !== state.votedFor
-  return elected || log.written < lastIndex(log) || log.unwrittenSnapshot !== null
+  const isNewVote =
+    out.handedTerm !== state.term || out.handedVote !== state.votedFor || out.handedPromise !== state.promise
+  return isNewVote || log.written < lastIndex(log) || log.unwrittenSnapshot !== null
 }
 
 export function takeReady(state: RaftState): Ready {
@@ -46,18 +47,19 @@ export function takeReady(state: RaftState): Ready {
 }
 
 function takeWrite(state: RaftState): Write {
-  const { out, log, term, votedFor } = state
+  const { out, log, term, votedFor, promise } = state
   const last = lastIndex(log)
   const write: Write = {
-    hardState: { term, votedFor, commitIndex: log.commit },
+    hardState: { term, votedFor, promisedTo: promise?.to ?? null, commitIndex: log.commit },
     ...(log.unwrittenSnapshot !== null && { snapshot: log.unwrittenSnapshot }),
     entries: log.written < last ? entriesBetween(log, log.written + 1, last) : [],
   }
   out.handedTerm = term
   out.handedVote = votedFor
+  out.handedPromise = promise
   log.unwrittenSnapshot = null
   log.written = last
-  log.writes.push({ sequence: out.sequence, lastIndex: last, term })
+  log.writes.push({ sequence: out.sequence, lastIndex: last, term, promise })
   return write
 }
 
@@ -69,6 +71,7 @@ export function onPersisted(state: RaftState, sequence: number): void {
     if (write.sequence > sequence) break
     log.stable = Math.max(log.stable, write.lastIndex)
     out.stableTerm = write.term
+    if (write.promise !== null) write.promise.isDurable = true
     count++
   }
   if (count === 0) return

@@ -73,7 +73,7 @@ describe('elections', () => {
     const raft = core('b')
     raft.step({ type: 'vote', from: 'a', to: 'b', term: 2, last: { term: 1, index: 1 }, transfer: false })
     const ready = raft.ready()
-    const hardState = { term: 2, votedFor: 'a', commitIndex: 0 }
+    const hardState = { term: 2, votedFor: 'a', promisedTo: null, commitIndex: 0 }
     expect(ready).toEqual({
       sequence: 1,
       messages: [],
@@ -177,7 +177,10 @@ describe('elections', () => {
     const ready = raft.ready()
     const last = { term: 1, index: 1 }
     expect(ready.messages).toEqual([])
-    expect(ready.write).toEqual({ hardState: { term: 2, votedFor: 'a', commitIndex: 0 }, entries: [] })
+    expect(ready.write).toEqual({
+      hardState: { term: 2, votedFor: 'a', promisedTo: null, commitIndex: 0 },
+      entries: [],
+    })
     expect(ready.messagesAfterWrite).toEqual(
       ['b', 'c'].map((to) => ({ type: 'vote', from: 'a', to, term: 2, last, transfer: false })),
     )

@@ -17,29 +17,36 @@ import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
 /** `leader`: whom it follows, or null while that is unknown. */
 export function becomeFollower(state: RaftState, term: number, leader: PeerId | null): void {
   const { leading } = state
-  if (term > state.term) {
-    state.term = term
-    state.votedFor = null
-    failForwardedReads(state)
-  }
-  setLeader(state, leader)
+  keepPromise(state)
+  if (term > state.term) enterTerm(state, term, null)
+  state.leader = leader
   state.role = 'follower'
   state.leading = null
+  state.succeeds = null
   state.votes.clear()
   state.elapsed = 0
   state.timeout = drawTimeout(state, state.electionTicks)
   if (leading !== null) failLeaderReads(state, leading)
 }
 
-export function setLeader(state: RaftState, leader: PeerId | null): void {
-  if (state.leader !== leader) failForwardedReads(state)
-  state.leader = leader
+/** Every read that was sent to the old term's leader has failed. */
+export function enterTerm(state: RaftState, term: number, votedFor: PeerId | null): void {
+  state.term = term
+  state.votedFor = votedFor
+  failForwardedReads(state)
+}
+
+/** M2: the promised vote may be on its way, so whoever stops leading has cast it. */
+function keepPromise(state: RaftState): void {
+  const { promise } = state
+  state.promise = null
+  if (promise !== null) enterTerm(state, state.term + 1, promise.to)
 }
 
 /** A message of this term's leader came. Its term was adopted before. */
 export function hearLeader(state: RaftState, leader: PeerId): void {
   if (state.role !== 'follower') becomeFollower(state, state.term, leader)
-  setLeader(state, leader)
+  state.leader = leader
   state.elapsed = 0
 }
 
@@ -144,7 +151,7 @@ export function onSnapshot(state: RaftState, message: MessageOf<'snapshot'>): vo
 export function forgetLeader(state: RaftState): void {
   if (state.role !== 'follower') return
   const gone = state.leader
-  setLeader(state, null)
+  state.leader = null
   if (!mayBeNeeded(state.log, state.peerId)) return
   // All its followers hear of it together: without turns every vote would split.
   const heirs = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone)

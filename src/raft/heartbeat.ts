@@ -26,5 +26,6 @@ export function confirmRounds(state: RaftState, leading: Leading): void {
   )
   if (confirmed <= leading.confirmedRound) return
   leading.confirmedRound = confirmed
+  leading.hasQuorum = true
   releaseReads(state, leading)
 }

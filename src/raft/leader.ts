@@ -1,12 +1,21 @@
 import { assert } from './assert.js'
-import { compareIds, isVoter, membersOf } from './configuration.js'
+import { compareIds, isInEveryQuorum, isVoter, membersOf, without } from './configuration.js'
 import type { Entry, PeerId } from './entry.js'
 import { proposalBytes } from './entry-bytes.js'
 import { becomeFollower } from './follower.js'
 import { beginRound, confirmRounds } from './heartbeat.js'
-import { appendEntry, configurationIndexOf, configurationOf, lastIndex, lastTime, termAt } from './log.js'
+import {
+  appendEntry,
+  configurationIndexOf,
+  configurationOf,
+  lastIndex,
+  lastTime,
+  possibleConfigurations,
+  termAt,
+} from './log.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
+import { hasCommittedInTerm } from './read-index.js'
 import { replicate } from './replication.js'
 import type { Leading, RaftState } from './state.js'
 
@@ -20,6 +29,7 @@ export function becomeLeader(state: RaftState): void {
     confirmingReads: [],
     uncommittedBytes: 0,
     dirty: true,
+    hasQuorum: true,
   }
   state.role = 'leader'
   state.leader = state.peerId
@@ -30,9 +40,18 @@ export function becomeLeader(state: RaftState): void {
   state.electionTicks = state.timing.electionTicks
   const { log } = state
   for (const entry of log.entries.slice(log.commit - log.base.index)) leading.uncommittedBytes += proposalBytes(entry)
-  // Earlier terms' entries are committed by one of this term (Raft paper 5.4.2 and 8).
-  appendAsLeader(state, leading, { type: 'noop', term: state.term, index: lastIndex(log) + 1, time: lastTime(log) })
+  appendAsLeader(state, leading, firstEntry(state))
   followConfiguration(state, leading, false)
+}
+
+/**
+ * Earlier terms' entries are committed by one of this term (Raft paper 5.4.2 and 8). Whoever leads by a promised vote needs no
+ * quorum of two for it: the other appended no configuration while the promise stood, and is gone (M2).
+ */
+function firstEntry({ log, term, succeeds }: RaftState): Entry {
+  const slot = { term, index: lastIndex(log) + 1, time: lastTime(log) }
+  if (succeeds === null) return { type: 'noop', ...slot }
+  return { type: 'configuration', ...slot, configuration: without(configurationOf(log), succeeds) }
 }
 
 export function appendAsLeader(state: RaftState, leading: Leading, entry: Entry): void {
@@ -95,11 +114,21 @@ export function stepDown(state: RaftState): void {
 
 export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
   state.heartbeatElapsed += ticks
-  if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) stepDown(state)
+  if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading) && !mayWait(state)) stepDown(state)
   else if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }
 
-/** A leader that hears no quorum makes way: its clients look elsewhere, and its reads fail (dissertation 6.2, S14). */
+/** One of two voters, or the only one: nobody can be elected without this peer's vote. */
+export function isIndispensable({ log, peerId }: RaftState): boolean {
+  return isInEveryQuorum(possibleConfigurations(log), peerId)
+}
+
+/** M2: nobody else could be elected, and this leader may drop the other voter in the end. */
+function mayWait(state: RaftState): boolean {
+  return isIndispensable(state) && hasCommittedInTerm(state)
+}
+
+/** A leader that hears no quorum makes way, unless it is the only one who could lead: its clients look elsewhere, and its reads fail (dissertation 6.2, S14). */
 function checkQuorum(state: RaftState, leading: Leading): boolean {
   state.elapsed = 0
   const isActive = (peerId: PeerId) => peerId === state.peerId || (leading.progress.get(peerId)?.active ?? false)
@@ -108,7 +137,8 @@ function checkQuorum(state: RaftState, leading: Leading): boolean {
     if (progress.departing > 0 && !progress.active) leading.progress.delete(progress.peerId)
     progress.active = false
   }
-  return result === 'won'
+  leading.hasQuorum = result === 'won'
+  return leading.hasQuorum
 }
 
 /** A configuration entry of this leader's has just been appended: quorums may have become smaller. */

@@ -3,6 +3,7 @@ import { type ConfigurationAt, isVoter } from './configuration.js'
 import { type Configuration, type Entry, type EntryId, emptyConfiguration, noEntry, type PeerId } from './entry.js'
 import type { Snapshot } from './message.js'
 import type { HardState } from './ready.js'
+import type { Promised } from './state.js'
 
 /** A write handed to the caller and not yet reported durable. */
 export interface PendingWrite {
@@ -10,6 +11,7 @@ export interface PendingWrite {
   /** Up to here the log was written; lowered when the log is cut below it meanwhile (B8). */
   lastIndex: number
   readonly term: number
+  readonly promise: Promised | null
 }
 
 /**
@@ -112,15 +114,17 @@ export function configurationIndexOf(log: Log): number {
   return log.configurations[log.configurations.length - 1]?.index ?? 0
 }
 
+/** The newest configuration that is known to be committed, and all later ones: whichever is in force elsewhere is among them. */
+export function possibleConfigurations(log: Log): Configuration[] {
+  const { configurations, commit } = log
+  let first = configurations.length - 1
+  while (first > 0 && (configurations[first]?.index ?? 0) > commit) first--
+  return configurations.slice(Math.max(0, first)).map(({ configuration }) => configuration)
+}
+
 /** A voter of the newest configuration that is known to be committed, or of a later one. */
 export function mayBeNeeded(log: Log, peerId: PeerId): boolean {
-  for (let at = log.configurations.length - 1; at >= 0; at--) {
-    const one = log.configurations[at]
-    if (one === undefined) break
-    if (isVoter(one.configuration, peerId)) return true
-    if (one.index <= log.commit) break
-  }
-  return false
+  return possibleConfigurations(log).some((configuration) => isVoter(configuration, peerId))
 }
 
 export function appendEntries(log: Log, entries: readonly Entry[]): void {

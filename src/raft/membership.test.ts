@@ -85,9 +85,10 @@ describe('changes', () => {
   })
 
   it('a newcomer does not cost the leader its check-quorum', () => {
-    const raft = leader({ entries: log(['a'], [1]) }, [])
-    raft.proposeConfiguration(0, configuration(['a', 'b']))
+    const raft = leader()
+    raft.proposeConfiguration(0, configuration([...three, 'd']))
     drain(raft)
+    raft.step({ type: 'heartbeatReply', from: 'b', to: 'a', term: 2, round: 1 })
     raft.tick(T)
     expect(raft.role).toBe('leader')
     raft.tick(T)

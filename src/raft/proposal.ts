@@ -1,7 +1,7 @@
 import { changeProblem, normalized } from './configuration.js'
 import type { Configuration, PeerId } from './entry.js'
 import { entryOverheadBytes } from './entry-bytes.js'
-import { appendAsLeader, onConfigurationAppended } from './leader.js'
+import { appendAsLeader, isIndispensable, onConfigurationAppended } from './leader.js'
 import { configurationIndexOf, configurationOf, lastIndex, lastTime } from './log.js'
 import { hasCommittedInTerm } from './read-index.js'
 import type { Leading, RaftState } from './state.js'
@@ -14,6 +14,7 @@ export type ProposeResult =
  * - `not-leader`: ask `leader`, if one is known.
  * - `uncommitted-full`: the uncommitted tail is at its limit; try again when something has committed.
  * - `transferring`: leadership is being handed over (no core does that yet).
+ * - `promised`: the vote of the next term is promised (M2); revoke it first.
  * - `pending-change`: an earlier configuration is not committed yet.
  * - `no-commit-in-term`: a new leader changes no membership before its first commit (B1).
  * - `not-simple`: more than one voter differs, or the configuration is contradictory.
@@ -23,6 +24,7 @@ export type ProposeProblem =
   | 'not-leader'
   | 'uncommitted-full'
   | 'transferring'
+  | 'promised'
   | 'pending-change'
   | 'no-commit-in-term'
   | 'not-simple'
@@ -63,9 +65,18 @@ export function proposeConfiguration(state: RaftState, time: number, next: Confi
 }
 
 function configurationProblem(state: RaftState, next: Configuration): ProposeProblem | null {
+  if (state.promise !== null) return 'promised'
   if (!hasCommittedInTerm(state)) return 'no-commit-in-term'
-  if (configurationIndexOf(state.log) > state.log.commit) return 'pending-change'
+  if (configurationIndexOf(state.log) > state.log.commit && !retreats(state, next)) return 'pending-change'
   return changeProblem(configurationOf(state.log), next)
+}
+
+/**
+ * M2: a second voter that died while it was taken in. This peer is in every quorum of all that may be in force, and of the next one,
+ * so that two of them always meet in it.
+ */
+function retreats(state: RaftState, { voters }: Configuration): boolean {
+  return voters.length === 1 && voters[0] === state.peerId && isIndispensable(state)
 }
 
 function appendConfiguration(

@@ -1,13 +1,14 @@
 import { assert } from './assert.js'
-import { campaign } from './candidate.js'
+import { campaign, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
 import type { Configuration, PeerId } from './entry.js'
 import { forgetLeader } from './follower.js'
 import { stepDown } from './leader.js'
 import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
 import type { Message, Snapshot } from './message.js'
+import { promiseVote, revokePromise } from './promise.js'
 import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
-import { hasCommittedInTerm, requestRead } from './read-index.js'
+import { failReadsOf, hasCommittedInTerm, requestRead } from './read-index.js'
 import type { Ready, Role, Status } from './ready.js'
 import { reportSnapshot, reportUnreachable } from './reply.js'
 import { createState, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
@@ -86,7 +87,32 @@ export class Raft {
     campaign(this.#state)
   }
 
-  /** Leader only: follower of nobody in the same term (a gap in its own time, trouble with its disk). */
+  /**
+   * Leader of two voters only (M2): gives its vote of the next term to the other one, to be shown by it once this peer is gone. True
+   * when the promise stands; `promisedVote` tells when it is durable. Until it is revoked no configuration is appended, and a
+   * leader that steps down enters that term.
+   */
+  promiseVote(): boolean {
+    return promiseVote(this.#state)
+  }
+
+  /** Whoever kept the promised vote for this peer has destroyed it: it will never be shown. */
+  revokePromise(): void {
+    revokePromise(this.#state)
+  }
+
+  /** The vote to leave behind, once it is durable. */
+  get promisedVote(): { readonly to: PeerId; readonly term: number } | null {
+    const { promise, term } = this.#state
+    return promise?.isDurable ? { to: promise.to, term: term + 1 } : null
+  }
+
+  /** The leader has gone for good and left its vote of that term to this peer (M2). Too late, or not for this one: no harm. */
+  takePromisedVote(from: PeerId, term: number): void {
+    takePromisedVote(this.#state, from, term)
+  }
+
+  /** Leader only: follower of nobody in the same term, or in the one whose vote it has promised (a gap in its own time, trouble with its disk). */
   stepDown(): void {
     stepDown(this.#state)
   }
@@ -114,6 +140,7 @@ export class Raft {
   /** Messages to this peer were lost, or its connection is down. */
   reportUnreachable(peerId: PeerId): void {
     if (this.#state.leading !== null) reportUnreachable(this.#state.leading, peerId)
+    else failReadsOf(this.#state, peerId)
   }
 
   /** What became of the snapshot sent to this peer. Owed for each one: replication to it waits for the answer. */
@@ -190,6 +217,11 @@ export class Raft {
    */
   get confirmedRound(): number {
     return this.#state.leading?.confirmedRound ?? 0
+  }
+
+  /** Leader: a quorum was heard at the last check of it. Follower: it knows its leader. */
+  get hasQuorum(): boolean {
+    return this.#state.leading?.hasQuorum ?? this.#state.leader !== null
   }
 
   /** Leader: an entry of its own term is committed. */

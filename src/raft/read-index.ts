@@ -4,10 +4,10 @@ import type { MessageOf } from './message.js'
 import { type Leading, type RaftState, send, sendAfterWrite } from './state.js'
 
 /**
- * A forwarded read is given up after so many election time-outs. Only a lost message needs it: a leader that is lost fails its
- * reads at once, and across a slow link an answer takes longer than a time-out.
+ * A forwarded read is given up after so many election time-outs. Only a message that was lost unnoticed needs it: another term or
+ * a broken connection fails the reads at once, and across slow links an answer takes two round trips.
  */
-const patience = 8
+const patience = 32
 
 /**
  * Linearizable reads without a log entry (dissertation 6.4, R1). The leader answers with its commit index once a quorum
@@ -18,7 +18,7 @@ export function requestRead(state: RaftState, id: number): void {
     state.leading.waitingReads.push({ from: state.peerId, id })
   } else if (state.leader !== null) {
     const wireId = state.nextForwardedRead++
-    state.forwardedReads.set(wireId, { id, due: state.clock + state.electionTicks * patience })
+    state.forwardedReads.set(wireId, { id, to: state.leader, due: state.clock + state.electionTicks * patience })
     send(state, { type: 'readIndex', from: state.peerId, to: state.leader, term: state.term, id: wireId })
   } else {
     state.out.reads.push({ id, index: null })
@@ -42,10 +42,10 @@ export function refuseRead(state: RaftState, to: PeerId, id: number): void {
   sendAfterWrite(state, { type: 'readIndexReply', from, to, term, id, index: 0, rejected: true })
 }
 
-/** A deposed leader's answer never comes here: it has an older term, or the read failed when the leader changed (S64). */
+/** A deposed leader's answer never comes here: it has an older term, or the read failed when the term changed (S64). */
 export function onReadIndexReply(state: RaftState, message: MessageOf<'readIndexReply'>): void {
   const read = state.forwardedReads.get(message.id)
-  if (read === undefined || message.from !== state.leader) return
+  if (read === undefined || message.from !== read.to) return
   state.forwardedReads.delete(message.id)
   state.out.reads.push({ id: read.id, index: message.rejected ? null : message.index })
 }
@@ -94,6 +94,15 @@ export function failLeaderReads(state: RaftState, leading: Leading): void {
 export function failForwardedReads(state: RaftState): void {
   for (const { id } of state.forwardedReads.values()) state.out.reads.push({ id, index: null })
   state.forwardedReads.clear()
+}
+
+/** What was sent to that peer, or its answer, may be lost. */
+export function failReadsOf(state: RaftState, peerId: PeerId): void {
+  for (const [wireId, { id, to }] of state.forwardedReads) {
+    if (to !== peerId) continue
+    state.forwardedReads.delete(wireId)
+    state.out.reads.push({ id, index: null })
+  }
 }
 
 /** The request or its answer was lost. */

@@ -7,6 +7,8 @@ export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
 export interface HardState {
   readonly term: number
   readonly votedFor: PeerId | null
+  /** Whom this peer, leading its term, has promised its vote of the next one (M2): a restart begins in that term. */
+  readonly promisedTo: PeerId | null
   /** Kept so that a restart need not wait to learn it; losing it is harmless. */
   readonly commitIndex: number
 }
@@ -62,6 +64,7 @@ export interface Status {
   readonly role: Role
   readonly term: number
   readonly votedFor: PeerId | null
+  readonly promisedTo: PeerId | null
   readonly leader: PeerId | null
   readonly firstIndex: number
   readonly lastIndex: number

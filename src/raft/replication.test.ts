@@ -72,7 +72,7 @@ describe('log repair', () => {
     expect(settle(raft)).toEqual({
       sequence: 1,
       messages: [],
-      write: { hardState: { term: 9, votedFor: null, commitIndex: 3 }, entries: [] },
+      write: { hardState: { term: 9, votedFor: null, promisedTo: null, commitIndex: 3 }, entries: [] },
       messagesAfterWrite: [{ type: 'appendReply', from: 'b', to: 'c', term: 9, rejected: false, index: 3 }],
       committed: log(three, [1, 1, 1]),
       reads: [],
@@ -214,7 +214,7 @@ describe('one proposal', () => {
     expect(ready).toEqual({
       sequence: ready.sequence,
       messages: [sent('b'), sent('c')],
-      write: { hardState: { term: 2, votedFor: 'a', commitIndex: 2 }, entries },
+      write: { hardState: { term: 2, votedFor: 'a', promisedTo: null, commitIndex: 2 }, entries },
       messagesAfterWrite: [],
       committed: [],
       reads: [],

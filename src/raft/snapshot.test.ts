@@ -65,7 +65,7 @@ describe('snapshots', () => {
       ...{ type: 'append', from: 'a', to: 'b', term: 3, previous: { term: 2, index: 9 } },
       ...{ entries: [command(3, 10)], commitIndex: 10 },
     })
-    const hardState = { term: 3, votedFor: null, commitIndex: 10 }
+    const hardState = { term: 3, votedFor: null, promisedTo: null, commitIndex: 10 }
     expect(raft.ready()).toEqual({
       sequence: 1,
       messages: [],

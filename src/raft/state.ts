@@ -66,12 +66,22 @@ export interface Leading {
   uncommittedBytes: number
   /** Something may be there to send. Sending waits for the next Ready, so that one turn's proposals are one append. */
   dirty: boolean
+  /** As of the last check-quorum. */
+  hasQuorum: boolean
 }
 
 export interface ForwardedRead {
   readonly id: number
+  /** The leader of this term. It may answer although it was given up meanwhile: only another term makes that void. */
+  readonly to: PeerId
   /** On `clock`: then it has failed (B28). */
   readonly due: number
+}
+
+/** The vote of the next term, given away ahead of it (M2). One object for each promise: an old write vouches for no new one. */
+export interface Promised {
+  readonly to: PeerId
+  isDurable: boolean
 }
 
 /** The whole state of one core: plain data. Invariant: `leading` is there exactly while `role` is `leader`. */
@@ -83,6 +93,10 @@ export interface RaftState {
   readonly log: Log
   term: number
   votedFor: PeerId | null
+  /** Only of a leader: kept when it stops leading, by which it enters that term. */
+  promise: Promised | null
+  /** Of a candidate: whose promised vote it has, and whom its first entry therefore removes (M2). */
+  succeeds: PeerId | null
   role: Role
   leader: PeerId | null
   leading: Leading | null
@@ -112,14 +126,14 @@ export interface Outbox {
   /** Term and vote as the last Ready with a hard state gave them. */
   handedTerm: number
   handedVote: PeerId | null
+  handedPromise: Promised | null
   /** The term is durable up to here: what speaks of a higher one has to wait. */
   stableTerm: number
 }
 
 export function createState(options: RaftOptions): RaftState {
   const { restored } = options
-  const term = restored?.hardState.term ?? 0
-  const votedFor = restored?.hardState.votedFor ?? null
+  const { term, votedFor } = startOf(restored)
   const random = createRandom(options.seed, options.peerId)
   const state: RaftState = {
     peerId: options.peerId,
@@ -134,6 +148,8 @@ export function createState(options: RaftOptions): RaftState {
     log: createLog(restored),
     term,
     votedFor,
+    promise: null,
+    succeeds: null,
     role: 'follower',
     leader: null,
     leading: null,
@@ -153,11 +169,19 @@ export function createState(options: RaftOptions): RaftState {
       sequence: 0,
       handedTerm: term,
       handedVote: votedFor,
+      handedPromise: null,
       stableTerm: term,
     },
   }
   state.timeout = drawTimeout(state, state.electionTicks)
   return state
+}
+
+/** M2: a promise may have been kept by others while this peer was away, so it holds: its vote of that term is given. */
+function startOf(restored: Restored | undefined): Pick<RaftState, 'term' | 'votedFor'> {
+  if (!restored) return { term: 0, votedFor: null }
+  const { term, votedFor, promisedTo } = restored.hardState
+  return promisedTo ? { term: term + 1, votedFor: promisedTo } : { term, votedFor }
 }
 
 /** Uniform in [ticks, ticks x spread): the spread is this peer's own, whoever gave the minimum (M5). */

@@ -9,6 +9,7 @@ export function statusOf(state: RaftState): Status {
     role: state.role,
     term: state.term,
     votedFor: state.votedFor,
+    promisedTo: state.promise?.to ?? null,
     leader: state.leader,
     firstIndex: log.base.index + 1,
     lastIndex: lastIndex(log),

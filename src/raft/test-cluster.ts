@@ -48,7 +48,13 @@ export interface CoreOptions extends Partial<RaftOptions> {
 /** A core that was just restored: by default a, b and c are voters, at term 1. */
 export function core(peerId: PeerId, options: CoreOptions = {}): Raft {
   const entries = options.entries ?? log(['a', 'b', 'c'], [1])
-  const hardState = { term: entries.at(-1)?.term ?? 0, votedFor: null, commitIndex: 0, ...options.hardState }
+  const hardState = {
+    term: entries.at(-1)?.term ?? 0,
+    votedFor: null,
+    promisedTo: null,
+    commitIndex: 0,
+    ...options.hardState,
+  }
   const restored: Restored = { hardState, snapshot: options.snapshot ?? null, entries }
   return new Raft({ ...timing, seed: 1, restored, ...options, peerId })
 }
@@ -217,6 +223,8 @@ export class Cluster {
   pool: Message[] = []
   /** False drops a message as it is sent. */
   filter: (message: Message) => boolean = () => true
+  /** M2: votes that pages have sent with their last words. */
+  readonly shownVotes: { readonly from: PeerId; readonly to: PeerId; readonly term: number }[] = []
   onApplied: ((node: TestNode, index: number, mark: string) => void) | null = null
   sent = 0
 
@@ -226,11 +234,19 @@ export class Cluster {
     for (const peerId of [...voters, ...learners]) {
       const founded = entries[peerId] ?? log(voters, [1], learners)
       const term = founded.at(-1)?.term ?? 0
-      const restored = { hardState: { term, votedFor: null, commitIndex: 0 }, snapshot: null, entries: founded }
+      const restored = {
+        hardState: { term, votedFor: null, promisedTo: null, commitIndex: 0 },
+        snapshot: null,
+        entries: founded,
+      }
       this.nodes.set(peerId, new TestNode(peerId, restored, options, this))
     }
     for (const peerId of newcomers) {
-      const nothing = { hardState: { term: 0, votedFor: null, commitIndex: 0 }, snapshot: null, entries: [] }
+      const nothing = {
+        hardState: { term: 0, votedFor: null, promisedTo: null, commitIndex: 0 },
+        snapshot: null,
+        entries: [],
+      }
       this.nodes.set(peerId, new TestNode(peerId, nothing, options, this))
     }
   }

@@ -1,6 +1,5 @@
 import { assert } from './assert.js'
 import { campaign, canCampaign } from './candidate.js'
-import { setLeader } from './follower.js'
 import { tickLeader } from './leader.js'
 import { expireForwardedReads } from './read-index.js'
 import type { RaftState } from './state.js'
@@ -17,7 +16,7 @@ export function tick(state: RaftState, ticks: number): void {
 
 function onElectionTimeout(state: RaftState): void {
   if (canCampaign(state)) campaign(state)
-  else setLeader(state, null)
+  else state.leader = null
 }
 
 /** Infinity when nothing will be due: a newborn or a learner without a leader waits to be spoken to. */

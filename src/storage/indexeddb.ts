@@ -205,7 +205,7 @@ async function readState(transaction: Transaction): Promise<StoredState> {
     const meta = await transaction.objectStore('snapshots').get(id)
     const chunks = meta ? await transaction.objectStore('chunks').getAll(range) : []
     groups.set(id, {
-      hardState: (await hardStates.get(id)) ?? { term: 0, votedFor: null, commitIndex: 0 },
+      hardState: (await hardStates.get(id)) ?? { term: 0, votedFor: null, promisedTo: null, commitIndex: 0 },
       snapshot: meta ? { meta, data: join(chunks) } : null,
       entries: await transaction.objectStore('log').getAll(range),
     })

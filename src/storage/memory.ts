@@ -3,7 +3,7 @@ import type { Snapshot } from '../raft/message.js'
 import type { HardState } from '../raft/ready.js'
 import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
 
-const noHardState: HardState = { term: 0, votedFor: null, commitIndex: 0 }
+const noHardState: HardState = { term: 0, votedFor: null, promisedTo: null, commitIndex: 0 }
 
 interface Group {
   hardState: HardState

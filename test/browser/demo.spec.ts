@@ -77,3 +77,30 @@ for (const place of ['three tabs of one browser', 'three browsers'] as const) {
     for (const extra of contexts.slice(1)) await extra.close()
   })
 }
+
+test('two browsers: whichever is closed, the other has the paragraph, the text and the room at once', async ({
+  browser,
+  context,
+  demo,
+}) => {
+  const other = await browser.newContext()
+  const a = await enter(await context.newPage(), demo)
+  const b = await enter(await other.newPage(), demo)
+  for (const page of [a, b]) await expect(page.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  await a.getByTestId('edit-1').click()
+  await a.getByTestId('input-1').fill('Written by the first.')
+  await expect(b.getByTestId('text-1')).toHaveText('Written by the first.')
+  await b.getByTestId('edit-1').click()
+  await expect(a.getByTestId('queue-1')).not.toBeEmpty()
+  await a.close({ runBeforeUnload: true })
+  await b.getByTestId('input-1').fill('Then by the second, alone.')
+  await expect(b.getByTestId('status')).toHaveText('ready')
+
+  const again = await enter(await context.newPage(), demo)
+  await expect(again.getByTestId('text-1')).toHaveText('Then by the second, alone.')
+  await expect(again.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  await again.getByTestId('edit-1').click()
+  await b.close({ runBeforeUnload: true })
+  await again.getByTestId('input-1').fill('And by the first, back again.')
+  await other.close()
+})

@@ -35,7 +35,12 @@ const snapshot = (index: number, size = 10): Snapshot => ({
   meta: { term: 1, index, configuration, time: index * 10.5 },
   data: Uint8Array.from({ length: size }, (_, i) => (i * 31 + index) & 0xff),
 })
-const hardState = (term: number, votedFor: string | null = null, commitIndex = 0) => ({ term, votedFor, commitIndex })
+const hardState = (term: number, votedFor: string | null = null, commitIndex = 0) => ({
+  term,
+  votedFor,
+  promisedTo: null,
+  commitIndex,
+})
 const append = (entries: readonly Entry[], group = 0): WriteBatch => ({ groups: [{ group, entries }] })
 
 /** Closes the storage and opens the disk again. */

@@ -83,6 +83,24 @@ function unaware(port: HostPort): HostPort {
   return wrapPort(port, (event) => (event.type === 'lock.lost' ? null : event))
 }
 
+/**
+ * A page that keeps the last words with a vote though it says that it has others now (M2). Random runs show it once in a thousand:
+ * it has a story of its own (test/scenario/two-browsers.test.ts).
+ */
+export function unforgetting(port: HostPort): HostPort {
+  let withVote: Extract<HostEvent, { type: 'testament' }> | null = null
+  return wrapPort(port, (event) => {
+    if (event.type !== 'testament') return event
+    if (event.goodbyes.some(({ frame }) => hasVote(frame))) withVote = event
+    return withVote ? { ...event, goodbyes: withVote.goodbyes } : event
+  })
+}
+
+function hasVote(data: Uint8Array): boolean {
+  const decoded = decodeFrame(data)
+  return decoded.ok && decoded.frame.items.some((item) => item.type === 'goodbye' && item.vote !== null)
+}
+
 function wrapPort(port: HostPort, change: (event: HostEvent) => HostEvent | null): HostPort {
   let listener: HostPort['onevent'] = null
   return {

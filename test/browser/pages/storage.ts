@@ -44,9 +44,9 @@ const storagePage = {
       data: new Uint8Array(bytes),
     }))
     try {
-      await storages
-        .get(nonce)
-        ?.write({ groups: [{ group: 0, entries, hardState: { term: 1, votedFor: null, commitIndex: 0 } }] })
+      await storages.get(nonce)?.write({
+        groups: [{ group: 0, entries, hardState: { term: 1, votedFor: null, promisedTo: null, commitIndex: 0 } }],
+      })
       return 'written'
     } catch (error) {
       return String(error)
