@@ -50,6 +50,7 @@ export const messageSchema = v.variant('type', [
       'entries must follow previous without a gap',
     ),
   ),
+  v.strictObject({ ...addressed, type: v.literal('commit'), last: entryIdSchema }),
   v.variant('rejected', [
     v.strictObject({ ...addressed, type: v.literal('appendReply'), rejected: v.literal(false), index: safeIndex }),
     v.strictObject({

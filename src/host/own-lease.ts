@@ -38,6 +38,11 @@ export class OwnLease {
     return this.#heardSession
   }
 
+  /** A lease that is shorter than the time since the page was last heard would be over as soon as it is granted. */
+  askFor(lease: number): void {
+    if (this.#isDue(lease)) this.ask()
+  }
+
   ask(): void {
     this.#askedAt = this.#context.now
     if (this.#unanswered) return
@@ -73,11 +78,14 @@ export class OwnLease {
 
   tick(): void {
     if (this.#session() === null) return
-    const lease = this.#shortestLease() ?? Number.POSITIVE_INFINITY
+    if (this.#isDue(this.#shortestLease() ?? Number.POSITIVE_INFINITY)) this.ask()
+  }
+
+  #isDue(lease: number): boolean {
     const heartbeat = this.#context.machine.settings?.timing.heartbeat ?? askEvery
     const every = Math.max(heartbeat, Math.min(askEvery, lease / 10))
     // Asking once too often is harmless; a wall clock that was set back must not stop it.
-    if (!this.#askedAt || elapsedAtMost(this.#askedAt, this.#context.now) >= every) this.ask()
+    return !this.#askedAt || elapsedAtMost(this.#askedAt, this.#context.now) >= every
   }
 
   /** Hands on the newest echo that the machine has caught up with (S-8): what it says is then known to the page. */

@@ -77,8 +77,7 @@ export class PageSide {
   call(call: Call, reply: (reply: Reply<never>) => void): void {
     switch (call.type) {
       case 'lock.request':
-        // A lease that is shorter than the time since the page was last asked would be over as soon as it is granted.
-        this.#lease.ask()
+        this.#lease.askFor(call.lease)
         this.#locks.request(call, answerTo<'lock.request'>(reply))
         this.#watches.touchLock(call.name)
         break

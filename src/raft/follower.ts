@@ -111,6 +111,13 @@ function refuse(state: RaftState, message: MessageOf<'append'>): void {
   })
 }
 
+export function onCommit(state: RaftState, { from, last }: MessageOf<'commit'>): void {
+  hearLeader(state, from)
+  const { log } = state
+  // The same entry is the same log up to there (Log Matching).
+  if (termAt(log, last.index) === last.term) log.commit = Math.max(log.commit, last.index)
+}
+
 export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
   hearLeader(state, message.from)
   adoptElectionTicks(state, message.electionTicks)

@@ -121,9 +121,10 @@ describe('removal', () => {
     expect([raft.role, raft.commitIndex]).toEqual(['leader', 2])
     acknowledge(raft, 'c')
     expect(raft.status()).toMatchObject({ role: 'follower', commitIndex: 3, leader: null, term: 2 })
-    expect(only(raft.ready().messages, 'append').map(({ to, commitIndex }) => [to, commitIndex])).toEqual([
-      ['b', 3],
-      ['c', 3],
+    const last = { term: 2, index: 3 }
+    expect(only(raft.ready().messages, 'commit')).toMatchObject([
+      { to: 'b', last },
+      { to: 'c', last },
     ])
     raft.tick(4 * T)
     raft.campaign()

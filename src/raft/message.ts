@@ -35,6 +35,11 @@ export type Message = Addressed &
         readonly entries: readonly Entry[]
         readonly commitIndex: number
       }
+    /**
+     * Everything up to this entry is committed. Only whoever has that very entry learns from it, and it is not answered: what it
+     * says comes again with every append and heartbeat.
+     */
+    | { readonly type: 'commit'; readonly last: EntryId }
     /** `index`: everything up to here matches the leader's log and is durable at the sender. */
     | { readonly type: 'appendReply'; readonly rejected: false; readonly index: number }
     /** `index`: the refused `previous.index`. `hint`: the last place where the logs may agree (fast back-off). */

@@ -222,8 +222,7 @@ describe('one proposal', () => {
     raft.persisted(ready.sequence)
     acknowledge(raft, 'b')
     const told = (to: string): Message => {
-      const previous = { term: 2, index: 4 }
-      return { type: 'append', from: 'a', to, term: 2, previous, entries: [], commitIndex: 4 }
+      return { type: 'commit', from: 'a', to, term: 2, last: { term: 2, index: 4 } }
     }
     expect(raft.ready()).toEqual({
       sequence: ready.sequence + 1,
@@ -234,6 +233,22 @@ describe('one proposal', () => {
       reads: [],
     })
     expect(raft.hasReady()).toBe(false)
+  })
+
+  it('[S37] the news of a commit is for whoever has that very entry, and is not answered', () => {
+    const entries = [...log(['a', 'b', 'c'], [1]), command(1, 2), command(1, 3)]
+    const told = (term: number, index: number, by = 1) => {
+      const raft = core('b', { entries })
+      raft.step({ type: 'commit', from: 'a', to: 'b', term: by, last: { term, index } })
+      const { commitIndex, leader } = raft.status()
+      return { commitIndex, leader, answers: drain(raft).length }
+    }
+    expect(told(1, 2)).toEqual({ commitIndex: 2, leader: 'a', answers: 0 })
+    expect(told(1, 2, 4)).toEqual({ commitIndex: 2, leader: 'a', answers: 0 })
+    // Not this entry, not here, of a deposed leader.
+    expect(told(2, 3, 2).commitIndex).toBe(0)
+    expect(told(1, 4).commitIndex).toBe(0)
+    expect(told(1, 2, 0)).toEqual({ commitIndex: 0, leader: null, answers: 0 })
   })
 
   it('[C1] time in the log never goes back', () => {

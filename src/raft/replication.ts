@@ -74,10 +74,20 @@ function pipeline(state: RaftState, progress: Progress): void {
     progress.next = last + 1
     sent = true
   }
-  const untold = Math.min(log.commit, progress.next - 1) > progress.toldCommit && inflight.count < inflight.capacity
   // An owed append goes out even past a full window: its refusal or acknowledgement is what frees it (S31).
-  if (!sent && (untold || progress.owed)) sendAppend(state, progress, 0)
+  if (!sent && progress.owed) sendAppend(state, progress, 0)
+  else if (!sent) sendCommit(state, progress)
   progress.owed = false
+}
+
+/** What was sent to it has been committed meanwhile, and no entry is there to say so. */
+function sendCommit(state: RaftState, progress: Progress): void {
+  const { peerId: from, term, log } = state
+  const index = Math.min(log.commit, progress.next - 1)
+  const termThere = index > progress.toldCommit ? termAt(log, index) : null
+  if (termThere === null) return
+  send(state, { type: 'commit', from, to: progress.peerId, term, last: { term: termThere, index } })
+  progress.toldCommit = index
 }
 
 /** The last index that fits one append and the window; below `next` when nothing does. One oversized entry goes alone. */

@@ -1,5 +1,5 @@
 import { onPreVoteReply, onVoteReply } from './candidate.js'
-import { becomeFollower, onAppend, onHeartbeat, onSnapshot } from './follower.js'
+import { becomeFollower, onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.js'
 import { lastId } from './log.js'
 import type { Message } from './message.js'
 import { onReadIndex, onReadIndexReply, refuseRead } from './read-index.js'
@@ -37,6 +37,9 @@ function route(state: RaftState, message: Message): void {
     case 'appendReply':
       onAppendReply(state, message)
       break
+    case 'commit':
+      if (state.role !== 'leader') onCommit(state, message)
+      break
     case 'heartbeat':
       if (state.role !== 'leader') onHeartbeat(state, message)
       break
@@ -70,6 +73,7 @@ function adoptTerm(state: RaftState, message: Message): boolean {
       if (isSticky(state) && !message.transfer) return false
       break
     case 'append':
+    case 'commit':
     case 'heartbeat':
     case 'snapshot':
       becomeFollower(state, message.term, message.from)

@@ -9,6 +9,12 @@ import type { HardState } from '../raft/ready.js'
 import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
 
 interface Schema extends DBSchema {
+  /**
+   * F3. `now` names the life that writes; each life that has ended has a record of its own under its counter. A counter can be in one
+   * record only, so that a write of an ended life breaks the index and with it its whole transaction: a check that needs no
+   * answer before the commit.
+   */
+  writers: { key: 'now' | number; value: { readonly counter: number }; indexes: { counter: number } }
   /** `incarnation` and `lineage`. */
   meta: { key: string; value: Incarnation | Lineage }
   hardStates: { key: GroupId; value: HardState }
@@ -18,11 +24,14 @@ interface Schema extends DBSchema {
   /** The data of a snapshot by (group, chunk). */
   chunks: { key: [GroupId, number]; value: Uint8Array }
 }
-type Stores = ('meta' | 'hardStates' | 'log' | 'snapshots' | 'chunks')[]
+type Stores = ('writers' | 'meta' | 'hardStates' | 'log' | 'snapshots' | 'chunks')[]
 type Transaction = IDBPTransaction<Schema, Stores, 'readwrite'>
 
-const stores: Stores = ['meta', 'hardStates', 'log', 'snapshots', 'chunks']
-const schemaVersion = 1
+const stores: Stores = ['writers', 'meta', 'hardStates', 'log', 'snapshots', 'chunks']
+const contents = ['hardStates', 'log', 'snapshots', 'chunks'] as const
+const schemaVersion = 2
+/** So many ended lives are remembered: a page that is frozen for longer has been reloaded a thousand times meanwhile. */
+const endedLivesMax = 1_000
 /** Values beyond this are slow to clone in some engines: a snapshot is kept in pieces. */
 const chunkBytes = 256 * 1024
 
@@ -68,6 +77,7 @@ export class IndexedDbStorage implements Storage {
       const before = (await transaction.objectStore('meta').get('incarnation')) as Incarnation | undefined
       const incarnation = { counter: (before?.counter ?? 0) + 1, nonce }
       void transaction.objectStore('meta').put(incarnation, 'incarnation')
+      void takeOver(transaction, incarnation.counter)
       const stored = await readState(transaction)
       await transaction.done
       return new IndexedDbStorage(database, incarnation, stored)
@@ -116,24 +126,16 @@ export class IndexedDbStorage implements Storage {
   async #transact(batch: WriteBatch): Promise<void> {
     const transaction = this.#database.transaction(stores, 'readwrite', { durability: this.#durability })
     const meta = transaction.objectStore('meta')
-    // F3: read first in the same transaction. The writes need not wait for it: what it finds may still undo them all.
-    const guard = meta.get('incarnation').then((found) => {
-      const { counter, nonce } = (found ?? { counter: 0, nonce: '' }) as Incarnation
-      if (counter !== this.incarnation.counter || nonce !== this.incarnation.nonce) {
-        throw new Error(
-          `incarnation ${counter} has taken this database over from incarnation ${this.incarnation.counter}`,
-        )
-      }
-      transaction.commit()
-    })
-    const requests: Promise<unknown>[] = [guard]
+    const { counter } = this.incarnation
+    const requests: Promise<unknown>[] = [transaction.objectStore('writers').put({ counter }, 'now')]
     try {
       // A value that cannot be cloned throws in between: what was asked for until then is undone.
       if (batch.reset) this.#lastIndex.clear()
       if (batch.reset)
-        requests.push(meta.delete('lineage'), ...stores.slice(1).map((store) => transaction.objectStore(store).clear()))
+        requests.push(meta.delete('lineage'), ...contents.map((store) => transaction.objectStore(store).clear()))
       if (batch.lineage) requests.push(meta.put(batch.lineage, 'lineage'))
       for (const group of batch.groups) requests.push(...this.#writeGroup(transaction, group))
+      transaction.commit()
       await Promise.all(requests)
       await transaction.done
     } catch (error) {
@@ -143,7 +145,8 @@ export class IndexedDbStorage implements Storage {
         // It has ended already, and `done` says how.
       }
       await Promise.allSettled([...requests, transaction.done])
-      throw error
+      if (!isConstraint(error) && !isConstraint(transaction.error)) throw error
+      throw new Error(`a later incarnation has taken this database over from incarnation ${counter}`, { cause: error })
     }
   }
 
@@ -173,10 +176,27 @@ export class IndexedDbStorage implements Storage {
 
 function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, schemaVersion, {
-    upgrade(database) {
-      for (const store of stores) database.createObjectStore(store)
+    upgrade(database, before) {
+      if (before < 1) for (const store of contents) database.createObjectStore(store)
+      if (before < 1) database.createObjectStore('meta')
+      database.createObjectStore('writers').createIndex('counter', 'counter', { unique: true })
     },
   })
+}
+
+/** F3: from here on the life of that counter writes, and none before it. */
+async function takeOver(transaction: Transaction, counter: number): Promise<void> {
+  const writers = transaction.objectStore('writers')
+  const before = counter - 1
+  await Promise.all([
+    writers.put({ counter }, 'now'),
+    writers.put({ counter: before }, before),
+    writers.delete(IDBKeyRange.upperBound(before - endedLivesMax)),
+  ])
+}
+
+function isConstraint(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'ConstraintError'
 }
 
 function writeSnapshot(transaction: Transaction, group: GroupId, { meta, data }: Snapshot): Promise<unknown>[] {

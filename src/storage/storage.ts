@@ -55,9 +55,9 @@ export interface Storage {
   /** What was there when it was opened. */
   readonly stored: StoredState
   /**
-   * All or nothing, and durable when it resolves. Writes take effect in the order of the calls. Every write first reads
-   * the incarnation record of the database and fails if it is not its own (F3). After a rejection (quota, aborted
-   * transaction, another incarnation) every later write is rejected too: the peer stops before it promises anything.
+   * All or nothing, and durable when it resolves. Writes take effect in the order of the calls. One of a life that is no longer
+   * the database's newest is undone within its own transaction (F3). After a rejection (quota, aborted transaction, a later
+   * incarnation) every later write is rejected too: the peer stops before it promises anything.
    */
   write(batch: WriteBatch): Promise<void>
   /** For the writes from now on: the room's own choice, `strict` until it is known. */
