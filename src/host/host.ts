@@ -398,7 +398,7 @@ export class Host {
         if (!this.#departures.isOver(peer)) this.#raft.step(item.message)
         break
       case 'submit':
-        if (this.#leadership.leading) this.#leadership.propose(item.instructions)
+        if (this.#leadership.leading) this.#leadership.propose(item.instructions, peer.peerId)
         break
       case 'alive':
         if (this.#leadership.leading)
@@ -523,7 +523,8 @@ export class Host {
   }
 
   #submit(instructions: readonly Uint8Array[]): boolean {
-    if (this.#leadership.leading) return this.#leadership.propose(instructions)
+    const { peerId } = this.#options.self
+    if (this.#leadership.leading) return this.#leadership.propose(instructions, peerId)
     const { leader } = this.#raft
     if (leader === null || !this.#peers.peer(leader)) return false
     this.#peers.send(leader, { type: 'submit', instructions })

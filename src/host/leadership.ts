@@ -66,10 +66,10 @@ export class Leadership {
     this.#admissions.set(peerId, { learnerOnly })
   }
 
-  /** Appends instructions of anyone, in order. False when the core refuses: whoever sent them sends them again. */
-  propose(instructions: readonly Uint8Array[]): boolean {
+  /** Appends instructions of anyone, in order; `proposer` waits for them. False when the core refuses: whoever sent them sends them again. */
+  propose(instructions: readonly Uint8Array[], proposer: PeerId): boolean {
     const { raft, clusterTime } = this.#context
-    const result = raft.propose(clusterTime, instructions)
+    const result = raft.propose(clusterTime, instructions, proposer)
     if (!result.accepted) return false
     instructions.forEach((bytes, i) => {
       const instruction = decodeInstruction(bytes)

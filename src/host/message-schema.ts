@@ -51,6 +51,7 @@ export const messageSchema = v.variant('type', [
     ),
   ),
   v.strictObject({ ...addressed, type: v.literal('commit'), last: entryIdSchema }),
+  v.strictObject({ ...addressed, type: v.literal('stable'), index: safeIndex }),
   v.variant('rejected', [
     v.strictObject({ ...addressed, type: v.literal('appendReply'), rejected: v.literal(false), index: safeIndex }),
     v.strictObject({

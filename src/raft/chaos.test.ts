@@ -11,6 +11,8 @@ function must(condition: boolean, ...what: readonly (string | number)[]): void {
 class Checker {
   readonly leaderOf = new Map<number, PeerId>()
   readonly committed: string[] = []
+  /** The term of the first node that applied each entry. */
+  readonly committedIn: number[] = []
   readonly lastCommit = new Map<TestNode, { life: number; commit: number; term: number }>()
   readonly reads = new Map<string, number>()
 
@@ -19,6 +21,7 @@ class Checker {
       const known = this.committed[index]
       must(known === undefined || known === mark, 'state-machine safety', index, node.peerId)
       this.committed[index] = mark
+      this.committedIn[index] ??= node.raft.term
     }
   }
 
@@ -42,6 +45,8 @@ class Checker {
     must(known === undefined, 'election safety', raft.term, peerId)
     this.leaderOf.set(raft.term, peerId)
     for (let index = 1; index < this.committed.length; index++) {
+      // Leader Completeness speaks of later terms: a late vote may elect in a term that is over.
+      if ((this.committedIn[index] ?? 0) >= raft.term) continue
       const term = raft.entryTerm(index)
       const mark = this.committed[index]
       if (term === null || mark === undefined)
@@ -119,6 +124,7 @@ function act(cluster: Cluster, checker: Checker, count: number, votes: boolean):
     node.raft.propose(
       count,
       Array.from({ length: 1 + cluster.below(3) }, () => data),
+      nodes[cluster.below(nodes.length)]?.peerId,
     )
   } else if (dice < 955) checker.read(node, count)
   else if (dice < 970) changeConfiguration(cluster, node)

@@ -1,6 +1,7 @@
 import { onOwnVoteDurable } from './candidate.js'
 import { advanceCommit } from './leader.js'
 import { entriesBetween, lastIndex } from './log.js'
+import { advanceByPair, tellStable } from './pair.js'
 import type { Ready, Write } from './ready.js'
 import { flush } from './replication.js'
 import type { RaftState } from './state.js'
@@ -76,6 +77,11 @@ export function onPersisted(state: RaftState, sequence: number): void {
   }
   if (count === 0) return
   log.writes.splice(0, count)
-  if (state.leading !== null) advanceCommit(state, state.leading)
-  else if (out.stableTerm === state.term) onOwnVoteDurable(state)
+  if (state.leading !== null) {
+    advanceCommit(state, state.leading)
+    if (state.leading !== null) tellStable(state, state.leading)
+  } else {
+    advanceByPair(state)
+    if (out.stableTerm === state.term) onOwnVoteDurable(state)
+  }
 }

@@ -33,6 +33,7 @@ export function becomeFollower(state: RaftState, term: number, leader: PeerId | 
 export function enterTerm(state: RaftState, term: number, votedFor: PeerId | null): void {
   state.term = term
   state.votedFor = votedFor
+  state.leaderStable = null
   failForwardedReads(state)
 }
 

@@ -15,7 +15,7 @@ import {
 } from './log.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
-import { hasCommittedInTerm } from './read-index.js'
+import { hasCommittedInTerm, releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
 import type { Leading, RaftState } from './state.js'
 
@@ -29,6 +29,7 @@ export function becomeLeader(state: RaftState): void {
     confirmingReads: [],
     uncommittedBytes: 0,
     dirty: true,
+    claimed: 0,
     hasQuorum: true,
   }
   state.role = 'leader'
@@ -100,6 +101,7 @@ export function advanceCommit(state: RaftState, leading: Leading): void {
   }
   assert(leading.uncommittedBytes >= 0, 'the uncommitted tail is counted exactly')
   log.commit = index
+  releaseReads(state, leading)
   leading.dirty = true
   if (configurationIndexOf(log) > index || isVoter(configuration, state.peerId)) return
   // It led its own removal to the end (dissertation 4.2.2); the others learn of the commit before it goes (S54, B19).

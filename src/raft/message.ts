@@ -40,6 +40,8 @@ export type Message = Addressed &
      * says comes again with every append and heartbeat.
      */
     | { readonly type: 'commit'; readonly last: EntryId }
+    /** Everything up to this entry of its own term is durable at the leader. A loss only costs time: not answered either. */
+    | { readonly type: 'stable'; readonly index: number }
     /** `index`: everything up to here matches the leader's log and is durable at the sender. */
     | { readonly type: 'appendReply'; readonly rejected: false; readonly index: number }
     /** `index`: the refused `previous.index`. `hint`: the last place where the logs may agree (fast back-off). */

@@ -22,6 +22,10 @@ export interface Progress {
   owed: boolean
   /** The commit index last told in an append that the member can act on. */
   toldCommit: number
+  /** The newest entry that was appended at its request: it waits for the commit. */
+  proposed: number
+  /** What it was last told to be durable at the leader. */
+  toldStable: number
   active: boolean
   round: number
   /** 0, or the index of the configuration that removed it: it is served until it knows (S57). */
@@ -39,6 +43,8 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     snapshotIndex: 0,
     owed: false,
     toldCommit: 0,
+    proposed: 0,
+    toldStable: 0,
     active,
     round: 0,
     departing: 0,
@@ -52,6 +58,7 @@ export function becomeProbe(progress: Progress, next: number): void {
   progress.paused = false
   progress.snapshotIndex = 0
   progress.toldCommit = 0
+  progress.toldStable = 0
   resetInflight(progress.inflight)
 }
 

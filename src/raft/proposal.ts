@@ -31,7 +31,7 @@ export type ProposeProblem =
   | 'no-voters'
 
 /** Appends all or none. */
-export function propose(state: RaftState, time: number, data: readonly Uint8Array[]): ProposeResult {
+export function propose(state: RaftState, time: number, data: readonly Uint8Array[], proposer: PeerId): ProposeResult {
   const { leading, log } = state
   if (leading === null) return refused(state, 'not-leader')
   let bytes = 0
@@ -50,6 +50,8 @@ export function propose(state: RaftState, time: number, data: readonly Uint8Arra
       data: one,
     })
   }
+  const progress = leading.progress.get(proposer)
+  if (progress !== undefined) progress.proposed = lastIndex(log)
   return { accepted: true, firstIndex, lastIndex: lastIndex(log) }
 }
 

@@ -62,7 +62,8 @@ export function hasCommittedInTerm(state: RaftState): boolean {
 export function joinRound(state: RaftState, leading: Leading): void {
   if (leading.waitingReads.length === 0 || !hasCommittedInTerm(state)) return
   for (const { from, id } of leading.waitingReads) {
-    leading.confirmingReads.push({ from, id, index: state.log.commit, round: leading.round })
+    const index = Math.max(state.log.commit, leading.claimed)
+    leading.confirmingReads.push({ from, id, index, round: leading.round })
   }
   leading.waitingReads.length = 0
 }
@@ -72,7 +73,7 @@ export function releaseReads(state: RaftState, leading: Leading): void {
   let count = 0
   for (; count < reads.length; count++) {
     const read = reads[count]
-    if (read === undefined || read.round > leading.confirmedRound) break
+    if (read === undefined || read.round > leading.confirmedRound || read.index > state.log.commit) break
     const { id, index } = read
     if (read.from === state.peerId) state.out.reads.push({ id, index })
     else {

@@ -86,8 +86,10 @@ function sendCommit(state: RaftState, progress: Progress): void {
   const index = Math.min(log.commit, progress.next - 1)
   const termThere = index > progress.toldCommit ? termAt(log, index) : null
   if (termThere === null) return
-  send(state, { type: 'commit', from, to: progress.peerId, term, last: { term: termThere, index } })
   progress.toldCommit = index
+  // It could tell by itself (pair.ts).
+  if (Math.min(progress.match, progress.toldStable) >= index) return
+  send(state, { type: 'commit', from, to: progress.peerId, term, last: { term: termThere, index } })
 }
 
 /** The last index that fits one append and the window; below `next` when nothing does. One oversized entry goes alone. */

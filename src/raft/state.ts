@@ -66,6 +66,8 @@ export interface Leading {
   uncommittedBytes: number
   /** Something may be there to send. Sending waits for the next Ready, so that one turn's proposals are one append. */
   dirty: boolean
+  /** Up to here a follower may know that an entry is committed before this leader does. */
+  claimed: number
   /** As of the last check-quorum. */
   hasQuorum: boolean
 }
@@ -109,6 +111,8 @@ export interface RaftState {
   heartbeatElapsed: number
   /** The minimum election time-out in force: the leader's (M5). */
   electionTicks: number
+  /** Follower: up to where the leader of this term has said that its own log is durable. */
+  leaderStable: { readonly peerId: PeerId; readonly index: number } | null
   /** Answers of this election or pre-election, this peer's own included. */
   readonly votes: Map<PeerId, boolean>
   /** By number on the wire. */
@@ -158,6 +162,7 @@ export function createState(options: RaftOptions): RaftState {
     timeout: 0,
     heartbeatElapsed: 0,
     electionTicks: options.electionTicks,
+    leaderStable: null,
     votes: new Map(),
     forwardedReads: new Map(),
     // A late answer to a read of an earlier life, or of a reused id, must not answer another read (etcd-io/raft#397).

@@ -2,6 +2,7 @@ import { onPreVoteReply, onVoteReply } from './candidate.js'
 import { becomeFollower, onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.js'
 import { lastId } from './log.js'
 import type { Message } from './message.js'
+import { onStable } from './pair.js'
 import { onReadIndex, onReadIndexReply, refuseRead } from './read-index.js'
 import { onAppendReply, onHeartbeatReply } from './reply.js'
 import { type RaftState, sendAfterWrite } from './state.js'
@@ -40,6 +41,9 @@ function route(state: RaftState, message: Message): void {
     case 'commit':
       if (state.role !== 'leader') onCommit(state, message)
       break
+    case 'stable':
+      if (state.role !== 'leader') onStable(state, message)
+      break
     case 'heartbeat':
       if (state.role !== 'leader') onHeartbeat(state, message)
       break
@@ -74,6 +78,7 @@ function adoptTerm(state: RaftState, message: Message): boolean {
       break
     case 'append':
     case 'commit':
+    case 'stable':
     case 'heartbeat':
     case 'snapshot':
       becomeFollower(state, message.term, message.from)

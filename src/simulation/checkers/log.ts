@@ -35,6 +35,7 @@ export class LogChecker {
   readonly #diskOf: (peerId: string) => SimDisk | null
   readonly #hashes: number[] = []
   readonly #terms: number[] = []
+  readonly #committedIn: number[] = []
   readonly #machines = new Map<number, number>()
   readonly #grants = new Map<string, Granted>()
   readonly #lastToken = new Map<string, number>()
@@ -58,6 +59,11 @@ export class LogChecker {
     return this.#terms[index - 1] ?? null
   }
 
+  /** The term of the first host that applied it, at that moment: it was committed in that term or before. */
+  committedIn(index: number): number {
+    return this.#committedIn[index - 1] ?? 0
+  }
+
   versionsOf(key: string): readonly Version[] {
     return this.#versions.get(key) ?? []
   }
@@ -78,6 +84,7 @@ export class LogChecker {
       }
       this.#checkRoom(record)
       this.#checkDurable(record, entry, hosts)
+      this.#committedIn.push(record.host.status.term)
       this.#first(entry, hash)
     } else if (known !== hash) {
       const terms = `term ${entry.term}, before it was term ${this.termAt(index)}`

@@ -45,7 +45,7 @@ export class RaftChecker {
         this.#world.convict('monotonic', `${key} of ${self.peerId} went from ${before[key]} to ${now[key]}`)
   }
 
-  /** Election safety, and leader completeness: it has all that was ever committed. */
+  /** Election safety, and leader completeness: it has all that was committed in an earlier term. */
   #checkLeader({ self, host }: HostRecord, { term, firstIndex }: Status): void {
     const me = `${self.peerId} ${lifeOf(self.incarnation)}`
     const other = this.#leaders.get(term)
@@ -54,7 +54,8 @@ export class RaftChecker {
     if (other !== undefined && other !== me)
       this.#world.convict('election-safety', `${other} and ${me} both lead term ${term}`)
     for (let index = firstIndex; index <= this.#log.lastIndex; index++) {
-      if (host.entryTerm(index) === this.#log.termAt(index)) continue
+      // A vote that was long on its way makes a leader of a term that is over already: it owes nothing to later ones.
+      if (host.entryTerm(index) === this.#log.termAt(index) || this.#log.committedIn(index) >= term) continue
       const has = `has term ${host.entryTerm(index)} at ${index}, committed was term ${this.#log.termAt(index)}`
       this.#world.convict('leader-completeness', `${me} leads term ${term} and ${has}`)
       return
