@@ -33,6 +33,8 @@ type What = Extract<Notice, { type: 'watch' }>['what']
 export interface GrantListener {
   granted(grant: { readonly token: number; readonly since: number }): void
   lost(reason: LockLoss | 'left'): void
+  /** It waited, and waits no more: the room has no place for it. */
+  refused(error: ComityError): void
   /** The host went away under it: a request that waits is to be made anew. */
   restarted(): void
 }
@@ -210,6 +212,9 @@ export class RoomConnection {
         break
       case 'lock.granted':
         this.#grants.get(event.handle)?.granted(event)
+        break
+      case 'lock.refused':
+        this.#grants.get(event.handle)?.refused(errorOf(event.failure))
         break
       case 'lock.lost': {
         const listener = this.#grants.get(event.handle)

@@ -93,7 +93,9 @@ export class LockRequest implements GrantListener {
         if (this.#asked === asked) this.#answered(answer)
       },
       (error: unknown) => {
-        if (this.#asked === asked) this.#refused(error)
+        // The host went away before it answered, and took whatever it had granted with it: the next one is asked.
+        const isOver = this.#connection.attached || this.#connection.ended !== null
+        if (this.#asked === asked && isOver) this.refused(error)
       },
     )
   }
@@ -107,10 +109,8 @@ export class LockRequest implements GrantListener {
     this.#listener.granted(null)
   }
 
-  #refused(error: unknown): void {
+  refused(error: unknown): void {
     if (this.#phase !== 'waiting') return
-    // The host went away before it answered, and took whatever it had granted with it: the next one is asked.
-    if (!this.#connection.attached && !this.#connection.ended) return
     this.#phase = 'ended'
     this.#connection.forget(this.#handle)
     this.#listener.failed(error)

@@ -149,6 +149,21 @@ describe('from request to release', () => {
   })
 })
 
+describe('a request that has to be queued again', () => {
+  it('and finds no place rejects, and is forgotten', async () => {
+    const request = watch(locks.request('a', () => {}))
+    await quiet()
+    const handle = asked()
+    await port.answer('lock.request', { state: 'queued' })
+    const failure = { code: 'limit-exceeded', message: 'full', details: { limit: 'lockQueue', value: 8 } } as const
+    port.tell({ type: 'lock.refused', handle, failure })
+    await quiet()
+    expect(request.value).toMatchObject({ name: 'LimitExceededError', code: 'limit-exceeded', limit: 'lockQueue' })
+    grant(handle)
+    expect(port.calls('lock.release')).toEqual([])
+  })
+})
+
 describe('[S-4] state', () => {
   it('is held while it surely is, unsure when its lease may have run out, held again with the next echo', async () => {
     const { lock } = await acquire('a', { lease: 1_000 })

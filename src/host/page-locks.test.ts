@@ -192,6 +192,20 @@ describe('the end of the session', () => {
     expect([replies, events()]).toEqual([['1 granted'], []])
   })
 
+  it('what waited and finds the queue full is told that it waits no more', () => {
+    bobLocks()
+    request(1)
+    commit()
+    context.taken()
+    expire()
+    const eve = context.script.open('eve')
+    for (let i = 0; i < 64; i += 1) context.script.send(eve, lock('a'))
+    commit()
+    commit()
+    expect([replies, events()]).toEqual([['1 queued'], ['lock.refused']])
+    expect(locks.shortestLease()).toBeNull()
+  })
+
   it('a request whose session ends under its release is not made again', () => {
     bobLocks()
     request(1)

@@ -41,7 +41,8 @@ export class PageLocks {
       }
       // A request that is made again in a later session has had its answer: the page then hears events only.
       if (!answered) reply(told)
-      else if (told.ok && told.value.state === 'granted') this.#emitGrant(call.handle, told.value)
+      else if (!told.ok) this.#context.emit({ type: 'lock.refused', handle: call.handle, failure: told.failure })
+      else if (told.value.state === 'granted') this.#emitGrant(call.handle, told.value)
       answered = true
     }
     this.#requests.set(call.handle, { call, number: null, state: 'asked', settle })

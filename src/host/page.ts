@@ -108,6 +108,8 @@ export type HostEvent =
   | { readonly type: 'members'; readonly members: readonly MemberRecord[] }
   /** A queued request got its lock. */
   | { readonly type: 'lock.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  /** A request that waited had to be queued again in a later session, and found no place. */
+  | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */
   | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
   | {

@@ -21,4 +21,8 @@ export const regressions: readonly Regression[] = [
   { seed: 31434, cause: 'L4: a voter of an entry that never came to this browser was not taken in' },
   { seed: 50016, chaosMs: 90_000, cause: 'L4: voters that only a resident knew of were not taken in' },
   { seed: 50057, chaosMs: 90_000, cause: 'L4: every change of role put off the search for dead nodes' },
+  {
+    seed: 500799,
+    cause: 'a lock request that was queued again in a later session was refused for want of room, and nobody told',
+  },
 ]
