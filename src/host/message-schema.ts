@@ -68,8 +68,15 @@ export const messageSchema = v.variant('type', [
     commitIndex: safeIndex,
     round: safeIndex,
     electionTicks: v.pipe(safeIndex, v.minValue(1), v.maxValue(600_000)),
+    heir: v.optional(peerIdSchema),
   }),
-  v.strictObject({ ...addressed, type: v.literal('heartbeatReply'), round: safeIndex }),
+  v.strictObject({
+    ...addressed,
+    type: v.literal('heartbeatReply'),
+    round: safeIndex,
+    priority: v.optional(safeIndex),
+  }),
+  v.strictObject({ ...addressed, type: v.literal('timeoutNow') }),
   v.strictObject({ ...addressed, type: v.literal('snapshot'), snapshot: snapshotSchema }),
   v.strictObject({ ...addressed, type: v.literal('readIndex'), id: safeIndex }),
   v.strictObject({

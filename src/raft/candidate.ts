@@ -54,7 +54,8 @@ function concludePreVote(state: RaftState): void {
   else if (result === 'lost') becomeFollower(state, state.term, null)
 }
 
-function becomeCandidate(state: RaftState): void {
+/** `transfer`: the old leader asked for it, so its followers do not stick to it (dissertation 4.2.3). */
+function becomeCandidate(state: RaftState, transfer = false): void {
   state.role = 'candidate'
   enterTerm(state, state.term + 1, state.peerId)
   restartElection(state, state.electionTicks)
@@ -62,8 +63,15 @@ function becomeCandidate(state: RaftState): void {
   const last = lastId(state.log)
   // After the write of the own vote: a candidate that forgot it could vote for another in this term (B5).
   for (const to of votersOf(configurationOf(state.log))) {
-    if (to !== from) sendAfterWrite(state, { type: 'vote', from, to, term, last, transfer: false })
+    if (to !== from) sendAfterWrite(state, { type: 'vote', from, to, term, last, transfer })
   }
+}
+
+/** The leader hands over. No pre-vote: the leader's own heartbeats would end it (B24). */
+export function onTimeoutNow(state: RaftState, { from }: MessageOf<'timeoutNow'>): void {
+  if (state.role !== 'follower' || state.leader !== from || !canCampaign(state)) return
+  state.leader = null
+  becomeCandidate(state, true)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { it } from 'vitest'
 import type { PeerId } from './entry.js'
+import type { Raft } from './raft.js'
 import { Cluster, type TestNode } from './test-cluster.js'
 
 /** Not `expect`: it would be most of the running time. */
@@ -126,12 +127,14 @@ function act(cluster: Cluster, checker: Checker, count: number, votes: boolean):
       Array.from({ length: 1 + cluster.below(3) }, () => data),
       nodes[cluster.below(nodes.length)]?.peerId,
     )
-  } else if (dice < 955) checker.read(node, count)
+  } else if (dice < 953) checker.read(node, count)
+  else if (dice < 955) node.raft.transferLeadership(nodes[cluster.below(nodes.length)]?.peerId ?? '')
   else if (dice < 970) changeConfiguration(cluster, node)
   else if (dice < 978) node.compact(cluster.below(4))
   else if (dice < 984) node.crash()
   else if (dice < 988) node.raft.forgetLeader()
-  else if (dice < 990) node.raft.stepDown()
+  else if (dice < 989) node.raft.stepDown()
+  else if (dice < 990) node.raft.setPriority(cluster.below(3))
   else if (dice < 992) node.raft.reportUnreachable(nodes[cluster.below(nodes.length)]?.peerId ?? '')
   else if (dice < 994) node.raft.reportSnapshot(nodes[cluster.below(nodes.length)]?.peerId ?? '', dice % 2 === 0)
   else if (dice < 996) partition(cluster, nodes)
@@ -153,6 +156,10 @@ function deliverSome(cluster: Cluster): void {
 }
 
 function changeConfiguration(cluster: Cluster, { raft }: TestNode): void {
+  if (cluster.below(3) === 0) {
+    changeMany(cluster, raft)
+    return
+  }
   const { voters, learners } = raft.configuration
   const all = [...cluster.nodes.keys()]
   const peerId = all[cluster.below(all.length)] ?? ''
@@ -162,6 +169,18 @@ function changeConfiguration(cluster: Cluster, { raft }: TestNode): void {
   else if (learners.includes(peerId)) {
     raft.proposeConfiguration(0, { ...next, voters: [...voters, peerId], learners: others.learners })
   } else raft.proposeConfiguration(0, { ...next, voters, learners: [...learners, peerId] })
+}
+
+/** Through a joint configuration, as a rule. */
+function changeMany(cluster: Cluster, raft: Raft): void {
+  const voters: PeerId[] = []
+  const learners: PeerId[] = []
+  for (const peerId of cluster.nodes.keys()) {
+    const dice = cluster.below(4)
+    if (dice < 2) voters.push(peerId)
+    else if (dice === 2) learners.push(peerId)
+  }
+  raft.proposeConfiguration(0, { voters, learners, outgoing: [], learnersNext: [], incarnations: {} })
 }
 
 /** M2: what pages do with the promised votes that they keep. A vote that was shown may come at any time, and again. */
@@ -217,6 +236,7 @@ function runSeed(seed: number, votes: boolean): void {
   checker.checkLogs()
   checker.checkNoReadHangs()
   must(proposed.accepted, 'a leader takes proposals')
+  must(leader.raft.configuration.outgoing.length === 0, 'a joint change comes to its end')
   for (const peerId of leader.raft.configuration.voters) {
     must(cluster.raft(peerId).commitIndex === leader.raft.commitIndex, 'every voter catches up', peerId)
   }

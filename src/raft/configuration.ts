@@ -58,17 +58,48 @@ export function normalized(configuration: Configuration): Configuration {
   }
 }
 
-/**
- * Why `next` may not follow `current` in one simple step, or null. Voters may differ by one, so that any two majorities
- * of the two configurations meet (dissertation 4.1); learners and incarnations are free.
- */
-export function changeProblem(current: Configuration, next: Configuration): 'no-voters' | 'not-simple' | null {
+/** Why nothing can change to `next`, or null. It is a destination: how to get there is the core's work. */
+export function changeProblem(next: Configuration): 'no-voters' | 'contradictory' | null {
   if (next.voters.length === 0) return 'no-voters'
-  if (current.outgoing.length > 0 || next.outgoing.length > 0 || next.learnersNext.length > 0) return 'not-simple'
-  if (next.learners.some((peerId) => next.voters.includes(peerId))) return 'not-simple'
+  if (isJoint(next) || next.learnersNext.length > 0) return 'contradictory'
+  return next.learners.some((peerId) => next.voters.includes(peerId)) ? 'contradictory' : null
+}
+
+/** While it is in force both majorities decide (dissertation 4.3). */
+export function isJoint({ outgoing }: Configuration): boolean {
+  return outgoing.length > 0
+}
+
+/**
+ * What follows `current` on the way to `next`: `next` itself if the voters differ by one at most, so that any two majorities of the two
+ * meet (dissertation 4.1); else the joint configuration of both.
+ */
+export function stepTowards(current: Configuration, next: Configuration): Configuration {
   const added = next.voters.filter((peerId) => !current.voters.includes(peerId)).length
   const removed = current.voters.filter((peerId) => !next.voters.includes(peerId)).length
-  return added + removed <= 1 ? null : 'not-simple'
+  if (added + removed <= 1) return next
+  const outgoing = current.voters
+  return {
+    voters: next.voters,
+    outgoing,
+    // A voter that is to be a learner votes until the old majority is no longer asked.
+    learners: next.learners.filter((peerId) => !outgoing.includes(peerId)),
+    learnersNext: next.learners.filter((peerId) => outgoing.includes(peerId)),
+    incarnations: { ...current.incarnations, ...next.incarnations },
+  }
+}
+
+/** What a joint configuration leads to. */
+export function destinationOf({ voters, learners, learnersNext, incarnations }: Configuration): Configuration {
+  const all = sortedUnique([...learners, ...learnersNext])
+  const isMember = ([peerId]: readonly [PeerId, unknown]) => voters.includes(peerId) || all.includes(peerId)
+  return {
+    voters,
+    outgoing: [],
+    learners: all,
+    learnersNext: [],
+    incarnations: Object.fromEntries(Object.entries(incarnations).filter(isMember)),
+  }
 }
 
 /** Code units, not locale: every peer must sort alike. */

@@ -49,6 +49,7 @@ export function hearLeader(state: RaftState, leader: PeerId): void {
   if (state.role !== 'follower') becomeFollower(state, state.term, leader)
   state.leader = leader
   state.elapsed = 0
+  state.hasYielded = false
 }
 
 export function onAppend(state: RaftState, message: MessageOf<'append'>): void {
@@ -122,11 +123,14 @@ export function onCommit(state: RaftState, { from, last }: MessageOf<'commit'>):
 export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): void {
   hearLeader(state, message.from)
   adoptElectionTicks(state, message.electionTicks)
+  state.heir = message.heir ?? null
   const { log } = state
   // The leader sends min(match, commit): this peer has acknowledged all of it (B3).
   if (message.commitIndex <= lastIndex(log)) log.commit = Math.max(log.commit, message.commitIndex)
   const { peerId: from, term } = state
-  const answer = { type: 'heartbeatReply', from, to: message.from, term, round: message.round } as const
+  const { round } = message
+  const plain = { type: 'heartbeatReply', from, to: message.from, term, round } as const
+  const answer = state.priority === 0 ? plain : { ...plain, priority: state.priority }
   // A slow disk must not look like a dead peer; only a term that is not durable yet has to wait for it.
   if (state.out.stableTerm === term) send(state, answer)
   else sendAfterWrite(state, answer)
@@ -162,7 +166,8 @@ export function forgetLeader(state: RaftState): void {
   state.leader = null
   if (!mayBeNeeded(state.log, state.peerId)) return
   // All its followers hear of it together: without turns every vote would split.
-  const heirs = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone)
+  const others = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone && peerId !== state.heir)
+  const heirs = state.heir === null ? others : [state.heir, ...others]
   const rank = Math.max(0, heirs.indexOf(state.peerId))
   state.timeout = Math.min(state.timeout, state.elapsed + 1 + rank * Math.ceil(state.electionTicks / 3))
 }

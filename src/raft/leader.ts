@@ -1,6 +1,6 @@
 import { assert } from './assert.js'
-import { compareIds, isInEveryQuorum, isVoter, membersOf, without } from './configuration.js'
-import type { Entry, PeerId } from './entry.js'
+import { compareIds, destinationOf, isInEveryQuorum, isJoint, isVoter, membersOf, without } from './configuration.js'
+import type { Configuration, Entry, PeerId } from './entry.js'
 import { proposalBytes } from './entry-bytes.js'
 import { becomeFollower } from './follower.js'
 import { beginRound, confirmRounds } from './heartbeat.js'
@@ -18,6 +18,7 @@ import { quorumValue, voteResult } from './quorum.js'
 import { hasCommittedInTerm, releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
 import type { Leading, RaftState } from './state.js'
+import { expireTransfer } from './transfer.js'
 
 export function becomeLeader(state: RaftState): void {
   assert(state.role === 'candidate', 'only a candidate becomes leader')
@@ -30,6 +31,7 @@ export function becomeLeader(state: RaftState): void {
     uncommittedBytes: 0,
     dirty: true,
     claimed: 0,
+    transfer: null,
     hasQuorum: true,
   }
   state.role = 'leader'
@@ -103,7 +105,9 @@ export function advanceCommit(state: RaftState, leading: Leading): void {
   log.commit = index
   releaseReads(state, leading)
   leading.dirty = true
-  if (configurationIndexOf(log) > index || isVoter(configuration, state.peerId)) return
+  if (configurationIndexOf(log) > index) return
+  if (isJoint(configuration)) leaveJoint(state, leading)
+  if (isVoter(configuration, state.peerId)) return
   // It led its own removal to the end (dissertation 4.2.2); the others learn of the commit before it goes (S54, B19).
   replicate(state, leading)
   becomeFollower(state, state.term, null)
@@ -116,6 +120,7 @@ export function stepDown(state: RaftState): void {
 
 export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
   state.heartbeatElapsed += ticks
+  expireTransfer(state, leading)
   if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading) && !mayWait(state)) stepDown(state)
   else if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }
@@ -143,8 +148,24 @@ function checkQuorum(state: RaftState, leading: Leading): boolean {
   return leading.hasQuorum
 }
 
-/** A configuration entry of this leader's has just been appended: quorums may have become smaller. */
-export function onConfigurationAppended(state: RaftState, leading: Leading): void {
+/**
+ * The joint configuration is committed, by whichever leader: from now on the new majority alone may decide (dissertation 4.3). A new
+ * leader comes here with the first commit of its own term, so that nobody has to remember that a change is under way (B20).
+ */
+function leaveJoint(state: RaftState, leading: Leading): void {
+  const { log } = state
+  appendConfiguration(state, leading, lastTime(log), destinationOf(configurationOf(log)))
+}
+
+/** In force at once: quorums may have become smaller. */
+export function appendConfiguration(
+  state: RaftState,
+  leading: Leading,
+  time: number,
+  configuration: Configuration,
+): void {
+  const index = lastIndex(state.log) + 1
+  appendAsLeader(state, leading, { type: 'configuration', term: state.term, index, time, configuration })
   followConfiguration(state, leading, true)
   confirmRounds(state, leading)
   advanceCommit(state, leading)

@@ -55,15 +55,14 @@ describe('changes', () => {
     expect(raft.commitIndex).toBe(3)
   })
 
-  it('[S58][B31] may change one voter at a time, and never remove the last', () => {
+  it('[S58][B31] never remove the last voter, and contradict nothing', () => {
     const two = leader({ entries: log(['a', 'b'], [1]) }, ['b'])
     expect(two.proposeConfiguration(0, configuration([]))).toEqual(refused('no-voters'))
-    expect(two.proposeConfiguration(0, configuration(['c']))).toEqual(refused('not-simple'))
-    expect(two.proposeConfiguration(0, configuration(['a', 'c']))).toEqual(refused('not-simple'))
-    expect(two.proposeConfiguration(0, configuration(['a', 'b', 'c', 'd']))).toEqual(refused('not-simple'))
-    expect(two.proposeConfiguration(0, configuration(['a', 'b'], ['b']))).toEqual(refused('not-simple'))
+    expect(two.proposeConfiguration(0, configuration(['a', 'b'], ['b']))).toEqual(refused('contradictory'))
     const joint = { ...configuration(['a', 'b']), outgoing: ['a'] }
-    expect(two.proposeConfiguration(0, joint)).toEqual(refused('not-simple'))
+    expect(two.proposeConfiguration(0, joint)).toEqual(refused('contradictory'))
+    const half = { ...configuration(['a', 'b']), learnersNext: ['c'] }
+    expect(two.proposeConfiguration(0, half)).toEqual(refused('contradictory'))
     expect(two.lastIndex).toBe(2)
     // Two voters, one of them going: its own acknowledgement is no longer needed.
     expect(two.proposeConfiguration(0, configuration(['a']))).toMatchObject({ accepted: true })

@@ -49,14 +49,19 @@ export type Message = Addressed &
     /**
      * `round` numbers the leader's heartbeat rounds within its term: a quorum of replies to round n proves that it still
      * led when round n began. `electionTicks` is the leader's minimum election time-out, which followers adopt (M5).
+     * `heir`: the fittest of those who could lead next, if one is fitter than others.
      */
     | {
         readonly type: 'heartbeat'
         readonly commitIndex: number
         readonly round: number
         readonly electionTicks: number
+        readonly heir?: PeerId
       }
-    | { readonly type: 'heartbeatReply'; readonly round: number }
+    /** `priority`: how fit the sender is to lead, 0 if it is not there. */
+    | { readonly type: 'heartbeatReply'; readonly round: number; readonly priority?: number }
+    /** The leader hands over: its receiver, which has the whole log, campaigns at once (dissertation 3.10). */
+    | { readonly type: 'timeoutNow' }
     | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
     /** A follower's linearizable read, answered by the leader when a round that began after it came is acknowledged. */
     | { readonly type: 'readIndex'; readonly id: number }

@@ -27,6 +27,8 @@ export interface Progress {
   /** What it was last told to be durable at the leader. */
   toldStable: number
   active: boolean
+  /** How fit it said it is to lead. */
+  priority: number
   round: number
   /** 0, or the index of the configuration that removed it: it is served until it knows (S57). */
   departing: number
@@ -46,6 +48,7 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     proposed: 0,
     toldStable: 0,
     active,
+    priority: 0,
     round: 0,
     departing: 0,
     inflight: createInflight(window),

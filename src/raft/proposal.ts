@@ -1,10 +1,10 @@
-import { changeProblem, normalized } from './configuration.js'
+import { changeProblem, normalized, stepTowards } from './configuration.js'
 import type { Configuration, PeerId } from './entry.js'
 import { entryOverheadBytes } from './entry-bytes.js'
-import { appendAsLeader, isIndispensable, onConfigurationAppended } from './leader.js'
+import { appendAsLeader, appendConfiguration, isIndispensable } from './leader.js'
 import { configurationIndexOf, configurationOf, lastIndex, lastTime } from './log.js'
 import { hasCommittedInTerm } from './read-index.js'
-import type { Leading, RaftState } from './state.js'
+import type { RaftState } from './state.js'
 
 export type ProposeResult =
   | { readonly accepted: true; readonly firstIndex: number; readonly lastIndex: number }
@@ -13,11 +13,11 @@ export type ProposeResult =
 /**
  * - `not-leader`: ask `leader`, if one is known.
  * - `uncommitted-full`: the uncommitted tail is at its limit; try again when something has committed.
- * - `transferring`: leadership is being handed over (no core does that yet).
+ * - `transferring`: leadership is being handed over.
  * - `promised`: the vote of the next term is promised (M2); revoke it first.
  * - `pending-change`: an earlier configuration is not committed yet.
  * - `no-commit-in-term`: a new leader changes no membership before its first commit (B1).
- * - `not-simple`: more than one voter differs, or the configuration is contradictory.
+ * - `contradictory`: somebody is voter and learner, or it is half of a change.
  * - `no-voters`: the last voter stays.
  */
 export type ProposeProblem =
@@ -27,13 +27,15 @@ export type ProposeProblem =
   | 'promised'
   | 'pending-change'
   | 'no-commit-in-term'
-  | 'not-simple'
+  | 'contradictory'
   | 'no-voters'
 
 /** Appends all or none. */
 export function propose(state: RaftState, time: number, data: readonly Uint8Array[], proposer: PeerId): ProposeResult {
   const { leading, log } = state
   if (leading === null) return refused(state, 'not-leader')
+  // What is accepted now might not get to the next leader (B24).
+  if (leading.transfer !== null) return refused(state, 'transferring')
   let bytes = 0
   for (const one of data) bytes += entryOverheadBytes + one.byteLength
   // One that is larger than the limit must still be possible, when nothing is before it (S34).
@@ -61,16 +63,18 @@ export function proposeConfiguration(state: RaftState, time: number, next: Confi
   const configuration = normalized(next)
   const problem = configurationProblem(state, configuration)
   if (problem !== null) return refused(state, problem)
+  const step = stepTowards(configurationOf(state.log), configuration)
   const index = lastIndex(state.log) + 1
-  appendConfiguration(state, leading, { index, time: timeOfNext(state, time), configuration })
+  appendConfiguration(state, leading, timeOfNext(state, time), step)
   return { accepted: true, firstIndex: index, lastIndex: index }
 }
 
 function configurationProblem(state: RaftState, next: Configuration): ProposeProblem | null {
+  if (state.leading?.transfer) return 'transferring'
   if (state.promise !== null) return 'promised'
   if (!hasCommittedInTerm(state)) return 'no-commit-in-term'
   if (configurationIndexOf(state.log) > state.log.commit && !retreats(state, next)) return 'pending-change'
-  return changeProblem(configurationOf(state.log), next)
+  return changeProblem(next)
 }
 
 /**
@@ -79,15 +83,6 @@ function configurationProblem(state: RaftState, next: Configuration): ProposePro
  */
 function retreats(state: RaftState, { voters }: Configuration): boolean {
   return voters.length === 1 && voters[0] === state.peerId && isIndispensable(state)
-}
-
-function appendConfiguration(
-  state: RaftState,
-  leading: Leading,
-  slot: { readonly index: number; readonly time: number; readonly configuration: Configuration },
-): void {
-  appendAsLeader(state, leading, { type: 'configuration', term: state.term, ...slot })
-  onConfigurationAppended(state, leading)
 }
 
 /** Cluster time never goes back (C1), whatever a new leader's clock says. */

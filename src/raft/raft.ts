@@ -15,6 +15,7 @@ import { createState, type RaftOptions, type RaftState, type RaftTiming } from '
 import { statusOf } from './status.js'
 import { step } from './step.js'
 import { tick, ticksUntilDue } from './tick.js'
+import { type TransferResult, transferLeadership } from './transfer.js'
 
 /**
  * The Raft core of one peer: a pure state machine. It reads no clock, draws no outside randomness, awaits nothing and
@@ -65,8 +66,9 @@ export class Raft {
   }
 
   /**
-   * Leader only: one simple step (dissertation 4.1). Voters may differ by one; learners and incarnations as they like.
-   * In force from now on, and to be counted on once the entry is committed.
+   * Leader only: changes the members to these, by one step if the voters differ by one at most (dissertation 4.1), else through a joint
+   * configuration (4.3), which this or a later leader leaves by itself. The first step is in force from now on, and to be
+   * counted on once its entry is committed.
    */
   proposeConfiguration(time: number, next: Configuration): ProposeResult {
     return proposeConfiguration(this.#state, time, next)
@@ -113,6 +115,17 @@ export class Raft {
   /** The leader has gone for good and left its vote of that term to this peer (M2). Too late, or not for this one: no harm. */
   takePromisedVote(from: PeerId, term: number): void {
     takePromisedVote(this.#state, from, term)
+  }
+
+  /** Leader only: lets that voter lead, once it has the whole log. Given up after an election time-out (S61). */
+  transferLeadership(to: PeerId): TransferResult {
+    return transferLeadership(this.#state, to)
+  }
+
+  /** How fit this peer is to lead, a whole number from 0: less fit ones let it campaign first, for one time-out. */
+  setPriority(priority: number): void {
+    assert(Number.isSafeInteger(priority) && priority >= 0, 'a priority is a whole number')
+    this.#state.priority = priority
   }
 
   /** Leader only: follower of nobody in the same term, or in the one whose vote it has promised (a gap in its own time, trouble with its disk). */

@@ -65,6 +65,8 @@ export interface Status {
   readonly term: number
   readonly votedFor: PeerId | null
   readonly promisedTo: PeerId | null
+  /** To whom this leader is handing over. */
+  readonly transferringTo: PeerId | null
   readonly leader: PeerId | null
   readonly firstIndex: number
   readonly lastIndex: number

@@ -6,6 +6,7 @@ import { lastIndex, lastWithTermAtMost, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { acknowledge, becomeProbe, becomeReplicate, decrease, type Progress } from './progress.js'
 import type { Leading, RaftState } from './state.js'
+import { abandonTransfer, handOver } from './transfer.js'
 
 /** What followers answer to the leader of their term, and what the caller knows of the ways to them. */
 export function onAppendReply(state: RaftState, message: MessageOf<'appendReply'>): void {
@@ -25,6 +26,7 @@ export function onAppendReply(state: RaftState, message: MessageOf<'appendReply'
   leading.dirty = true
   resume(state, progress)
   if (news && message.index > state.log.commit) advanceCommit(state, leading)
+  if (state.leading !== null) handOver(state, leading, progress)
 }
 
 function resume(state: RaftState, progress: Progress): void {
@@ -49,6 +51,7 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
   const progress = leading?.progress.get(message.from)
   if (leading === null || progress === undefined) return
   progress.active = true
+  progress.priority = message.priority ?? 0
   if (message.round > progress.round && message.round <= leading.round) {
     progress.round = message.round
     confirmRounds(state, leading)
@@ -63,6 +66,7 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
 
 /** Messages to it were lost: probe instead of filling the pipeline. */
 export function reportUnreachable(leading: Leading, peerId: PeerId): void {
+  abandonTransfer(leading, peerId)
   const progress = leading.progress.get(peerId)
   if (progress === undefined || progress.state === 'probe') return
   becomeProbe(progress, progress.match + 1)

@@ -38,6 +38,15 @@ export interface Limits {
   readonly uncommittedBytes: number
 }
 
+/** Leadership on its way to another voter. */
+export interface Transfer {
+  readonly to: PeerId
+  /** On `clock`: then it has failed, and proposals are taken again. */
+  readonly due: number
+  /** It has been told to campaign. */
+  isTold: boolean
+}
+
 /** A read that the leader has taken on, its own or a follower's. */
 export interface ReadRequest {
   readonly from: PeerId
@@ -68,6 +77,7 @@ export interface Leading {
   dirty: boolean
   /** Up to here a follower may know that an entry is committed before this leader does. */
   claimed: number
+  transfer: Transfer | null
   /** As of the last check-quorum. */
   hasQuorum: boolean
 }
@@ -111,6 +121,12 @@ export interface RaftState {
   heartbeatElapsed: number
   /** The minimum election time-out in force: the leader's (M5). */
   electionTicks: number
+  /** How fit this peer is to lead: it lets fitter ones go first. */
+  priority: number
+  /** Follower: who shall lead next, as the leader last said. */
+  heir: PeerId | null
+  /** It has let the heir go first since it last heard a leader: now it campaigns whoever is fitter. */
+  hasYielded: boolean
   /** Follower: up to where the leader of this term has said that its own log is durable. */
   leaderStable: { readonly peerId: PeerId; readonly index: number } | null
   /** Answers of this election or pre-election, this peer's own included. */
@@ -162,6 +178,9 @@ export function createState(options: RaftOptions): RaftState {
     timeout: 0,
     heartbeatElapsed: 0,
     electionTicks: options.electionTicks,
+    priority: 0,
+    heir: null,
+    hasYielded: false,
     leaderStable: null,
     votes: new Map(),
     forwardedReads: new Map(),

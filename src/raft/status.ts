@@ -10,6 +10,7 @@ export function statusOf(state: RaftState): Status {
     term: state.term,
     votedFor: state.votedFor,
     promisedTo: state.promise?.to ?? null,
+    transferringTo: state.leading?.transfer?.to ?? null,
     leader: state.leader,
     firstIndex: log.base.index + 1,
     lastIndex: lastIndex(log),

@@ -1,4 +1,4 @@
-import { onPreVoteReply, onVoteReply } from './candidate.js'
+import { onPreVoteReply, onTimeoutNow, onVoteReply } from './candidate.js'
 import { becomeFollower, onAppend, onCommit, onHeartbeat, onSnapshot } from './follower.js'
 import { lastId } from './log.js'
 import type { Message } from './message.js'
@@ -52,6 +52,9 @@ function route(state: RaftState, message: Message): void {
       break
     case 'snapshot':
       if (state.role !== 'leader') onSnapshot(state, message)
+      break
+    case 'timeoutNow':
+      onTimeoutNow(state, message)
       break
     case 'readIndex':
       onReadIndex(state, message)

@@ -1,8 +1,10 @@
 import { assert } from './assert.js'
 import { campaign, canCampaign } from './candidate.js'
+import { isVoter } from './configuration.js'
 import { tickLeader } from './leader.js'
+import { configurationOf } from './log.js'
 import { expireForwardedReads } from './read-index.js'
-import type { RaftState } from './state.js'
+import { drawTimeout, type RaftState } from './state.js'
 
 /** However many ticks come at once, each timer fires at most once: a sleep of a minute is one election check (C3). */
 export function tick(state: RaftState, ticks: number): void {
@@ -15,8 +17,21 @@ export function tick(state: RaftState, ticks: number): void {
 }
 
 function onElectionTimeout(state: RaftState): void {
-  if (canCampaign(state)) campaign(state)
-  else state.leader = null
+  if (!canCampaign(state)) state.leader = null
+  else if (shallYield(state)) yieldOnce(state)
+  else campaign(state)
+}
+
+/** A fitter one is there, or was when the leader last spoke. It gets one time-out, and no more: it may be gone too (S20). */
+function shallYield({ heir, peerId, hasYielded, role, log }: RaftState): boolean {
+  return role === 'follower' && !hasYielded && heir !== null && heir !== peerId && isVoter(configurationOf(log), heir)
+}
+
+function yieldOnce(state: RaftState): void {
+  state.hasYielded = true
+  state.leader = null
+  state.elapsed = 0
+  state.timeout = drawTimeout(state, state.electionTicks)
 }
 
 /** Infinity when nothing will be due: a newborn or a learner without a leader waits to be spoken to. */
@@ -30,6 +45,7 @@ export function ticksUntilDue(state: RaftState): number {
   const { electionTicks, heartbeatTicks } = state.timing
   if (state.leading !== null) {
     due = Math.min(due, electionTicks - state.elapsed, heartbeatTicks - state.heartbeatElapsed)
+    if (state.leading.transfer !== null) due = Math.min(due, state.leading.transfer.due - state.clock)
   } else if (state.leader !== null || canCampaign(state)) {
     due = Math.min(due, state.timeout - state.elapsed)
   }
