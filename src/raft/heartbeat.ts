@@ -1,4 +1,5 @@
 import type { PeerId } from './entry.js'
+import { extendLease, noteRound } from './lease.js'
 import { configurationOf } from './log.js'
 import type { Progress } from './progress.js'
 import { quorumValue } from './quorum.js'
@@ -8,6 +9,7 @@ import { type Leading, type RaftState, send } from './state.js'
 /** Begins a heartbeat round: periodic, or because reads wait for one. */
 export function beginRound(state: RaftState, leading: Leading): void {
   leading.round++
+  noteRound(state, leading)
   state.heartbeatElapsed = 0
   joinRound(state, leading)
   const { peerId: from, term } = state
@@ -44,5 +46,6 @@ export function confirmRounds(state: RaftState, leading: Leading): void {
   if (confirmed <= leading.confirmedRound) return
   leading.confirmedRound = confirmed
   leading.hasQuorum = true
+  extendLease(state, leading)
   releaseReads(state, leading)
 }

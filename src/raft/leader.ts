@@ -26,6 +26,8 @@ export function becomeLeader(state: RaftState): void {
     progress: new Map(),
     round: 0,
     confirmedRound: 0,
+    roundsSentAt: new Map(),
+    leaseUntil: 0,
     waitingReads: [],
     confirmingReads: [],
     uncommittedBytes: 0,

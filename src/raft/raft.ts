@@ -29,6 +29,11 @@ export class Raft {
   /** Begins as a follower of nobody with what was durable; what is committed is handed out again from the snapshot on. */
   constructor(options: RaftOptions) {
     checkTiming(options)
+    const { leaseTicks = 0 } = options
+    assert(
+      leaseTicks >= 0 && leaseTicks < options.electionTicks,
+      'a lease of reads is shorter than an election time-out',
+    )
     this.#state = createState(options)
   }
 

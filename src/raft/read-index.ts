@@ -1,4 +1,5 @@
 import type { PeerId } from './entry.js'
+import { holdsLease } from './lease.js'
 import { termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { type Leading, type RaftState, send, sendAfterWrite } from './state.js'
@@ -15,7 +16,8 @@ const patience = 32
  */
 export function requestRead(state: RaftState, id: number): void {
   if (state.leading !== null) {
-    state.leading.waitingReads.push({ from: state.peerId, id })
+    if (holdsLease(state, state.leading)) state.out.reads.push({ id, index: state.log.commit })
+    else state.leading.waitingReads.push({ from: state.peerId, id })
   } else if (state.leader !== null) {
     const wireId = state.nextForwardedRead++
     state.forwardedReads.set(wireId, { id, to: state.leader, due: state.clock + state.electionTicks * patience })
@@ -34,7 +36,12 @@ export function onReadIndex(state: RaftState, message: MessageOf<'readIndex'>): 
   }
   const progress = leading.progress.get(from)
   if (progress !== undefined) progress.active = true
-  leading.waitingReads.push({ from, id })
+  if (!holdsLease(state, leading)) {
+    leading.waitingReads.push({ from, id })
+    return
+  }
+  const { peerId, term, log } = state
+  send(state, { type: 'readIndexReply', from: peerId, to: from, term, id, index: log.commit, rejected: false })
 }
 
 export function refuseRead(state: RaftState, to: PeerId, id: number): void {

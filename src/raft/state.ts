@@ -4,6 +4,7 @@ import type { Message } from './message.js'
 import type { Progress } from './progress.js'
 import { createRandom, nextFraction, nextUint32, type Random } from './random.js'
 import type { ReadState, Role } from './ready.js'
+import { checkRestored } from './restored.js'
 
 /** In ticks. */
 export interface RaftTiming {
@@ -21,6 +22,14 @@ export interface RaftOptions extends RaftTiming {
   readonly seed: number
   /** What was durable when the last life ended. Omitted: a newborn that knows nobody. */
   readonly restored?: Restored
+  /**
+   * Lease reads: for so many ticks after a heartbeat round was *sent* that a quorum has answered, this leader answers reads without a round
+   * (dissertation 6.4.1). 0: never. It assumes that no voter's clock, frozen or asleep included, runs faster against this one's than
+   * `electionTicks` to this, for voters keep to a leader for `electionTicks` by their own. A browser keeps no such promise while
+   * a device sleeps: off unless the caller knows better. With it, nobody may call `forgetLeader` or show a promised vote of
+   * a leader that may still answer (M5). @default 0
+   */
+  readonly leaseTicks?: number
   /** Bytes of entries in one append (one entry may be larger). @default 256 KiB */
   readonly maxAppendBytes?: number
   /** Appends under way to one follower. @default 64 */
@@ -67,6 +76,10 @@ export interface Leading {
   round: number
   /** The highest round that a quorum has acknowledged. Never goes down: what was confirmed was true. */
   confirmedRound: number
+  /** When each round that is not confirmed yet was sent, on `clock`; only while leases are on. */
+  readonly roundsSentAt: Map<number, number>
+  /** On `clock`: no other leader can have been elected before then. */
+  leaseUntil: number
   /** Wait for a round that begins after they came, or for the term's first commit. */
   readonly waitingReads: ReadRequest[]
   /** Ascending by round. */
@@ -112,6 +125,7 @@ export interface RaftState {
   role: Role
   leader: PeerId | null
   leading: Leading | null
+  readonly leaseTicks: number
   /** All ticks so far. */
   clock: number
   /** Leader: since the last check-quorum. Others: since they heard of the leader, granted a vote or began to campaign. */
@@ -153,6 +167,7 @@ export interface Outbox {
 
 export function createState(options: RaftOptions): RaftState {
   const { restored } = options
+  if (restored) checkRestored(restored)
   const { term, votedFor } = startOf(restored)
   const random = createRandom(options.seed, options.peerId)
   const state: RaftState = {
@@ -173,6 +188,7 @@ export function createState(options: RaftOptions): RaftState {
     role: 'follower',
     leader: null,
     leading: null,
+    leaseTicks: options.leaseTicks ?? 0,
     clock: 0,
     elapsed: 0,
     timeout: 0,

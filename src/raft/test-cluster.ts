@@ -49,7 +49,7 @@ export interface CoreOptions extends Partial<RaftOptions> {
 export function core(peerId: PeerId, options: CoreOptions = {}): Raft {
   const entries = options.entries ?? log(['a', 'b', 'c'], [1])
   const hardState = {
-    term: entries.at(-1)?.term ?? 0,
+    term: entries.at(-1)?.term ?? options.snapshot?.meta.term ?? 0,
     votedFor: null,
     promisedTo: null,
     commitIndex: 0,

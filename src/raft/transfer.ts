@@ -17,6 +17,9 @@ export function transferLeadership(state: RaftState, to: PeerId): TransferResult
   const progress = leading.progress.get(to)
   if (progress === undefined || !configurationOf(state.log).voters.includes(to)) return 'not-voter'
   if (leading.transfer?.to === to) return 'started'
+  // From now on another one may lead: what the lease said is void for good (dissertation 6.4.1).
+  leading.leaseUntil = 0
+  leading.roundsSentAt.clear()
   leading.transfer = { to, due: state.clock + state.timing.electionTicks, isTold: false }
   leading.dirty = true
   handOver(state, leading, progress)

@@ -9,7 +9,9 @@ import { type RaftState, sendAfterWrite } from './state.js'
  * that was cut off or removed cannot depose it (dissertation 4.2.3, S15, B23).
  */
 export function isSticky(state: RaftState): boolean {
-  return state.leader !== null && state.elapsed < state.electionTicks
+  if (state.leader !== null && state.elapsed < state.electionTicks) return true
+  // With leases a restarted voter may have followed a leader a moment ago.
+  return state.leaseTicks > 0 && state.clock < state.electionTicks
 }
 
 /** Raft paper 5.4.1: the term of the last entry decides, then the length. */

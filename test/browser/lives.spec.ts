@@ -56,6 +56,27 @@ test.describe('a room on one profile', () => {
     expect(identities).toEqual(tabs.map(({ peerId }) => peerId).sort())
   })
 
+  test('[S43] a stored log with a hole is refused, and not repaired', async ({ context }) => {
+    const tab = await enter(context, 'torn')
+    for (const value of ['a', 'b', 'c']) expect((await tab.set('key', value)).ok).toBe(true)
+    await tab.close()
+    const again = await openTab(context)
+    await again.page.evaluate(async (peerId) => {
+      const database = await new Promise<IDBDatabase>((resolve, reject) => {
+        const request = indexedDB.open(`comity:torn:${peerId}`)
+        request.onsuccess = () => resolve(request.result)
+        request.onerror = () => reject(request.error)
+      })
+      const transaction = database.transaction('log', 'readwrite')
+      transaction.objectStore('log').delete([0, 3])
+      await new Promise((resolve) => transaction.addEventListener('complete', resolve))
+      database.close()
+    }, tab.peerId)
+    const outcome = await again.page.evaluate(() => window.kit.join('torn'))
+    expect(outcome).toMatchObject({ ok: false, name: 'StorageError', code: 'storage' })
+    expect(JSON.stringify(outcome)).toContain('gap after 2')
+  })
+
   test('[L4] three tabs die with their browser, and one that is opened again has everything', async ({
     openBrowser,
   }) => {
