@@ -192,7 +192,7 @@ const situations = fc
   })
 
 describe('whatever the situation is', () => {
-  it('a step changes one member, keeps a quorum that can be reached, and is well-formed', () => {
+  it('[S60] a step changes one member, keeps a quorum that can be reached, and is well-formed', () => {
     fc.assert(
       fc.property(situations, (given) => {
         const step = nextConfiguration(given)

@@ -273,7 +273,7 @@ describe('[F2] incarnations', () => {
     expect(ann.heard).toEqual(['met bob 1 true', 'met bob 2 true'])
   })
 
-  it('a lower one is refused', () => {
+  it('[S44][B13] a lower one is refused', () => {
     const ann = setUp(self('ann'))
     meet(ann, life(2))
     expect(meet(ann, life(1)).closed).toBe('incarnation')
@@ -281,7 +281,7 @@ describe('[F2] incarnations', () => {
     expect(ann.peers.peer('bob')?.incarnation).toEqual(life(2))
   })
 
-  it('the same counter with another nonce is refused: a copied profile', () => {
+  it('[S44][B13] the same counter with another nonce is refused: a copied profile', () => {
     const ann = setUp(self('ann'))
     meet(ann, life(2))
     expect(meet(ann, life(2, 'copy')).closed).toBe('incarnation')

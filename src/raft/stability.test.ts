@@ -173,7 +173,7 @@ describe('pre-vote, stickiness, check-quorum', () => {
     expect(cluster.raft(fresh)).toMatchObject({ role: 'leader', term: term + 1 })
   })
 
-  it('[C3] however late, one tick is one heartbeat, one check, one election', () => {
+  it('[S68][C3] however late, one tick is one heartbeat, one check, one election', () => {
     const raft = leader()
     for (const from of ['b', 'c']) raft.step({ type: 'heartbeatReply', from, to: 'a', term: 2, round: 0 })
     raft.tick(60_000)
