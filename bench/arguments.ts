@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../scripts/tree.js'
 
-export const partNames = ['core', 'one-browser', 'three-browsers'] as const
+export const partNames = ['raft', 'one-browser', 'three-browsers'] as const
 export type PartName = (typeof partNames)[number]
 
 export interface BenchArguments {
@@ -15,18 +15,19 @@ export interface BenchArguments {
 
 const roundsDefault = 12
 
-export const usage = `usage: npm run bench -- [--only ${partNames.join(',')}] [--rounds ${roundsDefault}] [--out FILE]`
+export const usage = `usage: npm run bench -- [${partNames.join('] [')}] [--rounds ${roundsDefault}] [--out FILE]`
 
 /** Throws with the usage in its message. */
 export function readArguments(args: readonly string[]): BenchArguments {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
-    options: { only: { type: 'string' }, rounds: { type: 'string' }, out: { type: 'string' } },
+    allowPositionals: true,
+    options: { rounds: { type: 'string' }, out: { type: 'string' } },
   })
   const rounds = Number(values.rounds ?? roundsDefault)
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds: expected a whole number from 1\n${usage}`)
   return {
-    parts: values.only === undefined ? partNames : values.only.split(',').map(partOf),
+    parts: positionals.length === 0 ? partNames : positionals.map(partOf),
     rounds,
     out: values.out ?? join(root, 'bench/results/latest.json'),
   }
@@ -34,6 +35,6 @@ export function readArguments(args: readonly string[]): BenchArguments {
 
 function partOf(name: string): PartName {
   const part = partNames.find((known) => known === name)
-  if (part === undefined) throw new Error(`--only: there is no part ${JSON.stringify(name)}\n${usage}`)
+  if (part === undefined) throw new Error(`there is no part ${JSON.stringify(name)}\n${usage}`)
   return part
 }

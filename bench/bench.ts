@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --only core,one-browser,three-browsers] [--rounds N] [--out FILE]`: what the library costs, beside
+ * `npm run bench [-- raft one-browser three-browsers] [--rounds N] [--out FILE]`: what the library costs, beside
  * what the machine itself gives in the same run. See README.md here for what is measured and how to read it.
  */
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
@@ -9,10 +9,10 @@ import process from 'node:process'
 import { ensureChromium } from '../scripts/chromium.js'
 import { root } from '../scripts/tree.js'
 import { type BenchArguments, type PartName, readArguments } from './arguments.js'
-import { benchCore } from './core.js'
 import { benchFailover } from './failover.js'
 import { benchJoining } from './joining.js'
 import { openPlace, type Place } from './place.js'
+import { benchRaft } from './raft.js'
 import { isMet, printMachine, printPart } from './report.js'
 import type { Machine, Part } from './result.js'
 import { BenchRoom } from './room.js'
@@ -31,7 +31,7 @@ const cache = join(root, 'node_modules/.cache/comity')
 
 async function main(args: BenchArguments): Promise<void> {
   const begun = new Date()
-  const browser = args.parts.some((part) => part !== 'core') ? ensureChromium() : null
+  const browser = args.parts.some((part) => part !== 'raft') ? ensureChromium() : null
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'bench-'))
   // Also when a signal ends this process.
@@ -43,7 +43,7 @@ async function main(args: BenchArguments): Promise<void> {
   let site: Site | null = null
   try {
     for (const name of args.parts) {
-      if (name !== 'core' && !site) {
+      if (name !== 'raft' && !site) {
         const files = join(folder, 'site')
         await buildSite(files)
         site = await serveSite(files)
@@ -69,7 +69,7 @@ interface Surroundings {
 
 /** Never rejects: what went wrong is part of the result, and the next part runs all the same. */
 async function benchPart(name: PartName, rounds: number, { url = '', ...surroundings }: Surroundings): Promise<Part> {
-  if (name === 'core') return benchCore()
+  if (name === 'raft') return benchRaft()
   let part: Part = { id: name, title: titles[name], rows: [], notes: [], problems: [] }
   const add = (more: Partial<Part>) => {
     part = {

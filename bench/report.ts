@@ -1,20 +1,19 @@
 /** The table that people read. */
-import type { Aim, CoreRow, Limit, Machine, Part, Row } from './result.js'
+import type { Aim, Limit, Machine, Part, Row } from './result.js'
 import { median, percentile } from './samples.js'
 
 type Cells = readonly string[]
 
 const head: Cells = ['ms', 'n', 'p50', 'p95', 'limit, by p50 of this run', 'p50 / limit', 'aim', '']
-const coreHead: Cells = ['outstanding', 'runs', 'p50', 'best', 'etcd, noted', 'p50 / etcd']
 
 export function printMachine({ cpus, cpu, node, chromium, disk, load }: Machine): void {
   console.log(`${cpus} x ${cpu}; Node ${node}; ${chromium ?? 'no browser'}; profiles on ${disk}; load ${load.begin}`)
 }
 
-export function printPart({ title, rows, core, notes, problems }: Part): void {
+export function printPart({ title, rows, tables = [], notes, problems }: Part): void {
   console.log(`\n${title}`)
   if (rows.length > 0) printTable([head, ...rows.map(cellsOf)])
-  if (core) printTable([coreHead, ...core.map(coreCellsOf)])
+  for (const table of tables) printTable([table.head, ...table.rows])
   for (const note of notes) console.log(`  ${note}`)
   for (const problem of problems) console.log(`  problem: ${problem}`)
 }
@@ -45,19 +44,6 @@ export function isMet(p50: number, aim: Aim, limit: Limit | undefined): boolean 
 function verdict(p50: number, aim: Aim, limit: Limit | undefined): string {
   if (Number.isNaN(p50)) return 'no sample'
   return isMet(p50, aim, limit) ? 'ok' : 'MISS'
-}
-
-function coreCellsOf({ outstanding, runs, etcd }: CoreRow): Cells {
-  const thousands = (value: number) => `${Math.round(value / 1_000)}k`
-  const p50 = median(runs)
-  return [
-    String(outstanding),
-    String(runs.length),
-    thousands(p50),
-    thousands(Math.max(...runs)),
-    thousands(etcd),
-    (p50 / etcd).toFixed(2),
-  ]
 }
 
 function ms(value: number): string {

@@ -18,19 +18,17 @@ export interface Row {
   readonly aim?: Aim
 }
 
-export interface CoreRow {
-  readonly outstanding: number
-  /** Commits per second of each run. */
-  readonly runs: readonly number[]
-  /** What etcd's Go core did at this depth when the design was made: for orientation, other days are other machines. */
-  readonly etcd: number
+/** Ready to be printed, for what is no time in ms. */
+export interface Table {
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
 }
 
 export interface Part {
   readonly id: string
   readonly title: string
   readonly rows: readonly Row[]
-  readonly core?: readonly CoreRow[]
+  readonly tables?: readonly Table[]
   /** What a reader needs to know of these numbers. */
   readonly notes: readonly string[]
   /** What went wrong: rounds that were lost, steps that did not end. */

@@ -137,7 +137,10 @@ function mayWait(state: RaftState): boolean {
   return isIndispensable(state) && hasCommittedInTerm(state)
 }
 
-/** A leader that hears no quorum makes way, unless it is the only one who could lead: its clients look elsewhere, and its reads fail (dissertation 6.2, S14). */
+/**
+ * A leader that hears no quorum makes way, unless it is the only one who could lead: its clients look elsewhere, and its reads
+ * fail (dissertation 6.2, S14).
+ */
 function checkQuorum(state: RaftState, leading: Leading): boolean {
   state.elapsed = 0
   const isActive = (peerId: PeerId) => peerId === state.peerId || (leading.progress.get(peerId)?.active ?? false)

@@ -22,14 +22,9 @@ export function tellStable(state: RaftState, leading: Leading): void {
   const index = log.stable
   if (index <= log.commit || termAt(log, index) !== term) return
   for (const progress of leading.progress.values()) {
-    const { peerId: to, proposed } = progress
-    if (
-      proposed <= log.commit ||
-      progress.toldStable >= index ||
-      progress.state !== 'replicate' ||
-      !isPairQuorum(state, from, to)
-    )
-      continue
+    const { peerId: to } = progress
+    const isWaiting = progress.proposed > log.commit && progress.toldStable < index
+    if (!isWaiting || progress.state !== 'replicate' || !isPairQuorum(state, from, to)) continue
     send(state, { type: 'stable', from, to, term, index })
     progress.toldStable = index
     leading.claimed = index
