@@ -15,9 +15,9 @@ import {
 } from './log.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
-import { hasCommittedInTerm, releaseReads } from './read-index.js'
+import { releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
-import type { Leading, RaftState } from './state.js'
+import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 import { expireTransfer } from './transfer.js'
 
 export function becomeLeader(state: RaftState): void {

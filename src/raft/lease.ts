@@ -1,6 +1,5 @@
 import { lastIndex } from './log.js'
-import { hasCommittedInTerm } from './read-index.js'
-import type { Leading, RaftState } from './state.js'
+import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 
 /** A round is about to leave: the lease that it may bring counts from now, not from its answers (B15). */
 export function noteRound({ leaseTicks, clock }: RaftState, { roundsSentAt, round }: Leading): void {

@@ -1,8 +1,7 @@
 import { isPairWith } from './configuration.js'
 import type { PeerId } from './entry.js'
 import { configurationIndexOf, configurationOf } from './log.js'
-import { hasCommittedInTerm } from './read-index.js'
-import type { RaftState } from './state.js'
+import { hasCommittedInTerm, type RaftState } from './state.js'
 
 /**
  * M2: the leader of two voters gives its vote of the next term to the other one, ahead of its own leaving. Only once this

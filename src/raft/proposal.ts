@@ -3,8 +3,7 @@ import type { Configuration, PeerId } from './entry.js'
 import { entryOverheadBytes } from './entry-bytes.js'
 import { appendAsLeader, appendConfiguration, isIndispensable } from './leader.js'
 import { configurationIndexOf, configurationOf, lastIndex, lastTime } from './log.js'
-import { hasCommittedInTerm } from './read-index.js'
-import type { RaftState } from './state.js'
+import { hasCommittedInTerm, type RaftState } from './state.js'
 
 export type ProposeResult =
   | { readonly accepted: true; readonly firstIndex: number; readonly lastIndex: number }

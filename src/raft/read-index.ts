@@ -1,8 +1,7 @@
 import type { PeerId } from './entry.js'
 import { holdsLease } from './lease.js'
-import { termAt } from './log.js'
 import type { MessageOf } from './message.js'
-import { type Leading, type RaftState, send, sendAfterWrite } from './state.js'
+import { hasCommittedInTerm, type Leading, type RaftState, send, sendAfterWrite } from './state.js'
 
 /**
  * A forwarded read is given up after so many election time-outs. Only a message that was lost unnoticed needs it: another term or
@@ -55,14 +54,6 @@ export function onReadIndexReply(state: RaftState, message: MessageOf<'readIndex
   if (read === undefined || message.from !== read.to) return
   state.forwardedReads.delete(message.id)
   state.out.reads.push({ id: read.id, index: message.rejected ? null : message.index })
-}
-
-/**
- * Before the term's first commit the commit index may lag behind what an earlier leader has acknowledged (dissertation
- * 6.4 step 1, B14).
- */
-export function hasCommittedInTerm(state: RaftState): boolean {
-  return termAt(state.log, state.log.commit) === state.term
 }
 
 /** Ties the waiting reads to a round that is about to begin: all reads of one turn share it. */

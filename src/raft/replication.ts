@@ -3,9 +3,7 @@ import { beginRound } from './heartbeat.js'
 import { addInflight } from './inflight.js'
 import { entriesBetween, lastIndex, termAt } from './log.js'
 import { becomeSnapshot, type Progress } from './progress.js'
-import { hasCommittedInTerm } from './read-index.js'
-import type { Leading, RaftState } from './state.js'
-import { send } from './state.js'
+import { hasCommittedInTerm, type Leading, type RaftState, send } from './state.js'
 
 /**
  * Sends what the turn has made due: a round for new reads, entries, the commit index. Called when a Ready is taken, so

@@ -1,5 +1,5 @@
 import type { PeerId } from './entry.js'
-import { createLog, type Log, type Restored } from './log.js'
+import { createLog, type Log, type Restored, termAt } from './log.js'
 import type { Message } from './message.js'
 import type { Progress } from './progress.js'
 import { createRandom, nextFraction, nextUint32, type Random } from './random.js'
@@ -228,6 +228,14 @@ function startOf(restored: Restored | undefined): Pick<RaftState, 'term' | 'vote
 export function drawTimeout(state: RaftState, ticks: number): number {
   const spread = state.timing.electionTicksMax / state.timing.electionTicks
   return ticks + Math.floor(nextFraction(state.random) * ticks * (spread - 1))
+}
+
+/**
+ * Before the term's first commit the commit index may lag behind what an earlier leader has acknowledged (dissertation
+ * 6.4 step 1, B14).
+ */
+export function hasCommittedInTerm(state: RaftState): boolean {
+  return termAt(state.log, state.log.commit) === state.term
 }
 
 /** Promises nothing about this peer's disk. */
