@@ -1,5 +1,7 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
+import { checkHistory } from './linearizability/check.js'
+import type { Operation } from './linearizability/history.js'
 import { fairWeather } from './network.js'
 import type { Prng } from './prng.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
@@ -28,6 +30,10 @@ export interface RunResult {
   readonly elections: number
   readonly checkedOperations: number
   readonly done: ReadonlyMap<string, number>
+  /** Every operation of the users, by true time: also of a run that was convicted. */
+  readonly history: readonly Operation[]
+  /** Keys and locks whose part of the history was too much for the checker. */
+  readonly undecided: readonly string[]
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -38,8 +44,10 @@ export async function runSeed(seed: string | number, options: RunOptions = {}): 
   const sim = new Simulation(String(seed), drawOptions(String(seed), options), new Trace(options.print ?? null))
   const workload = new Workload(sim)
   sim.onpage = (page) => workload.start(page)
+  let undecided: readonly string[] = []
   try {
     await story(sim, workload, options)
+    undecided = judge(sim, workload)
   } catch (error) {
     if (!(error instanceof Violation)) sim.world.convict('harness', String((error as Error).stack))
   }
@@ -55,7 +63,17 @@ export async function runSeed(seed: string | number, options: RunOptions = {}): 
     elections: sim.raft.elections,
     checkedOperations: sim.history.checked,
     done: workload.done,
+    history: workload.recorder.history,
+    undecided,
   }
+}
+
+/** The users' own court: it knows nothing of logs, only what they asked, what they were answered, and when. */
+function judge({ world }: Simulation, workload: Workload): readonly string[] {
+  const { failures, undecided } = checkHistory(workload.recorder.history)
+  const [failure] = failures
+  if (failure) world.convict('linearizability', failure.explanation)
+  return undecided
 }
 
 async function story(sim: Simulation, workload: Workload, options: RunOptions): Promise<void> {

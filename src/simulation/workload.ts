@@ -1,6 +1,7 @@
 import { ComityError } from '../client/errors.js'
 import type { Lock, LockMode } from '../client/lock.js'
 import type { LockOptions } from '../client/locks.js'
+import { type Recorded, Recorder } from './linearizability/recorder.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
 import type { Simulation } from './simulation.js'
@@ -16,6 +17,8 @@ interface Habits {
 }
 
 const keys = ['k1', 'k2', 'k3'] as const
+/** Refusals that say that nothing was done; after any other error of a write, nobody knows. */
+const refusals = new Set(['stale-fence', 'limit-exceeded', 'lock-timeout'])
 /** Actors of each page. */
 const actorsPerPage = 2
 
@@ -26,6 +29,8 @@ export class Workload {
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
+  /** What the room was asked and answered, by true time. */
+  readonly recorder = new Recorder()
   /** What was done, by kind: shows that a run did something. */
   readonly done = new Map<string, number>()
 
@@ -46,7 +51,7 @@ export class Workload {
     const readsOnly = this.#sim.world.prng.fork(`role of ${page.thread.name}`).chance(0.3)
     for (let i = 0; i < actorsPerPage; i++) {
       const prng = this.#sim.world.prng.fork(`actor ${page.thread.name} ${i}`)
-      const actor = new Actor(this, this.#sim, { page, prng, readsOnly })
+      const actor = new Actor(this, this.#sim, { name: `${page.thread.name} ${i}`, page, prng, readsOnly })
       this.#actors.add(actor)
       void actor.run().then(() => this.#actors.delete(actor))
     }
@@ -80,6 +85,7 @@ export class Workload {
 }
 
 interface Role {
+  readonly name: string
   readonly page: SimPage
   readonly prng: Prng
   readonly readsOnly: boolean
@@ -93,8 +99,10 @@ class Actor {
   doing = 'nothing'
 
   readonly #readsOnly: boolean
+  readonly #name: string
 
-  constructor(workload: Workload, sim: Simulation, { page, prng, readsOnly }: Role) {
+  constructor(workload: Workload, sim: Simulation, { name, page, prng, readsOnly }: Role) {
+    this.#name = name
     this.#workload = workload
     this.#sim = sim
     this.#page = page
@@ -116,7 +124,7 @@ class Actor {
       if (dice < 0.5) await this.#tolerate('lock', () => this.#lock())
       else if (dice < 0.7) await this.#tolerate('set', () => this.#set())
       else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
-      else if (dice < 0.9) await this.#tolerate('delete', async () => void (await room.store.delete(this.#key())))
+      else if (dice < 0.9) await this.#tolerate('delete', () => this.#delete())
       else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
       await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
@@ -136,6 +144,22 @@ class Actor {
     }
   }
 
+  #call(op: string, key: string, input: unknown, call = this.#sim.world.now): Recorded {
+    return this.#workload.recorder.call({ client: this.#name, op, key, input, call })
+  }
+
+  /** One operation in the history: what it gave, that it was refused, or that its outcome is unknown. */
+  async #record<T>(recorded: Recorded, answer: Promise<T>, output: (given: T) => unknown): Promise<T> {
+    try {
+      const given = await answer
+      recorded.returned(output(given), this.#sim.world.now)
+      return given
+    } catch (error) {
+      if (error instanceof ComityError && refusals.has(error.code)) recorded.dropped()
+      throw error
+    }
+  }
+
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.#page.thread.clock.after(ms, resolve))
   }
@@ -148,8 +172,16 @@ class Actor {
     const { names, holdMs, longHolds } = this.#workload.habits
     const name = this.#prng.pick(names)
     const options = this.#options()
-    const lock = await this.#page.room.locks.acquire(name, options)
+    const asked = this.#sim.world.now
+    const lock = await this.#record(
+      this.#call('acquire', name, { mode: options.mode }),
+      this.#page.room.locks.acquire(name, options),
+      (lock) => lock && { token: lock.token },
+    )
     if (!lock) return
+    const hold = this.#call('release', name, { token: lock.token }, asked)
+    lock.signal.addEventListener('abort', () => hold.returned(null, this.#sim.world.now))
+    this.#look(lock, hold)
     this.#sim.belief.got(this.#page, lock)
     this.#sim.world.note(`${this.#page.thread.name} got ${name} ${lock.mode} under ${lock.token}: ${lock.state}`)
     const isLong = this.#prng.chance(longHolds)
@@ -157,10 +189,19 @@ class Actor {
     const pieces = this.#prng.integer(1, 3)
     for (let i = 0; i < pieces && !this.#workload.isOver; i++) {
       await this.#sleep(until / pieces)
+      this.#look(lock, hold)
       await this.#useLock(lock)
     }
     if (lock.state === 'lost') this.#workload.count('lost')
+    this.#look(lock, hold)
     await lock.release()
+    hold.returned(null, this.#sim.world.now)
+  }
+
+  /** Its hold has surely not ended yet. `steal` waits for nobody: what its victim believes for a while is no evidence. */
+  #look(lock: Lock, hold: Recorded): void {
+    const isCertain = lock.state === 'held' && !this.#sim.log.wasStolen(lock.name, lock.token)
+    if (isCertain) hold.notBefore(this.#sim.world.now)
   }
 
   #options(): LockOptions {
@@ -203,12 +244,19 @@ class Actor {
 
   async #set(fence?: Lock): Promise<void> {
     const key = this.#key()
+    const value = this.#workload.value()
+    const ephemeral = this.#prng.chance(0.1)
     const begun = this.#sim.history.begin(key)
-    const revision = await this.#page.room.store.set(key, this.#workload.value(), {
-      ...(fence && { fence }),
-      ...(this.#prng.chance(0.1) && { ephemeral: true }),
-    })
+    const recorded = this.#call('set', key, { value })
+    if (ephemeral) this.#call('expire', key, { value })
+    const answer = this.#page.room.store.set(key, value, { ...(fence && { fence }), ...(ephemeral && { ephemeral }) })
+    const revision = await this.#record(recorded, answer, (revision) => ({ revision }))
     this.#sim.history.wrote(begun, revision)
+  }
+
+  async #delete(): Promise<void> {
+    const key = this.#key()
+    await this.#record(this.#call('delete', key, null), this.#page.room.store.delete(key), (existed) => ({ existed }))
   }
 
   async #get(): Promise<void> {
@@ -218,7 +266,11 @@ class Actor {
       return
     }
     const begun = this.#sim.history.begin(key)
-    const found = await this.#page.room.store.get(key)
+    const found = await this.#record(
+      this.#call('get', key, null),
+      this.#page.room.store.get(key),
+      (found) => found ?? null,
+    )
     this.#sim.history.read(begun, found?.revision ?? null)
   }
 }

@@ -6,11 +6,14 @@
  *   npm run soak -- --from 5000 --seeds 200
  *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
+ *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
  */
 import { fork } from 'node:child_process'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { writeHistory } from '../../src/simulation/linearizability/history.js'
 import { runSeed } from '../../src/simulation/run.js'
 
 interface Verdict {
@@ -18,6 +21,9 @@ interface Verdict {
   readonly violation: string | null
   readonly virtualMs: number
   readonly checked: number
+  readonly undecided: number
+  /** JSON lines, if they are wanted. */
+  readonly history: string | null
 }
 
 const { values } = parseArgs({
@@ -28,6 +34,7 @@ const { values } = parseArgs({
     chaos: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    history: { type: 'string' },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
@@ -41,6 +48,7 @@ const minutes = values.minutes === undefined ? minutesMax : Number(values.minute
 const length = values.chaos === undefined ? {} : { chaosMs: Number(values.chaos) }
 const chaos = values.chaos === undefined ? '' : ` --chaos ${values.chaos}`
 const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
+const historyFile = values.history
 const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
 
 if (values.seed !== undefined) await one(values.seed, values.trace)
@@ -53,8 +61,9 @@ async function one(seed: string, trace: boolean): Promise<void> {
     ...(trace && { print: (line: string) => void process.stdout.write(`${line}\n`) }),
   })
   if (!trace && result.violation) console.log(result.tail.join('\n'))
-  const { hash, events, entries, elections, checkedOperations } = result
-  console.log({ seed, hash, events, virtualMs: result.virtualMs, entries, elections, checkedOperations })
+  if (historyFile !== undefined) writeFileSync(historyFile, writeHistory(result.history, { seed: Number(seed) }))
+  const { hash, events, entries, elections, checkedOperations, undecided } = result
+  console.log({ seed, hash, events, virtualMs: result.virtualMs, entries, elections, checkedOperations, undecided })
   console.log(Object.fromEntries(result.done))
   console.log(result.violation ? `FAILED ${result.violation.message}` : 'ok')
   process.exitCode = result.violation ? 1 : 0
@@ -63,8 +72,15 @@ async function one(seed: string, trace: boolean): Promise<void> {
 async function shard(which: string): Promise<void> {
   const [at = 0, of = 1] = which.split('/').map(Number)
   for (let seed = first + at; seed < first + count && performance.now() < deadline; seed += of) {
-    const { violation, virtualMs, checkedOperations } = await runSeed(seed, length)
-    const verdict: Verdict = { seed, violation: violation?.message ?? null, virtualMs, checked: checkedOperations }
+    const { violation, virtualMs, checkedOperations, undecided, history } = await runSeed(seed, length)
+    const verdict: Verdict = {
+      seed,
+      violation: violation?.message ?? null,
+      virtualMs,
+      checked: checkedOperations,
+      undecided: undecided.length,
+      history: historyFile === undefined ? null : writeHistory(history, { seed }),
+    }
     process.send?.(verdict)
   }
   process.disconnect?.()
@@ -72,8 +88,9 @@ async function shard(which: string): Promise<void> {
 
 async function soak(): Promise<void> {
   const started = performance.now()
-  const verdicts: Verdict[] = []
-  const failures: Verdict[] = []
+  if (historyFile !== undefined) writeFileSync(historyFile, '')
+  const verdicts: Omit<Verdict, 'history'>[] = []
+  const failures: Omit<Verdict, 'history'>[] = []
   const report = () => {
     const seconds = (performance.now() - started) / 1000
     const rate = (verdicts.length / seconds).toFixed(2)
@@ -82,7 +99,9 @@ async function soak(): Promise<void> {
   const ticker = setInterval(report, 60_000)
   const codes = await Promise.all(
     Array.from({ length: cores }, (_, i) =>
-      child(i, (verdict) => {
+      child(i, ({ history, ...verdict }) => {
+        // Here and not in the children: a run's lines stay together.
+        if (historyFile !== undefined && history !== null) appendFileSync(historyFile, history)
         verdicts.push(verdict)
         if (verdict.violation === null) return
         failures.push(verdict)
@@ -96,7 +115,10 @@ async function soak(): Promise<void> {
   report()
   const hours = verdicts.reduce((sum, { virtualMs }) => sum + virtualMs, 0) / 3_600_000
   const checked = verdicts.reduce((sum, { checked }) => sum + checked, 0)
+  const undecided = verdicts.reduce((sum, { undecided }) => sum + undecided, 0)
   console.log(`${hours.toFixed(1)} hours of virtual time, ${checked} operations checked`)
+  if (undecided > 0)
+    console.log(`${undecided} keys or locks whose history was too much for the linearizability checker`)
   for (const { seed, violation } of failures)
     console.log(`FAILED npm run soak -- --seed ${seed}${chaos} --trace   # ${violation}`)
   process.exitCode = failures.length > 0 || codes.some((code) => code !== 0) ? 1 : 0
@@ -109,6 +131,7 @@ function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<numbe
   if (values.minutes === undefined) args.push('--seeds', values.seeds)
   else args.push('--minutes', values.minutes)
   if (values.chaos !== undefined) args.push('--chaos', values.chaos)
+  if (historyFile !== undefined) args.push('--history', historyFile)
   return new Promise((resolve) => {
     const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })
     process.on('message', (message) => onVerdict(message as Verdict))

@@ -2,6 +2,7 @@
 
 import type { JoinOptions, Lock, LockOptions, Room } from '../../../src/index.js'
 import * as comity from '../../../src/index.js'
+import { type Work, work } from './users.js'
 
 /** What became of a call: errors lose their class on the way to the test. */
 export type Outcome =
@@ -60,6 +61,8 @@ const kit = {
     if (!lock) throw new Error(`no lock ${key}`)
     return lock
   },
+  /** Busy users of store and locks: the test must have exposed `tell`. */
+  work: (plan: Work): Promise<void> => work(kit.room, plan),
   endWorkers(): void {
     for (const worker of workers) worker.terminate()
   },
