@@ -156,7 +156,7 @@ export function decodeFrame(data: Uint8Array): DecodedFrame {
   if (Array.isArray(raw) && Number.isSafeInteger(raw[0]) && raw[0] !== protocolVersion) {
     return { ok: false, reason: 'version', version: raw[0] as number }
   }
-  const parsed = v.safeParse(frameSchema, raw)
+  const parsed = v.safeParse(frameSchema, raw, { abortEarly: true })
   if (!parsed.success) return { ok: false, reason: 'malformed' }
   const [version, lineage, from, fromIncarnation, to, toIncarnation, items] = parsed.output
   return {

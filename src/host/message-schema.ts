@@ -4,7 +4,12 @@ import * as v from 'valibot'
 export const safeIndex = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** Milliseconds of some clock: finite, with a fraction. */
 export const safeTime = v.pipe(v.number(), v.finite())
-export const peerIdSchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/))
+/** A name that every object has is nobody's: ids are keys of objects here and there. */
+export const peerIdSchema = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9_-]{1,64}$/),
+  v.check((peerId) => !(peerId in Object.prototype)),
+)
 
 const entryIdSchema = v.strictObject({ term: safeIndex, index: safeIndex })
 const peers = v.pipe(v.array(peerIdSchema), v.maxLength(256))

@@ -51,7 +51,7 @@ export function encodeInstruction(instruction: Instruction): Uint8Array {
 /** Null for anything that is not exactly one instruction: every peer then applies the entry as nothing. */
 export function decodeInstruction(data: Uint8Array): Instruction | null {
   try {
-    const parsed = v.safeParse(schema, decode(data))
+    const parsed = v.safeParse(schema, decode(data), { abortEarly: true })
     return parsed.success ? parsed.output : null
   } catch {
     return null

@@ -38,7 +38,7 @@ export type MeshMessage = v.InferOutput<typeof messageSchema>
 export const signalTextMax = 96 * 1024
 
 export function parseSignal(signal: unknown): Signal | undefined {
-  const parsed = v.safeParse(signalSchema, signal)
+  const parsed = v.safeParse(signalSchema, signal, { abortEarly: true })
   return parsed.success ? parsed.output : undefined
 }
 
@@ -53,7 +53,7 @@ export function wantText(): string {
 export function parseMeshMessage(text: string): MeshMessage | undefined {
   if (text.length > signalTextMax) return undefined
   try {
-    const parsed = v.safeParse(messageSchema, JSON.parse(text))
+    const parsed = v.safeParse(messageSchema, JSON.parse(text), { abortEarly: true })
     return parsed.success ? parsed.output : undefined
   } catch {
     return undefined

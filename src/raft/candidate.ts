@@ -1,4 +1,4 @@
-import { isPairWith, votersOf } from './configuration.js'
+import { isPairWith, isVoter, votersOf } from './configuration.js'
 import type { PeerId } from './entry.js'
 import { becomeFollower, enterTerm } from './follower.js'
 import { becomeLeader } from './leader.js'
@@ -37,6 +37,7 @@ export function campaign(state: RaftState): void {
 
 function restartElection(state: RaftState, ticks: number): void {
   state.votes.clear()
+  state.succeeds = null
   state.elapsed = 0
   state.timeout = drawTimeout(state, ticks)
 }
@@ -44,8 +45,13 @@ function restartElection(state: RaftState, ticks: number): void {
 export function onPreVoteReply(state: RaftState, message: MessageOf<'preVoteReply'>): void {
   const expected = message.granted ? state.term + 1 : state.term
   if (state.role !== 'preCandidate' || message.term !== expected) return
-  state.votes.set(message.from, message.granted)
+  noteAnswer(state, message.from, message.granted)
   concludePreVote(state)
+}
+
+/** Answers of strangers would only be kept. */
+function noteAnswer(state: RaftState, from: PeerId, granted: boolean): void {
+  if (isVoter(configurationOf(state.log), from)) state.votes.set(from, granted)
 }
 
 function concludePreVote(state: RaftState): void {
@@ -99,7 +105,7 @@ export function onOwnVoteDurable(state: RaftState): void {
 
 export function onVoteReply(state: RaftState, message: MessageOf<'voteReply'>): void {
   if (state.role !== 'candidate') return
-  state.votes.set(message.from, message.granted)
+  noteAnswer(state, message.from, message.granted)
   concludeVote(state)
 }
 

@@ -4,6 +4,7 @@ import {
   appendEntry,
   configurationOf,
   installSnapshot,
+  lastId,
   lastIndex,
   lastWithTermAtMost,
   mayBeNeeded,
@@ -22,7 +23,6 @@ export function becomeFollower(state: RaftState, term: number, leader: PeerId | 
   state.leader = leader
   state.role = 'follower'
   state.leading = null
-  state.succeeds = null
   state.votes.clear()
   state.elapsed = 0
   state.timeout = drawTimeout(state, state.electionTicks)
@@ -68,6 +68,8 @@ export function onAppend(state: RaftState, message: MessageOf<'append'>): void {
     if (term === entry.term) continue
     // Only a real conflict cuts: a late append that holds less than the log must not delete what was acknowledged (B4).
     if (term !== null) truncateFrom(log, entry.index)
+    // Terms never fall along a log: what comes after a committed entry was compared with none of it.
+    if (entry.term < lastId(log).term) return
     appendEntry(log, entry)
   }
   // Beyond this append nothing is known to match, however long the log is (B3).
@@ -77,7 +79,9 @@ export function onAppend(state: RaftState, message: MessageOf<'append'>): void {
 }
 
 function isWellFormed(entries: readonly Entry[], previous: EntryId, term: number): boolean {
-  let { index, term: last } = previous
+  let index = previous.index
+  // An entry has a term, whatever is before it.
+  let last = Math.max(1, previous.term)
   for (const entry of entries) {
     if (entry.index !== ++index || entry.term < last || entry.term > term) return false
     last = entry.term
@@ -143,10 +147,14 @@ function adoptElectionTicks(state: RaftState, electionTicks: number): void {
   state.electionTicks = electionTicks
 }
 
+/** What no log ever comes to, with room above it to count. */
+const indexMax = 2 ** 52
+
 export function onSnapshot(state: RaftState, message: MessageOf<'snapshot'>): void {
   hearLeader(state, message.from)
   const { log } = state
   const { meta } = message.snapshot
+  if (!(meta.term >= 1 && meta.term <= message.term && meta.index <= indexMax)) return
   if (meta.index > log.commit) {
     // With the entry at hand the log needs no replacing: it agrees with the snapshot up to there (Log Matching).
     if (termAt(log, meta.index) === meta.term) log.commit = meta.index

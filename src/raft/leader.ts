@@ -15,7 +15,7 @@ import {
 } from './log.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
-import { releaseReads } from './read-index.js'
+import { failLeaderReads, releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
 import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 import { expireTransfer } from './transfer.js'
@@ -34,6 +34,7 @@ export function becomeLeader(state: RaftState): void {
     dirty: true,
     claimed: 0,
     transfer: null,
+    hasHandedOver: false,
     hasQuorum: true,
   }
   state.role = 'leader'
@@ -123,8 +124,15 @@ export function stepDown(state: RaftState): void {
 export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
   state.heartbeatElapsed += ticks
   expireTransfer(state, leading)
-  if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading) && !mayWait(state)) stepDown(state)
-  else if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
+  if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) {
+    if (!mayWait(state)) {
+      stepDown(state)
+      return
+    }
+    // Nobody confirms them now: whoever asked asks again, as after a step down.
+    failLeaderReads(state, leading)
+  }
+  if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }
 
 /** One of two voters, or the only one: nobody can be elected without this peer's vote. */

@@ -50,13 +50,31 @@ describe('[S65] a lease read', () => {
     expect(read(raft)).not.toEqual(served)
   })
 
-  it('[B16][S62] is not served while leadership is handed over, nor by an old lease after that failed', () => {
+  it('[B16][S62] is not served while leadership is handed over, and served again if nobody was told', () => {
     const raft = holder()
+    raft.propose(0, [bytes('x')])
+    drain(raft)
     raft.transferLeadership('b')
     expect(read(raft)).toEqual([])
     raft.reportUnreachable('b')
     raft.read(2)
-    expect(raft.ready().reads).toEqual([])
+    expect(raft.ready().reads).toEqual([{ id: 2, index: 2 }])
+  })
+
+  it('[B16] is never served again in the term in which somebody was told to take over: that word may come late', () => {
+    const raft = holder()
+    raft.transferLeadership('b')
+    drain(raft)
+    raft.tick(T)
+    expect(raft.status()).toMatchObject({ role: 'leader', transferringTo: null })
+    drain(raft)
+    raft.tick(50)
+    drain(raft)
+    for (const from of ['b', 'c']) {
+      raft.step({ type: 'heartbeatReply', from, to: 'a', term: 2, round: raft.currentRound })
+    }
+    drain(raft)
+    expect(read(raft)).toEqual([])
   })
 
   it('[M2] is not served while a vote is promised', () => {

@@ -16,10 +16,11 @@ export function extendLease({ leaseTicks }: RaftState, leading: Leading): void {
 
 /**
  * Nobody else can lead now, nor anybody know of a commit that this leader does not know of. Looked at anew for each read (B15), and void
- * while leadership is handed over or promised: then another one may lead at any moment (B16, S62).
+ * while leadership is handed over or promised, and for the rest of the term once somebody was told to take it: then another one may
+ * lead at any moment (B16, S62).
  */
 export function holdsLease(state: RaftState, leading: Leading): boolean {
   if (state.leaseTicks === 0 || state.clock >= leading.leaseUntil) return false
-  if (leading.transfer !== null || state.promise !== null) return false
+  if (leading.transfer !== null || leading.hasHandedOver || state.promise !== null) return false
   return hasCommittedInTerm(state) && Math.min(leading.claimed, lastIndex(state.log)) <= state.log.commit
 }

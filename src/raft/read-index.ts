@@ -82,9 +82,9 @@ export function releaseReads(state: RaftState, leading: Leading): void {
   if (count > 0) reads.splice(0, count)
 }
 
-/** Leadership is lost: what is open will not be confirmed. */
+/** Leadership is lost, or its quorum: what is open will not be confirmed. */
 export function failLeaderReads(state: RaftState, leading: Leading): void {
-  for (const { from, id } of [...leading.confirmingReads, ...leading.waitingReads]) {
+  for (const { from, id } of [...leading.confirmingReads.splice(0), ...leading.waitingReads.splice(0)]) {
     if (from === state.peerId) state.out.reads.push({ id, index: null })
     else refuseRead(state, from, id)
   }

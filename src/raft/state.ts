@@ -91,6 +91,8 @@ export interface Leading {
   /** Up to here a follower may know that an entry is committed before this leader does. */
   claimed: number
   transfer: Transfer | null
+  /** Somebody was told to campaign in this term: that word may come at any time, however the transfer ended. */
+  hasHandedOver: boolean
   /** As of the last check-quorum. */
   hasQuorum: boolean
 }

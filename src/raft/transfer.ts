@@ -17,9 +17,6 @@ export function transferLeadership(state: RaftState, to: PeerId): TransferResult
   const progress = leading.progress.get(to)
   if (progress === undefined || !configurationOf(state.log).voters.includes(to)) return 'not-voter'
   if (leading.transfer?.to === to) return 'started'
-  // From now on another one may lead: what the lease said is void for good (dissertation 6.4.1).
-  leading.leaseUntil = 0
-  leading.roundsSentAt.clear()
   leading.transfer = { to, due: state.clock + state.timing.electionTicks, isTold: false }
   leading.dirty = true
   handOver(state, leading, progress)
@@ -31,6 +28,7 @@ export function handOver(state: RaftState, leading: Leading, progress: Progress)
   const { transfer } = leading
   if (transfer?.to !== progress.peerId || transfer.isTold || progress.match !== lastIndex(state.log)) return
   transfer.isTold = true
+  leading.hasHandedOver = true
   const { peerId: from, term } = state
   send(state, { type: 'timeoutNow', from, to: transfer.to, term })
 }

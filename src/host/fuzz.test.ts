@@ -1,0 +1,272 @@
+/** The wire against everything: any bytes, damaged frames, heads that promise too much; and any frame that may be sent. */
+import * as fc from 'fast-check'
+import * as v from 'valibot'
+import { describe, expect, it } from 'vitest'
+import type { Configuration, Entry } from '../raft/entry.js'
+import type { Message, MessageOf } from '../raft/message.js'
+import { Cluster } from '../raft/test-cluster.js'
+import { decode, encode } from '../shared/codec.js'
+import { decodeFrame, encodeFrame, type Frame, type Item, protocolVersion } from './frame.js'
+
+// What may be sent.
+
+const index = fc.oneof(fc.nat(30), fc.constantFrom(2 ** 31, 2 ** 32, 2 ** 52, Number.MAX_SAFE_INTEGER), fc.maxSafeNat())
+// -0 comes back as 0: no clock tells them apart.
+const time = fc
+  .oneof(index, fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0.1, 5e-324))
+  .map((time) => time + 0)
+const letters = [...'ABYZabyz0189_-']
+// Not `__proto__` and its kin: see the known hole below.
+const peerId = fc
+  .string({ unit: fc.constantFrom(...letters), minLength: 1, maxLength: 64 })
+  .filter((id) => !['__proto__', 'constructor', 'prototype'].includes(id))
+/** Also what UTF-8 does not bring back. */
+const unit = fc.oneof(
+  fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
+  fc.constantFrom('\ufeff', '\ud800', '\udc00', '\0', 'a'),
+)
+const text = fc.string({ unit, maxLength: 64 }).map((text) => text.slice(0, 64))
+const bytes = fc.uint8Array({ maxLength: 40 })
+const entryId = fc.record({ term: index, index })
+const incarnation = fc.record({ counter: index, nonce: text })
+const peers = fc.array(peerId, { maxLength: 4 })
+const configuration: fc.Arbitrary<Configuration> = fc.record({
+  voters: peers,
+  outgoing: peers,
+  learners: peers,
+  learnersNext: peers,
+  incarnations: fc.dictionary(peerId, incarnation, { maxKeys: 4, noNullPrototype: true }),
+})
+
+const entryBody = fc.oneof(
+  fc.record({ type: fc.constant('command' as const), data: bytes }),
+  fc.record({ type: fc.constant('configuration' as const), configuration }),
+  fc.record({ type: fc.constant('noop' as const) }),
+)
+const append = fc
+  .record({
+    previous: fc.record({ term: index, index: fc.maxSafeNat().map((n) => Math.min(n, 2 ** 52)) }),
+    bodies: fc.array(fc.tuple(index, time, entryBody), { maxLength: 4 }),
+    commitIndex: index,
+  })
+  .map(({ previous, bodies, commitIndex }) => {
+    const entries = bodies.map(
+      ([term, time, body], i): Entry => ({ term, time, index: previous.index + 1 + i, ...body }),
+    )
+    return { previous, entries, commitIndex }
+  })
+
+type Body<T> = T extends Message ? Omit<T, 'from' | 'to' | 'term' | 'type'> : never
+
+const granted = fc.boolean()
+const bodies: { readonly [K in Message['type']]: fc.Arbitrary<Body<MessageOf<K>>> } = {
+  preVote: fc.record({ last: entryId }),
+  preVoteReply: fc.record({ granted }),
+  vote: fc.record({ last: entryId, transfer: fc.boolean() }),
+  voteReply: fc.record({ granted }),
+  append,
+  commit: fc.record({ last: entryId }),
+  stable: fc.record({ index }),
+  appendReply: fc.oneof(
+    fc.record({ rejected: fc.constant(false as const), index }),
+    fc.record({ rejected: fc.constant(true as const), index, hint: entryId }),
+  ),
+  heartbeat: fc.record(
+    { commitIndex: index, round: index, electionTicks: fc.integer({ min: 1, max: 600_000 }), heir: peerId },
+    { requiredKeys: ['commitIndex', 'round', 'electionTicks'] },
+  ),
+  heartbeatReply: fc.record({ round: index, priority: index }, { requiredKeys: ['round'] }),
+  timeoutNow: fc.constant({}),
+  snapshot: fc.record({
+    snapshot: fc.record({ meta: fc.record({ term: index, index, configuration, time }), data: bytes }),
+  }),
+  readIndex: fc.record({ id: index }),
+  readIndexReply: fc.record({ id: index, index, rejected: fc.boolean() }),
+}
+const addressed = fc.record({ from: peerId, to: peerId, term: index })
+const message: fc.Arbitrary<Message> = fc.oneof(
+  ...Object.entries(bodies).map(([type, body]) =>
+    fc.tuple(addressed, body as fc.Arbitrary<object>).map(([head, body]) => ({ type, ...head, ...body }) as Message),
+  ),
+)
+
+type ItemBody<T> = T extends Item ? Omit<T, 'type'> : never
+type ItemOf<K> = Extract<Item, { readonly type: K }>
+const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
+  hello: fc.record({ browserId: text, founded: fc.boolean(), resident: fc.boolean() }),
+  raft: fc.record({ group: index, message }),
+  submit: fc.record({ instructions: fc.array(bytes, { maxLength: 4 }) }),
+  alive: fc.record({ session: index, monotonic: time, wall: time }),
+  echo: fc.record({ session: index, monotonic: time, wall: time, clusterTime: time, commitIndex: index }),
+  admit: fc.record({ learnerOnly: fc.boolean() }),
+  goodbye: fc.record({ session: index, lastNumber: index, vote: fc.option(index) }),
+  departed: fc.record({ peerId, incarnation, proof: fc.constantFrom('goodbye', 'death'), lastNumber: index }),
+  ping: fc.record({ time }),
+  pong: fc.record({ time }),
+}
+const item: fc.Arbitrary<Item> = fc.oneof(
+  ...Object.entries(itemBodies).map(([type, body]) =>
+    (body as fc.Arbitrary<object>).map((body) => ({ type, ...body }) as Item),
+  ),
+)
+const roomId = text.filter((id) => id.length > 0)
+const frame: fc.Arbitrary<Frame> = fc.record({
+  version: fc.constant(protocolVersion),
+  lineage: fc.option(fc.record({ roomId, epoch: index, forkId: text })),
+  from: peerId,
+  fromIncarnation: incarnation,
+  to: peerId,
+  toIncarnation: fc.option(incarnation),
+  items: fc.array(item, { maxLength: 5 }),
+})
+
+/** The same, put together in another order. */
+function turned<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(turned) as T
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
+  const entries = Object.entries(value).reverse()
+  return Object.fromEntries(entries.map(([key, item]) => [key, turned(item)])) as T
+}
+
+describe('a frame of anything that may be sent', () => {
+  it('comes back as it was, and equal frames are equal bytes', () => {
+    fc.assert(
+      fc.property(frame, (frame) => {
+        const bytes = encodeFrame(frame)
+        const decoded = decodeFrame(bytes)
+        expect(decoded).toEqual({ ok: true, frame })
+        if (!decoded.ok) return
+        expect(Buffer.compare(encodeFrame(decoded.frame), bytes)).toBe(0)
+        expect(Buffer.compare(encodeFrame(turned(frame)), bytes)).toBe(0)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('whatever cores say in earnest comes through', () => {
+    const cluster = new Cluster({ voters: ['a', 'b', 'c'], learners: ['d'], newcomers: ['e'] })
+    const said = new Set<string>()
+    cluster.filter = (message) => {
+      const incarnation = { counter: 1, nonce: 'n' }
+      const frame: Frame = {
+        ...{ version: protocolVersion, lineage: null, from: message.from, fromIncarnation: incarnation },
+        ...{ to: message.to, toIncarnation: null, items: [{ type: 'raft', group: 0, message }] },
+      }
+      expect(decodeFrame(encodeFrame(frame))).toEqual({ ok: true, frame })
+      said.add(message.type)
+      return true
+    }
+    const { raft } = cluster.elect()
+    for (let i = 0; i < 20; i++) raft.propose(i, [new Uint8Array(i)])
+    cluster.run(100)
+    for (const node of cluster.nodes.values()) node.raft.read(1)
+    for (const node of cluster.nodes.values()) node.compact(2)
+    raft.proposeConfiguration(30, { ...raft.configuration, learners: ['d', 'e'] })
+    cluster.run(150)
+    raft.transferLeadership(raft.configuration.voters.find((peerId) => peerId !== raft.leader) ?? '')
+    cluster.run(300)
+    expect([...said]).toEqual(expect.arrayContaining(['append', 'snapshot', 'timeoutNow', 'readIndex', 'vote']))
+  })
+
+  it('a peer that is named as a part of every object is refused', () => {
+    const named = {
+      ...emptyNamed,
+      incarnations: { constructor: { counter: 1, nonce: '' } },
+    } as unknown as Configuration
+    const sent = frameOf({ term: 1, index: 1, time: 0, type: 'configuration', configuration: named })
+    expect(decodeFrame(encodeFrame(sent))).toEqual({ ok: false, reason: 'malformed' })
+  })
+})
+
+const emptyNamed = { voters: ['constructor'], outgoing: [], learners: [], learnersNext: [] }
+function frameOf(entry: Entry): Frame {
+  const { term } = entry
+  const previous = { term, index: entry.index - 1 }
+  const message: Message = { type: 'append', from: 'a', to: 'b', term, previous, entries: [entry], commitIndex: 0 }
+  return {
+    ...{ version: protocolVersion, lineage: null, from: 'a', fromIncarnation: { counter: 1, nonce: '' }, to: 'b' },
+    ...{ toIncarnation: null, items: [{ type: 'raft', group: 0, message }] },
+  }
+}
+
+/** How much is there: one for each thing, and what strings and bytes hold. */
+function weight(value: unknown): number {
+  if (typeof value === 'string') return 1 + value.length
+  if (value instanceof Uint8Array) return 1 + value.length
+  if (typeof value !== 'object' || value === null) return 1
+  let sum = 1
+  for (const [key, item] of Object.entries(value)) sum += (Array.isArray(value) ? 0 : key.length) + weight(item)
+  return sum
+}
+
+/** Never throws; and what comes of it is no more than it was made of. */
+function take(bytes: Uint8Array): ReturnType<typeof decodeFrame> {
+  const decoded = decodeFrame(bytes)
+  if (decoded.ok) {
+    expect(weight(decoded.frame)).toBeLessThan(8 * bytes.length + 200)
+    expect(decodeFrame(encodeFrame(decoded.frame))).toEqual(decoded)
+  }
+  try {
+    expect(weight(decode(bytes))).toBeLessThanOrEqual(2 * bytes.length + 2)
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AssertionError') throw error
+  }
+  return decoded
+}
+
+/** A head of CBOR: a kind of item, and how long it says it is. */
+const head = fc
+  .tuple(fc.nat(7), fc.constantFrom(24, 25, 26, 27), fc.uint8Array({ minLength: 8, maxLength: 8 }))
+  .map(([major, minor, length]) => [(major << 5) | minor, ...length.slice(0, 2 ** (minor - 24))])
+
+describe('bytes that nobody should have sent', () => {
+  it('a frame that was cut, or in which bits were turned', () => {
+    const flips = fc.array(fc.tuple(fc.nat(), fc.nat(7)), { minLength: 1, maxLength: 6 })
+    fc.assert(
+      fc.property(frame, flips, fc.nat(), (frame, flips, cut) => {
+        const bytes = encodeFrame(frame)
+        expect(take(bytes.subarray(0, cut % bytes.length)).ok).toBe(false)
+        for (const [at, bit] of flips) bytes[at % bytes.length] = (bytes[at % bytes.length] ?? 0) ^ (1 << bit)
+        take(bytes)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('heads that promise anything, one in the other', () => {
+    const parts = fc.array(fc.oneof({ weight: 3, arbitrary: head }, fc.array(fc.nat(255), { maxLength: 6 })))
+    fc.assert(
+      fc.property(parts, fc.nat(40), fc.constantFrom(0x81, 0xa1, 0xc1, 0x82, 0xd8), (parts, depth, open) => {
+        take(Uint8Array.from([...Array<number>(depth).fill(open), ...parts.flat()]))
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it.each([
+    ['arrays', [0x81]],
+    ['maps', [0xa1, 0x61, 0x61]],
+    ['raw strings', [0xd9, 0xa0, 0x28]],
+    ['arrays of no stated length', [0x9f]],
+  ])('%s that are nested deeper than any stack', (_what, open) => {
+    const bytes = Uint8Array.from({ length: 300_000 }, (_, i) => open[i % open.length] ?? 0)
+    expect(decodeFrame(bytes)).toEqual({ ok: false, reason: 'malformed' })
+  })
+
+  it('what is refused is refused at its first fault, not at its last', () => {
+    let faults = 0
+    // Called for each fault that is written down.
+    v.setGlobalMessage(() => {
+      faults += 1
+      return 'fault'
+    })
+    try {
+      const header = [protocolVersion, null, 'a', [1, ''], 'b', null]
+      const none = Array.from({ length: 4000 }, () => [])
+      expect(decodeFrame(encode([...header, none]))).toEqual({ ok: false, reason: 'malformed' })
+    } finally {
+      v.deleteGlobalMessage()
+    }
+    expect(faults).toBeLessThan(10)
+  })
+})

@@ -1,0 +1,209 @@
+/**
+ * `npm run mutations`: plants each bug of `mutants.ts` into a copy of the core; the core's own tests have to see it.
+ *
+ *   npm run mutations                    all of them
+ *   npm run mutations -- --only vote     those whose name contains "vote"
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Mutant, mutants } from './mutants.js'
+
+type Verdict =
+  | { readonly kind: 'caught'; readonly by: string }
+  | { readonly kind: 'survived' }
+  | { readonly kind: 'error'; readonly why: string }
+
+/** What is read of the report that Vitest writes. */
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly { readonly title: string; readonly status: string }[]
+  }[]
+}
+
+const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+const root = fileURLToPath(new URL('../..', import.meta.url))
+// Below node_modules, because that is where Node looks for packages; with the process id, because two may run at once.
+const copy = join(root, `node_modules/.cache/comity/mutations.${process.pid}`)
+const report = join(copy, 'report.json')
+/** The tests take some ten seconds: what needs so long hangs. */
+const patienceMs = 180_000
+
+/** Nothing of the repository's own: the copy lies where Vitest neither looks for tests nor transforms by default. */
+const vitestConfig = `
+import { BaseSequencer } from 'vitest/node'
+
+/** The tests of one rule first, then what fills their gaps, then chaos: it finds nearly everything, and says least. */
+class Sequencer extends BaseSequencer {
+  async sort(files) {
+    const rank = ({ moduleId }) => (moduleId.includes('chaos') ? 2 : moduleId.includes('gaps') ? 1 : 0)
+    return [...files].sort((a, b) => rank(a) - rank(b) || (a.moduleId < b.moduleId ? -1 : 1))
+  }
+}
+
+export default {
+  cacheDir: './cache',
+  test: {
+    include: ['raft/*.test.ts'],
+    // Other runs each time: what they find today may survive tomorrow.
+    exclude: ['raft/fuzz*.test.ts'],
+    testTimeout: 60_000,
+    maxWorkers: 1,
+    // Nothing in them outlives a test.
+    isolate: false,
+    sequence: { sequencer: Sequencer },
+    server: { deps: { inline: [/raft/] } },
+  },
+}
+`
+
+/** The core alone: a mutant that does not compile would fail every test, and show nothing. */
+const tsconfig = {
+  extends: join(root, 'tsconfig.json'),
+  compilerOptions: { types: [] },
+  include: ['raft/*.ts'],
+  exclude: ['raft/*.test.ts'],
+}
+
+let child: ChildProcess | null = null
+process.on('exit', () => {
+  kill(child)
+  rmSync(copy, { recursive: true, force: true })
+})
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
+
+process.exitCode = (await main()) ? 0 : 1
+
+async function main(): Promise<boolean> {
+  mkdirSync(copy, { recursive: true })
+  cpSync(join(root, 'src/raft'), join(copy, 'raft'), { recursive: true })
+  writeFileSync(join(copy, 'vitest.config.mjs'), vitestConfig)
+  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify(tsconfig))
+  const sound = await judge()
+  if (sound.kind !== 'survived') {
+    console.error(`the core as it is does not pass: ${sentenceOf(sound)}`)
+    return false
+  }
+  const chosen = mutants.filter(({ name }) => name.includes(values.only))
+  if (chosen.length === 0) {
+    console.error(`no mutant is called "${values.only}"`)
+    return false
+  }
+  return await judgeAll(chosen)
+}
+
+async function judgeAll(chosen: readonly Mutant[]): Promise<boolean> {
+  const width = Math.max(...chosen.map(({ name }) => name.length))
+  const widthOfIds = Math.max(...chosen.map(({ cites }) => cites.join(' ').length))
+  let caught = 0
+  for (const mutant of chosen) {
+    const start = performance.now()
+    const verdict = await plant(mutant)
+    if (verdict.kind === 'caught') caught++
+    const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(5)
+    const ids = mutant.cites.join(' ').padEnd(widthOfIds)
+    console.log(`${mutant.name.padEnd(width)}  ${ids}  ${seconds} s  ${sentenceOf(verdict)}`)
+  }
+  console.log(`${caught} of ${chosen.length} caught`)
+  return caught === chosen.length
+}
+
+async function plant({ file, find, replace }: Mutant): Promise<Verdict> {
+  const path = join(copy, 'raft', file)
+  const source = readFileSync(path, 'utf8')
+  const [before, after, ...more] = source.split(find)
+  if (before === undefined || after === undefined || more.length > 0) {
+    return { kind: 'error', why: `its snippet stands ${source.split(find).length - 1} times in ${file}` }
+  }
+  writeFileSync(path, before + replace + after)
+  try {
+    return await judge()
+  } finally {
+    writeFileSync(path, source)
+  }
+}
+
+/** What the tests say of the copy as it stands. */
+async function judge(): Promise<Verdict> {
+  const compiled = await run('node_modules/typescript/bin/tsc', ['-p', join(copy, 'tsconfig.json'), '--noEmit'])
+  if (compiled.code !== 0) return { kind: 'error', why: `it does not compile: ${firstLineOf(compiled.output)}` }
+  rmSync(report, { force: true })
+  const config = ['--root', copy, '--config', join(copy, 'vitest.config.mjs')]
+  const tested = await run('node_modules/vitest/vitest.mjs', [
+    ...['run', ...config, '--bail', '1', '--reporter', 'json', '--outputFile', report],
+  ])
+  if (tested.code === null) return { kind: 'error', why: `no end within ${patienceMs / 1000} s` }
+  return verdictOf(tested)
+}
+
+function verdictOf(tested: { readonly code: number | null; readonly output: string }): Verdict {
+  let results: Report['testResults']
+  try {
+    results = (JSON.parse(readFileSync(report, 'utf8')) as Report).testResults
+  } catch {
+    return { kind: 'error', why: `no report: ${firstLineOf(tested.output)}` }
+  }
+  for (const { name, status, message, assertionResults } of results) {
+    const failed = assertionResults.find((one) => one.status === 'failed')
+    const file = name.replace(/^.*[\\/]/, '').replace('.test.ts', '')
+    if (failed) return { kind: 'caught', by: `${file}: ${failed.title}` }
+    if (status === 'failed' && assertionResults.length === 0) {
+      return { kind: 'error', why: `${file} does not load: ${firstLineOf(message)}` }
+    }
+  }
+  if (tested.code === 0 && results.length > 0) return { kind: 'survived' }
+  return { kind: 'error', why: `no test failed, yet: ${firstLineOf(tested.output)}` }
+}
+
+function run(program: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    // Its own environment: a run inside of Vitest must not take this one for its worker.
+    const { VITEST: _, ...env } = process.env
+    // Its own process group, so that its workers die with it.
+    const started = spawn(process.execPath, [join(root, program), ...args], { cwd: root, env, detached: true })
+    const timer = setTimeout(() => kill(started), patienceMs)
+    let output = ''
+    const keep = (chunk: Buffer) => {
+      output += chunk.toString()
+    }
+    started.stdout.on('data', keep)
+    started.stderr.on('data', keep)
+    started.on('error', reject)
+    started.on('close', (code) => {
+      clearTimeout(timer)
+      child = null
+      resolve({ code, output })
+    })
+    child = started
+  })
+}
+
+function kill(group: ChildProcess | null): void {
+  if (group?.pid === undefined) return
+  try {
+    process.kill(-group.pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+}
+
+function firstLineOf(text: string): string {
+  return text.split('\n').find((line) => line.trim() !== '') ?? 'nothing was said'
+}
+
+function sentenceOf(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case 'caught':
+      return verdict.by
+    case 'survived':
+      return 'SURVIVED'
+    case 'error':
+      return `ERROR ${verdict.why}`
+  }
+}
