@@ -46,6 +46,7 @@ export function confirmRounds(state: RaftState, leading: Leading): void {
   if (confirmed <= leading.confirmedRound) return
   leading.confirmedRound = confirmed
   leading.hasQuorum = true
+  leading.missedChecks = 0
   extendLease(state, leading)
   releaseReads(state, leading)
 }

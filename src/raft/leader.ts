@@ -15,7 +15,7 @@ import {
 } from './log.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
-import { failLeaderReads, releaseReads } from './read-index.js'
+import { failLeaderReads, patience, releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
 import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 import { expireTransfer } from './transfer.js'
@@ -36,6 +36,7 @@ export function becomeLeader(state: RaftState): void {
     transfer: null,
     hasHandedOver: false,
     hasQuorum: true,
+    missedChecks: 0,
   }
   state.role = 'leader'
   state.leader = state.peerId
@@ -129,8 +130,9 @@ export function tickLeader(state: RaftState, leading: Leading, ticks: number): v
       stepDown(state)
       return
     }
-    // Nobody confirms them now: whoever asked asks again, as after a step down.
-    failLeaderReads(state, leading)
+    // Across slow links a quorum is missed now and then; one that stays away confirms nothing any more.
+    leading.missedChecks += 1
+    if (leading.missedChecks >= patience) failLeaderReads(state, leading)
   }
   if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }

@@ -7,7 +7,7 @@ import { hasCommittedInTerm, type Leading, type RaftState, send, sendAfterWrite 
  * A forwarded read is given up after so many election time-outs. Only a message that was lost unnoticed needs it: another term or
  * a broken connection fails the reads at once, and across slow links an answer takes two round trips.
  */
-const patience = 32
+export const patience = 32
 
 /**
  * Linearizable reads without a log entry (dissertation 6.4, R1). The leader answers with its commit index once a quorum

@@ -95,6 +95,8 @@ export interface Leading {
   hasHandedOver: boolean
   /** As of the last check-quorum. */
   hasQuorum: boolean
+  /** Checks in a row that have heard no quorum. */
+  missedChecks: number
 }
 
 export interface ForwardedRead {
