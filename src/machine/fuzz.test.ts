@@ -143,7 +143,6 @@ it('what is well-formed comes back as it was, in the same bytes', () => {
 })
 
 it('[S-10] instructions in no order: nothing throws, time never goes back, and whoever restores anywhere says the same', () => {
-  const told = new Set<string>()
   fc.assert(
     fc.property(begin, log, fc.nat(60), (begin, log, cut) => {
       const state = createMachine()
@@ -153,8 +152,6 @@ it('[S-10] instructions in no order: nothing throws, time never goes back, and w
         const entry = nextEntry(state, slot)
         const applied = applyEntry(state, entry)
         expect(applyEntry(restored, entry)).toEqual(applied)
-        for (const { type } of applied.events) told.add(type)
-        if (applied.answer?.outcome) told.add(applied.answer.outcome.type)
         expect(state.clusterTime).toBeGreaterThanOrEqual(clusterTime)
         // Each log is cut at one place, and then again and again.
         if (entry.index % (cut + 1) === 0) {
@@ -168,7 +165,18 @@ it('[S-10] instructions in no order: nothing throws, time never goes back, and w
     }),
     { numRuns: 120 },
   )
-  // The logs are worth their name: what they do is not only refused.
+})
+
+it('the logs are worth their name: what they do is not only refused', () => {
+  const told = new Set<string>()
+  for (const [first, rest] of fc.sample(fc.tuple(begin, log), { numRuns: 300, seed: 1 })) {
+    const state = createMachine()
+    for (const slot of [...first, ...rest]) {
+      const { events, answer } = applyEntry(state, nextEntry(state, slot))
+      for (const { type } of events) told.add(type)
+      if (answer?.outcome) told.add(answer.outcome.type)
+    }
+  }
   const words = ['session.opened', 'session.ended', 'lock.granted', 'lock.queued', 'lock.lost', 'store.set', 'failed']
   expect([...told]).toEqual(expect.arrayContaining(words))
 })
