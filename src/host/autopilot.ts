@@ -2,6 +2,7 @@
  * Who shall vote: the leader's decision, one step at a time. A pure function of what the leader sees, so that every case
  * is a line in a table of tests.
  */
+import { without } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 
 export interface Candidate {
@@ -148,14 +149,6 @@ function refreshed(members: Configuration, { configuration, candidates }: Situat
     if (highest !== known) changed = true
   }
   return changed && JSON.stringify(after) !== JSON.stringify(before) ? after : before
-}
-
-function without(configuration: Configuration, gone: PeerId): Configuration {
-  return {
-    ...configuration,
-    voters: configuration.voters.filter((peerId) => peerId !== gone),
-    learners: configuration.learners.filter((peerId) => peerId !== gone),
-  }
 }
 
 function eligible(situation: Situation): PeerId[] {

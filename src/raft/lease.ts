@@ -1,4 +1,3 @@
-import { lastIndex } from './log.js'
 import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 
 /** A round is about to leave: the lease that it may bring counts from now, not from its answers (B15). */
@@ -22,5 +21,5 @@ export function extendLease({ leaseTicks }: RaftState, leading: Leading): void {
 export function holdsLease(state: RaftState, leading: Leading): boolean {
   if (state.leaseTicks === 0 || state.clock >= leading.leaseUntil) return false
   if (leading.transfer !== null || leading.hasHandedOver || state.promise !== null) return false
-  return hasCommittedInTerm(state) && Math.min(leading.claimed, lastIndex(state.log)) <= state.log.commit
+  return hasCommittedInTerm(state) && leading.claimed <= state.log.commit
 }
