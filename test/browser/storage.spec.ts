@@ -27,6 +27,34 @@ test('[F3] two tabs on one database: the older one is refused from then on', asy
   expect(await younger.evaluate(() => window.storagePage.append('younger', 4, 1))).toBe('written')
 })
 
+test('[F3] a database of the first schema is taken over with what is in it, and guarded from then on', async ({
+  context,
+}) => {
+  const [older, younger] = [await openPage(context), await openPage(context)]
+  await older.evaluate(async () => {
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('first schema', 1)
+      request.onupgradeneeded = () => {
+        for (const store of ['meta', 'hardStates', 'log', 'snapshots', 'chunks'])
+          request.result.createObjectStore(store)
+      }
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+    const transaction = database.transaction(['meta', 'log'], 'readwrite')
+    transaction.objectStore('meta').put({ counter: 4, nonce: 'old' }, 'incarnation')
+    const entry = { term: 1, index: 1, time: 0, type: 'noop' }
+    transaction.objectStore('log').put(entry, [0, 1])
+    await new Promise((resolve) => transaction.addEventListener('complete', resolve))
+    database.close()
+  })
+  expect(await older.evaluate(() => window.storagePage.open('first schema', 'older'))).toBe(5)
+  expect(await older.evaluate(() => window.storagePage.indexes('older'))).toEqual([1])
+  expect(await older.evaluate(() => window.storagePage.append('older', 2, 1))).toBe('written')
+  expect(await younger.evaluate(() => window.storagePage.open('first schema', 'younger'))).toBe(6)
+  expect(await older.evaluate(() => window.storagePage.append('older', 3, 1))).toContain('a later incarnation')
+})
+
 test('[F2] two tabs that open at once are two incarnations', async ({ context }) => {
   const tabs = [await openPage(context), await openPage(context), await openPage(context)]
   const counters = await Promise.all(
