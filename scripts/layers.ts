@@ -41,7 +41,7 @@ const pageNetwork = [
 ]
 
 export const layers: readonly Layer[] = [
-  { name: 'shared', files: ['shared/**'], may: [], mayTypes: [], packages: ['cborg'] },
+  { name: 'shared', files: ['shared/**'], may: [], mayTypes: [], packages: ['cborg', 'lib0'] },
   { name: 'raft', files: ['raft/**'], may: [], mayTypes: [], packages: [] },
   {
     name: 'machine',

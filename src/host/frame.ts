@@ -3,14 +3,30 @@
  * that says who speaks to whom in which life of which room (F1). A frame that does not decode, or whose header is not
  * meant for this very life, never reaches a core.
  */
-import * as v from 'valibot'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Message } from '../raft/message.js'
-import { decode, encode } from '../shared/codec.js'
+import {
+  assertEnd,
+  type ByteReader,
+  type ByteWriter,
+  readBytes,
+  readCount,
+  readerOf,
+  readFlag,
+  refuse,
+  skipBytes,
+  writeBytes,
+  writeCount,
+  writeFlag,
+  writeText,
+  written,
+} from '../shared/bytes.js'
 import type { GroupId, Lineage } from '../storage/storage.js'
-import { messageSchema, peerIdSchema, safeIndex, safeTime } from './message-schema.js'
+import { readIncarnation, readPeerId, readShortText, writeIncarnation } from './id-codec.js'
+import { readItem, writeItem } from './item-codec.js'
 
-export const protocolVersion = 1
+/** The first number of every frame of every version. */
+export const protocolVersion = 2
 
 /** One thing said to one peer. */
 export type Item =
@@ -72,72 +88,33 @@ export interface Frame extends Header {
   readonly items: readonly Item[]
 }
 
-const incarnationSchema = v.strictTuple([safeIndex, v.pipe(v.string(), v.maxLength(64))])
-const lineageSchema = v.strictTuple([
-  v.pipe(v.string(), v.minLength(1), v.maxLength(64)),
-  safeIndex,
-  v.pipe(v.string(), v.maxLength(64)),
-])
-const bytes = v.instance(Uint8Array)
-const incarnationObject = v.strictObject({ counter: safeIndex, nonce: v.pipe(v.string(), v.maxLength(64)) })
+const itemsMax = 4_096
+/** Of all messages together: an entry of one byte is an object of many. Far above what one turn sends to one peer. */
+const entriesMax = 2 ** 18
 
-const itemSchema = v.variant('type', [
-  v.strictObject({
-    type: v.literal('hello'),
-    browserId: v.pipe(v.string(), v.maxLength(64)),
-    founded: v.boolean(),
-    resident: v.boolean(),
-  }),
-  v.strictObject({ type: v.literal('raft'), group: safeIndex, message: messageSchema }),
-  v.strictObject({ type: v.literal('submit'), instructions: v.pipe(v.array(bytes), v.maxLength(1024)) }),
-  v.strictObject({ type: v.literal('alive'), session: safeIndex, monotonic: safeTime, wall: safeTime }),
-  v.strictObject({
-    type: v.literal('echo'),
-    session: safeIndex,
-    monotonic: safeTime,
-    wall: safeTime,
-    clusterTime: safeTime,
-    commitIndex: safeIndex,
-  }),
-  v.strictObject({ type: v.literal('admit'), learnerOnly: v.boolean() }),
-  v.strictObject({
-    type: v.literal('goodbye'),
-    session: safeIndex,
-    lastNumber: safeIndex,
-    vote: v.nullable(safeIndex),
-  }),
-  v.strictObject({
-    type: v.literal('departed'),
-    peerId: peerIdSchema,
-    incarnation: incarnationObject,
-    proof: v.picklist(['goodbye', 'death']),
-    lastNumber: safeIndex,
-  }),
-  v.strictObject({ type: v.literal('ping'), time: safeTime }),
-  v.strictObject({ type: v.literal('pong'), time: safeTime }),
-])
+/** The head of one link's last frame and its bytes: most of what a small frame is, and it changes only with a hello. */
+export interface KnownHead {
+  header: Header | null
+  bytes: Uint8Array
+}
 
-const frameSchema = v.strictTuple([
-  v.literal(protocolVersion),
-  v.nullable(lineageSchema),
-  peerIdSchema,
-  incarnationSchema,
-  peerIdSchema,
-  v.nullable(incarnationSchema),
-  v.pipe(v.array(itemSchema), v.maxLength(4096)),
-])
+export function noHead(): KnownHead {
+  return { header: null, bytes: new Uint8Array() }
+}
 
-export function encodeFrame(frame: Frame): Uint8Array {
-  const { lineage, fromIncarnation, toIncarnation } = frame
-  return encode([
-    frame.version,
-    lineage && [lineage.roomId, lineage.epoch, lineage.forkId],
-    frame.from,
-    [fromIncarnation.counter, fromIncarnation.nonce],
-    frame.to,
-    toIncarnation && [toIncarnation.counter, toIncarnation.nonce],
-    frame.items,
-  ])
+/** A view, as `written` gives it. */
+export function encodeFrame(frame: Frame, known: KnownHead = noHead()): Uint8Array {
+  if (known.header === null || !isSameHead(known.header, frame)) {
+    const { version, lineage, from, fromIncarnation, to, toIncarnation } = frame
+    known.header = { version, lineage, from, fromIncarnation, to, toIncarnation }
+    known.bytes = written((writer) => writeHead(writer, frame)).slice()
+  }
+  return written((writer) => {
+    writeCount(writer, frame.version)
+    writeBytes(writer, known.bytes)
+    writeCount(writer, frame.items.length)
+    for (const item of frame.items) writeItem(writer, item)
+  })
 }
 
 export type DecodedFrame =
@@ -146,31 +123,82 @@ export type DecodedFrame =
   | { readonly ok: false; readonly reason: 'version'; readonly version: number }
 
 /** Never throws: whatever the bytes are, the answer is a valid frame or the reason why not. */
-export function decodeFrame(data: Uint8Array): DecodedFrame {
-  let raw: unknown
+export function decodeFrame(data: Uint8Array, known: KnownHead = noHead()): DecodedFrame {
   try {
-    raw = decode(data)
+    const reader = readerOf(data)
+    const version = readCount(reader)
+    if (version !== protocolVersion) return { ok: false, reason: 'version', version }
+    const header = skipBytes(reader, known.bytes) ? known.header : null
+    const { lineage, from, fromIncarnation, to, toIncarnation } = header ?? learnHead(reader, version, known)
+    const items = readItems(reader, from, to)
+    assertEnd(reader)
+    return { ok: true, frame: { version, lineage, from, fromIncarnation, to, toIncarnation, items } }
   } catch {
     return { ok: false, reason: 'malformed' }
   }
-  if (Array.isArray(raw) && Number.isSafeInteger(raw[0]) && raw[0] !== protocolVersion) {
-    return { ok: false, reason: 'version', version: raw[0] as number }
+}
+
+/** By identity: lineage and incarnations are values that a host holds, and makes anew when they change. */
+function isSameHead(a: Header, b: Header): boolean {
+  return (
+    a.from === b.from &&
+    a.to === b.to &&
+    a.version === b.version &&
+    a.lineage === b.lineage &&
+    a.fromIncarnation === b.fromIncarnation &&
+    a.toIncarnation === b.toIncarnation
+  )
+}
+
+function writeHead(writer: ByteWriter, { lineage, from, fromIncarnation, to, toIncarnation }: Header): void {
+  writeFlag(writer, lineage !== null)
+  if (lineage) writeLineage(writer, lineage)
+  writeText(writer, from)
+  writeIncarnation(writer, fromIncarnation)
+  writeText(writer, to)
+  writeFlag(writer, toIncarnation !== null)
+  if (toIncarnation) writeIncarnation(writer, toIncarnation)
+}
+
+function learnHead(reader: ByteReader, version: number, known: KnownHead): Header {
+  const bytes = readBytes(reader)
+  const head = readerOf(bytes)
+  const lineage = readFlag(head) ? readLineage(head) : null
+  const from = readPeerId(head)
+  const fromIncarnation = readIncarnation(head)
+  const to = readPeerId(head)
+  const toIncarnation = readFlag(head) ? readIncarnation(head) : null
+  assertEnd(head)
+  known.bytes = bytes
+  known.header = { version, lineage, from, fromIncarnation, to, toIncarnation }
+  return known.header
+}
+
+function readItems(reader: ByteReader, from: PeerId, to: PeerId): readonly Item[] {
+  const count = readCount(reader)
+  if (count > itemsMax) refuse('more items than a turn has')
+  const items: Item[] = []
+  let entries = 0
+  for (let i = 0; i < count; i++) {
+    const item = readItem(reader, from, to)
+    if (item.type === 'raft' && item.message.type === 'append') entries += item.message.entries.length
+    if (entries > entriesMax) refuse('more entries than a turn has')
+    items.push(item)
   }
-  const parsed = v.safeParse(frameSchema, raw, { abortEarly: true })
-  if (!parsed.success) return { ok: false, reason: 'malformed' }
-  const [version, lineage, from, fromIncarnation, to, toIncarnation, items] = parsed.output
-  return {
-    ok: true,
-    frame: {
-      version,
-      lineage: lineage && { roomId: lineage[0], epoch: lineage[1], forkId: lineage[2] },
-      from,
-      fromIncarnation: { counter: fromIncarnation[0], nonce: fromIncarnation[1] },
-      to,
-      toIncarnation: toIncarnation && { counter: toIncarnation[0], nonce: toIncarnation[1] },
-      items: items as readonly Item[],
-    },
-  }
+  return items
+}
+
+function writeLineage(writer: ByteWriter, { roomId, epoch, forkId }: Lineage): void {
+  writeText(writer, roomId)
+  writeCount(writer, epoch)
+  writeText(writer, forkId)
+}
+
+function readLineage(reader: ByteReader): Lineage {
+  const roomId = readShortText(reader)
+  if (roomId === '') refuse('a room without an id')
+  const epoch = readCount(reader)
+  return { roomId, epoch, forkId: readShortText(reader) }
 }
 
 export function sameIncarnation(a: Incarnation, b: Incarnation): boolean {

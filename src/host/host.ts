@@ -392,8 +392,7 @@ export class Host {
       case 'hello':
         break
       case 'raft':
-        // F1: a peer speaks for itself only, and of groups that exist.
-        if (item.group !== roomGroup || item.message.from !== peer.peerId) break
+        if (item.group !== roomGroup) break
         // M1: what a life says after its goodbye is void, above all that it leads.
         if (!this.#departures.isOver(peer)) this.#raft.step(item.message)
         break

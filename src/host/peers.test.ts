@@ -242,9 +242,9 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('another version is told, and the link closed', () => {
     const { peers, link, heard } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 2 })))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 3 })))).toBeNull()
     expect(heard).toEqual(['refused bob version', 'unreachable bob local'])
-    expect(link.closed).toBe('version 2')
+    expect(link.closed).toBe('version 3')
   })
 
   it('whatever the bytes are: never a throw, and the link is closed', () => {

@@ -7,6 +7,8 @@ import {
   type Frame,
   type HelloItem,
   type Item,
+  type KnownHead,
+  noHead,
   protocolVersion,
   sameIncarnation,
   sameLineage,
@@ -45,6 +47,8 @@ export interface PeersListener {
 interface Connection {
   readonly link: Link
   peer: Peer | null
+  readonly sentHead: KnownHead
+  readonly receivedHead: KnownHead
 }
 
 /** Smoothing of the round trip, as TCP does it (RFC 6298). */
@@ -104,7 +108,7 @@ export class Peers {
   }
 
   up(link: Link): void {
-    this.#connections.set(link, { link, peer: null })
+    this.#connections.set(link, { link, peer: null, sentHead: noHead(), receivedHead: noHead() })
     this.#greet(link)
   }
 
@@ -127,7 +131,7 @@ export class Peers {
     if (!connection) return null
     this.received += 1
     this.bytesReceived += data.byteLength
-    const decoded = decodeFrame(data)
+    const decoded = decodeFrame(data, connection.receivedHead)
     if (!decoded.ok) {
       this.dropped += 1
       if (decoded.reason === 'version') this.#listener.refused(link.peerId, 'version')
@@ -183,7 +187,7 @@ export class Peers {
 
   /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
   frameFor(peer: Peer, items: readonly Item[]): Uint8Array {
-    return encodeFrame(this.#frame(peer.peerId, peer.incarnation, items))
+    return encodeFrame(this.#frame(peer.peerId, peer.incarnation, items)).slice()
   }
 
   peer(peerId: PeerId): Peer | null {
@@ -217,7 +221,7 @@ export class Peers {
   }
 
   #transmit(link: Link, lane: Lane, toIncarnation: Incarnation | null, to: PeerId, items: readonly Item[]): void {
-    const data = encodeFrame(this.#frame(to, toIncarnation, items))
+    const data = encodeFrame(this.#frame(to, toIncarnation, items), this.#connections.get(link)?.sentHead)
     this.sent += 1
     this.bytesSent += data.byteLength
     link.send(lane, data)

@@ -50,11 +50,10 @@ export function takeReady(state: RaftState): Ready {
 function takeWrite(state: RaftState): Write {
   const { out, log, term, votedFor, promise } = state
   const last = lastIndex(log)
-  const write: Write = {
-    hardState: { term, votedFor, promisedTo: promise?.to ?? null, commitIndex: log.commit },
-    ...(log.unwrittenSnapshot !== null && { snapshot: log.unwrittenSnapshot }),
-    entries: log.written < last ? entriesBetween(log, log.written + 1, last) : [],
-  }
+  const hardState = { term, votedFor, promisedTo: promise?.to ?? null, commitIndex: log.commit }
+  const entries = log.written < last ? entriesBetween(log, log.written + 1, last) : []
+  const { unwrittenSnapshot: snapshot } = log
+  const write: Write = snapshot === null ? { hardState, entries } : { hardState, snapshot, entries }
   out.handedTerm = term
   out.handedVote = votedFor
   out.handedPromise = promise
@@ -76,7 +75,7 @@ export function onPersisted(state: RaftState, sequence: number): void {
     count++
   }
   if (count === 0) return
-  log.writes.splice(0, count)
+  for (; count > 0; count--) log.writes.shift()
   if (state.leading !== null) {
     advanceCommit(state, state.leading)
     if (state.leading !== null) tellStable(state, state.leading)

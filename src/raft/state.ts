@@ -244,10 +244,15 @@ export function hasCommittedInTerm(state: RaftState): boolean {
 
 /** Promises nothing about this peer's disk. */
 export function send(state: RaftState, message: Message): void {
-  state.out.messages.push(message)
+  const { out } = state
+  // An array that begins with one takes a tenth of the room that a first push takes.
+  if (out.messages.length === 0) out.messages = [message]
+  else out.messages.push(message)
 }
 
 /** Leaves once everything that this peer has taken over so far is durable (dissertation 3.8, B5). */
 export function sendAfterWrite(state: RaftState, message: Message): void {
-  state.out.messagesAfterWrite.push(message)
+  const { out } = state
+  if (out.messagesAfterWrite.length === 0) out.messagesAfterWrite = [message]
+  else out.messagesAfterWrite.push(message)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { encodeFrame } from '../../src/host/frame.js'
+import { encodeFrame, protocolVersion } from '../../src/host/frame.js'
 import { encodeInstruction } from '../../src/machine/instruction.js'
 import { findSessionOfPeer } from '../../src/machine/session/view.js'
 import { Story, withLease } from './story.js'
@@ -84,7 +84,7 @@ describe('a lease', () => {
     const expire = encodeInstruction({ type: 'expire', session, silence: 1_000_000, term })
     const [link] = [...record.network.links].filter(({ to }) => to.peerId === self.peerId)
     const frame = encodeFrame({
-      version: 1,
+      version: protocolVersion,
       lineage: record.host.lineage,
       from: self.peerId,
       fromIncarnation: self.incarnation,
