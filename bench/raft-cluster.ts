@@ -91,7 +91,15 @@ export interface ClusterOptions {
   readonly seed?: number
 }
 
-export class MemoryCluster {
+/** What a load is put on. */
+export interface LoadedCluster {
+  /** Commands that the leader has applied. */
+  readonly committed: number
+  propose(data: Uint8Array): void
+  turn(): boolean
+}
+
+export class MemoryCluster implements LoadedCluster {
   readonly #nodes: ReadonlyMap<PeerId, MemoryNode>
   readonly leader: MemoryNode
   readonly #transport: Transport
@@ -109,6 +117,14 @@ export class MemoryCluster {
     this.leader = leader
     leader.raft.campaign()
     while (!leader.raft.committedInTerm) this.turn()
+  }
+
+  get committed(): number {
+    return this.leader.committed
+  }
+
+  propose(data: Uint8Array): void {
+    if (!this.leader.raft.propose(0, [data]).accepted) throw new Error('the core refused a proposal')
   }
 
   tick(ticks: number): void {
