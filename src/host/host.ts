@@ -367,14 +367,9 @@ export class Host {
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
     const lane: Lane = message.type === 'snapshot' ? 'bulk' : 'control'
-    if (!this.#peers.peer(message.to)) this.#undeliverable(message.to)
+    // The core is owed word of what was lost.
+    if (!this.#peers.peer(message.to)) this.#raft.reportUnreachable(message.to)
     else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
-  }
-
-  /** The core is owed word of what was lost, above all of a snapshot: it would wait for its arrival. */
-  #undeliverable(peerId: PeerId): void {
-    this.#raft.reportUnreachable(peerId)
-    this.#raft.reportSnapshot(peerId, false)
   }
 
   #received(link: Link, data: Uint8Array): void {
@@ -435,7 +430,7 @@ export class Host {
 
   #unreachable(peer: Peer, reason: DownReason): void {
     this.#page.membersChanged()
-    this.#undeliverable(peer.peerId)
+    this.#raft.reportUnreachable(peer.peerId)
     // M5: the leader's channel was closed from its side. Its locks stay until it is proven gone: its page may live on.
     if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
   }

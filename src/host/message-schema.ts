@@ -31,9 +31,12 @@ export const entrySchema = v.variant('type', [
   v.strictObject({ ...entryHead, type: v.literal('noop') }),
 ])
 
-export const snapshotSchema = v.strictObject({
-  meta: v.strictObject({ term: safeIndex, index: safeIndex, configuration: configurationSchema, time: safeTime }),
-  data: bytes,
+const uint32 = v.pipe(safeIndex, v.maxValue(2 ** 32 - 1))
+const snapshotMetaSchema = v.strictObject({
+  term: safeIndex,
+  index: safeIndex,
+  configuration: configurationSchema,
+  time: safeTime,
 })
 
 const addressed = { from: peerIdSchema, to: peerIdSchema, term: safeIndex }
@@ -82,7 +85,19 @@ export const messageSchema = v.variant('type', [
     priority: v.optional(safeIndex),
   }),
   v.strictObject({ ...addressed, type: v.literal('timeoutNow') }),
-  v.strictObject({ ...addressed, type: v.literal('snapshot'), snapshot: snapshotSchema }),
+  v.pipe(
+    v.strictObject({
+      ...addressed,
+      type: v.literal('snapshot'),
+      meta: snapshotMetaSchema,
+      size: safeIndex,
+      checksum: uint32,
+      offset: safeIndex,
+      data: bytes,
+    }),
+    v.check(({ size, offset, data }) => offset + data.length <= size, 'a chunk must lie in its snapshot'),
+  ),
+  v.strictObject({ ...addressed, type: v.literal('snapshotReply'), snapshot: entryIdSchema, offset: safeIndex }),
   v.strictObject({ ...addressed, type: v.literal('readIndex'), id: safeIndex }),
   v.strictObject({
     ...addressed,
