@@ -36,7 +36,7 @@ export function log(voters: readonly PeerId[], terms: readonly number[], learner
   return [first, ...terms.slice(1).map((term, i) => command(term, i + 2))]
 }
 
-export function snapshotAt(id: EntryId, next: Configuration, time = 0, data = new Uint8Array()): Snapshot {
+export function snapshotAt(id: EntryId, next: Configuration, time = 0, data: Uint8Array = new Uint8Array()): Snapshot {
   return { meta: { ...id, configuration: next, time }, data }
 }
 
