@@ -48,7 +48,7 @@ export function dataOf({ term, index }: EntryId, variant = 0): Uint8Array<ArrayB
 
 /** Whether these are the bytes of one of its variants, and of nothing else. */
 export function isDataOf(id: EntryId, data: Uint8Array): boolean {
-  return variants.some((variant) => Buffer.compare(dataOf(id, variant), data) === 0)
+  return variants.some((variant) => `${dataOf(id, variant)}` === `${data}`)
 }
 
 const variants = [0, 1, 2]
