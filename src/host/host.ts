@@ -26,7 +26,7 @@ import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
 import { type Peer, Peers, type Self } from './peers.js'
-import { Replicated } from './replicated.js'
+import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 
 export interface HostOptions {
   readonly self: Self
@@ -42,6 +42,8 @@ export interface HostOptions {
   readonly learnerOnly: boolean
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
+  /** Other ones than in earnest: so that small rooms have snapshots too. */
+  readonly snapshotSizes?: SnapshotSizes
   readonly emit: (event: HostEvent) => void
   readonly listener?: HostListener
 }
@@ -106,13 +108,17 @@ export class Host {
     this.#housekeptAt = this.#now.monotonic
     const group = options.stored.groups.get(roomGroup)
     const snapshot = group?.snapshot ?? null
-    this.#replicated = new Replicated(snapshot)
+    const { snapshotSizes = defaultSnapshotSizes } = options
+    const { chunkBytes } = snapshotSizes
+    this.#replicated = new Replicated(snapshot, snapshotSizes)
     this.#lineage = options.stored.lineage
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     this.#raft = new Raft({
       ...timingOf(this.machine.settings ?? defaultSettings),
       peerId: options.self.peerId,
       seed: options.seed,
+      maxChunkBytes: chunkBytes,
+      maxInflightChunkBytes: 4 * chunkBytes,
       // The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot.
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })

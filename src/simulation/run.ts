@@ -156,5 +156,7 @@ function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<Simula
       timing: { ...defaultTiming, lease: prng.pick([2_000, 4_000, 10_000]) },
       limits: { ...defaultLimits, snapshotEvery, lockQueue: prng.pick([8, 64]) },
     },
+    // Short tails make snapshots needed, small chunks make streams of them (S47).
+    snapshotSizes: { tailEntries: prng.pick([4, 40, 256]), chunkBytes: prng.pick([50, 500, 64 * 1024]) },
   }
 }
