@@ -44,6 +44,7 @@ function replicateTo(state: RaftState, progress: Progress): void {
       pipeline(state, progress)
       break
     case 'snapshot':
+      // Its chunks follow when everybody has had its turn.
       break
   }
 }
