@@ -124,9 +124,19 @@ type MessageBody = { readonly type: Message['type'] } & Record<string, unknown>
 const hello: Item = { type: 'hello', browserId: 'b', founded: true, resident: false }
 const heartbeat = { type: 'heartbeat', commitIndex: 0, round: 1, electionTicks: 150 } as const
 const append = { type: 'append', previous: { term: 1, index: 1 }, commitIndex: 0, entries: [] } as const
+const chunk = {
+  type: 'snapshot',
+  meta: { term: 1, index: 1, time: 0, configuration },
+  ...{ size: 3, checksum: 2 ** 32 - 1 },
+  ...{ offset: 0, data: new Uint8Array(3) },
+} as const
 const configured = (change: Partial<Configuration>) => ({
   ...append,
   entries: [{ term: 1, index: 2, time: 0, type: 'configuration', configuration: { ...configuration, ...change } }],
+})
+
+it('the chunk that is spoilt below is a good one', () => {
+  expect(decodeFrame(encodeFrame(withMessage(chunk)))).toMatchObject({ ok: true })
 })
 
 describe('what is not a frame is malformed', () => {
@@ -155,6 +165,8 @@ describe('what is not a frame is malformed', () => {
     ],
     ['too many entries', withMessage({ ...append, entries: Array.from({ length: 16_385 }, (_, i) => noop(i + 2)) })],
     ['an entry at no time', withMessage({ ...append, entries: [{ ...noop(2), time: Number.NaN }] })],
+    ['a chunk outside its snapshot', withMessage({ ...chunk, size: 2 })],
+    ['a checksum of 33 bits', withMessage({ ...chunk, checksum: 2 ** 32 })],
     ['voters that cannot be', withMessage(configured({ voters: ['n\u00f6'] }))],
     ['voters that are one name', withMessage(configured({ voters: 'ann' as never }))],
     ['a configuration with more than it has', withMessage(configured({ more: 1 } as never))],

@@ -77,9 +77,16 @@ const bodies: { readonly [K in Message['type']]: fc.Arbitrary<Body<MessageOf<K>>
   ),
   heartbeatReply: fc.record({ round: index, priority: index.map((n) => Math.max(1, n)) }, { requiredKeys: ['round'] }),
   timeoutNow: fc.constant({}),
-  snapshot: fc.record({
-    snapshot: fc.record({ meta: fc.record({ term: index, index, configuration, time }), data: bytes }),
-  }),
+  snapshot: fc
+    .record({
+      meta: fc.record({ term: index, index, configuration, time }),
+      offset: fc.nat(),
+      data: bytes,
+      rest: fc.nat(),
+      checksum: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    })
+    .map(({ rest, ...chunk }) => ({ ...chunk, size: chunk.offset + chunk.data.length + rest })),
+  snapshotReply: fc.record({ snapshot: entryId, offset: index }),
   readIndex: fc.record({ id: index }),
   readIndexReply: fc.record({ id: index, index, rejected: fc.boolean() }),
 }

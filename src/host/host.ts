@@ -26,7 +26,7 @@ import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
 import { type Peer, Peers, type Self } from './peers.js'
-import { Replicated } from './replicated.js'
+import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 
 export interface HostOptions {
   readonly self: Self
@@ -42,6 +42,8 @@ export interface HostOptions {
   readonly learnerOnly: boolean
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
+  /** Other ones than in earnest: so that small rooms have snapshots too. */
+  readonly snapshotSizes?: SnapshotSizes
   readonly emit: (event: HostEvent) => void
   readonly listener?: HostListener
 }
@@ -106,13 +108,17 @@ export class Host {
     this.#housekeptAt = this.#now.monotonic
     const group = options.stored.groups.get(roomGroup)
     const snapshot = group?.snapshot ?? null
-    this.#replicated = new Replicated(snapshot)
+    const { snapshotSizes = defaultSnapshotSizes } = options
+    const { chunkBytes } = snapshotSizes
+    this.#replicated = new Replicated(snapshot, snapshotSizes)
     this.#lineage = options.stored.lineage
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     this.#raft = new Raft({
       ...timingOf(this.machine.settings ?? defaultSettings),
       peerId: options.self.peerId,
       seed: options.seed,
+      maxChunkBytes: chunkBytes,
+      maxInflightChunkBytes: 4 * chunkBytes,
       // The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot.
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
@@ -367,14 +373,9 @@ export class Host {
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
     const lane: Lane = message.type === 'snapshot' ? 'bulk' : 'control'
-    if (!this.#peers.peer(message.to)) this.#undeliverable(message.to)
+    // The core is owed word of what was lost.
+    if (!this.#peers.peer(message.to)) this.#raft.reportUnreachable(message.to)
     else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
-  }
-
-  /** The core is owed word of what was lost, above all of a snapshot: it would wait for its arrival. */
-  #undeliverable(peerId: PeerId): void {
-    this.#raft.reportUnreachable(peerId)
-    this.#raft.reportSnapshot(peerId, false)
   }
 
   #received(link: Link, data: Uint8Array): void {
@@ -434,7 +435,7 @@ export class Host {
 
   #unreachable(peer: Peer, reason: DownReason): void {
     this.#page.membersChanged()
-    this.#undeliverable(peer.peerId)
+    this.#raft.reportUnreachable(peer.peerId)
     // M5: the leader's channel was closed from its side. Its locks stay until it is proven gone: its page may live on.
     if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
   }

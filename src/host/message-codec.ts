@@ -41,6 +41,7 @@ const codeOf = {
   snapshot: 11,
   readIndex: 12,
   readIndexReply: 13,
+  snapshotReply: 14,
 } as const satisfies Readonly<Record<Message['type'], number>>
 
 const entriesMax = 16_384
@@ -88,6 +89,10 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
     case 'snapshot':
       writeSnapshot(writer, message)
       break
+    case 'snapshotReply':
+      writeId(writer, message.snapshot)
+      writeCount(writer, message.offset)
+      break
     case 'readIndex':
       writeCount(writer, message.id)
       break
@@ -133,6 +138,10 @@ export function readMessage(reader: ByteReader, from: PeerId, to: PeerId): Messa
       return { type: 'timeoutNow', from, to, term }
     case codeOf.snapshot:
       return readSnapshot(reader, from, to, term)
+    case codeOf.snapshotReply: {
+      const snapshot = readId(reader)
+      return { type: 'snapshotReply', from, to, term, snapshot, offset: readCount(reader) }
+    }
     case codeOf.readIndex:
       return { type: 'readIndex', from, to, term, id: readCount(reader) }
     case codeOf.readIndexReply: {
@@ -173,10 +182,14 @@ function readHeartbeat(reader: ByteReader, from: PeerId, to: PeerId, term: numbe
   return isPeerId(heir) ? { ...plain, heir } : refuse('an heir that is nobody')
 }
 
-function writeSnapshot(writer: ByteWriter, { snapshot: { meta, data } }: MessageOf<'snapshot'>): void {
+function writeSnapshot(writer: ByteWriter, message: MessageOf<'snapshot'>): void {
+  const { meta, size, checksum, offset, data } = message
   writeId(writer, meta)
   writeTime(writer, meta.time)
   writeConfiguration(writer, meta.configuration)
+  writeCount(writer, size)
+  writeCount(writer, checksum)
+  writeCount(writer, offset)
   writeBytes(writer, data)
 }
 
@@ -184,7 +197,13 @@ function readSnapshot(reader: ByteReader, from: PeerId, to: PeerId, term: number
   const id = readId(reader)
   const time = readTime(reader)
   const meta = { ...id, configuration: readConfiguration(reader), time }
-  return { type: 'snapshot', from, to, term, snapshot: { meta, data: readBytes(reader) } }
+  const size = readCount(reader)
+  const checksum = readCount(reader)
+  const offset = readCount(reader)
+  const data = readBytes(reader)
+  if (checksum >= 2 ** 32) refuse('a checksum of more than 32 bits')
+  if (offset + data.byteLength > size) refuse('a chunk outside its snapshot')
+  return { type: 'snapshot', from, to, term, meta, size, checksum, offset, data }
 }
 
 /** Rare and small: by name, as everywhere else. */

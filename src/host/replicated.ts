@@ -4,8 +4,14 @@ import { defaultSettings } from '../machine/settings.js'
 import { type Configuration, type Entry, emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 
-/** How many entries before a snapshot stay for followers that are a little behind. */
-const tailEntries = 256
+export interface SnapshotSizes {
+  /** How many entries before a snapshot stay for followers that are a little behind. */
+  readonly tailEntries: number
+  /** Bytes of a snapshot in one message. */
+  readonly chunkBytes: number
+}
+
+export const defaultSnapshotSizes: SnapshotSizes = { tailEntries: 256, chunkBytes: 64 * 1024 }
 
 /** What the committed entries have come to: the machine, and what a snapshot says besides. */
 export class Replicated {
@@ -13,8 +19,10 @@ export class Replicated {
   /** As of the applied index; the log's may be ahead. */
   #configuration: Configuration
   #snapshotIndex: number
+  readonly #tailEntries: number
 
-  constructor(snapshot: Snapshot | null) {
+  constructor(snapshot: Snapshot | null, { tailEntries }: SnapshotSizes) {
+    this.#tailEntries = tailEntries
     this.#machine = snapshot ? decodeMachine(snapshot.data) : createMachine()
     this.#configuration = snapshot?.meta.configuration ?? emptyConfiguration
     this.#snapshotIndex = snapshot?.meta.index ?? 0
@@ -48,6 +56,7 @@ export class Replicated {
       return null
     this.#snapshotIndex = index
     const meta = { term, index, time, configuration: this.#configuration }
-    return { snapshot: { meta, data: encodeMachine(this.#machine) }, keepFrom: Math.max(1, index - tailEntries + 1) }
+    const keepFrom = Math.max(1, index - this.#tailEntries + 1)
+    return { snapshot: { meta, data: encodeMachine(this.#machine) }, keepFrom }
   }
 }

@@ -28,6 +28,7 @@ function hasWrite(state: RaftState): boolean {
 
 export function takeReady(state: RaftState): Ready {
   flush(state)
+  dropPartial(state)
   const { out, log } = state
   const sequence = ++out.sequence
   const write = hasWrite(state) ? takeWrite(state) : null
@@ -45,6 +46,11 @@ export function takeReady(state: RaftState): Ready {
   out.messagesAfterWrite = []
   out.reads = []
   return ready
+}
+
+/** The log has come past it: what was received of a snapshot is of no use any more. Whatever commits is followed by a Ready. */
+function dropPartial(state: RaftState): void {
+  if (state.partial !== null && state.partial.id.index <= state.log.commit) state.partial = null
 }
 
 function takeWrite(state: RaftState): Write {

@@ -11,9 +11,10 @@ import {
   termAt,
   truncateFrom,
 } from './log.js'
-import type { MessageOf } from './message.js'
+import type { MessageOf, Snapshot } from './message.js'
+import { addChunk, partialFor } from './partial.js'
 import { failForwardedReads, failLeaderReads } from './read-index.js'
-import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
+import { drawTimeout, type RaftState, sendAfterWrite, sendInTerm } from './state.js'
 
 /** `leader`: whom it follows, or null while that is unknown. */
 export function becomeFollower(state: RaftState, term: number, leader: PeerId | null): void {
@@ -135,9 +136,8 @@ export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): 
   const { round } = message
   const plain = { type: 'heartbeatReply', from, to: message.from, term, round } as const
   const answer = state.priority === 0 ? plain : { ...plain, priority: state.priority }
-  // A slow disk must not look like a dead peer; only a term that is not durable yet has to wait for it.
-  if (state.out.stableTerm === term) send(state, answer)
-  else sendAfterWrite(state, answer)
+  // A slow disk must not look like a dead peer.
+  sendInTerm(state, answer)
 }
 
 /** M5. The draw keeps its place in the spread. */
@@ -153,15 +153,48 @@ const indexMax = 2 ** 52
 export function onSnapshot(state: RaftState, message: MessageOf<'snapshot'>): void {
   hearLeader(state, message.from)
   const { log } = state
-  const { meta } = message.snapshot
+  const { meta } = message
   if (!(meta.term >= 1 && meta.term <= message.term && meta.index <= indexMax)) return
   if (meta.index > log.commit) {
     // With the entry at hand the log needs no replacing: it agrees with the snapshot up to there (Log Matching).
     if (termAt(log, meta.index) === meta.term) log.commit = meta.index
-    else installSnapshot(log, message.snapshot)
+    else {
+      const snapshot = collect(state, message)
+      if (snapshot === null) return
+      installSnapshot(log, snapshot)
+    }
   }
   // Also when the snapshot is older than what is here, or the leader would wait for ever (S48, B26).
   reply(state, message.from, log.commit)
+}
+
+/** Takes one chunk. Gives the snapshot when it is whole; else it says what is here of it. */
+function collect(state: RaftState, message: MessageOf<'snapshot'>): Snapshot | null {
+  const { meta, size, checksum, offset, data } = message
+  // Not answered: the leader asks now and then, and sends no more of it.
+  if (size > state.limits.snapshotBytes || offset + data.length > size) return null
+  const partial = partialFor(state.partial, message)
+  if (partial === null) {
+    tellReceived(state, message, 0)
+    return null
+  }
+  state.partial = partial
+  addChunk(partial, offset, data)
+  if (partial.received < size) {
+    tellReceived(state, message, partial.received)
+    return null
+  }
+  state.partial = null
+  if (partial.crc === checksum) return { meta, data: partial.bytes }
+  // Wrong somewhere, and nobody knows where.
+  tellReceived(state, message, 0)
+  return null
+}
+
+function tellReceived(state: RaftState, { from: to, meta }: MessageOf<'snapshot'>, offset: number): void {
+  const { peerId: from, term } = state
+  const snapshot = { term: meta.term, index: meta.index }
+  sendInTerm(state, { type: 'snapshotReply', from, to, term, snapshot, offset })
 }
 
 /**

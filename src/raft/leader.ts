@@ -31,6 +31,7 @@ export function becomeLeader(state: RaftState): void {
     waitingReads: [],
     confirmingReads: [],
     uncommittedBytes: 0,
+    offer: null,
     dirty: true,
     claimed: 0,
     transfer: null,

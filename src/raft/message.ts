@@ -62,7 +62,20 @@ export type Message = Addressed &
     | { readonly type: 'heartbeatReply'; readonly round: number; readonly priority?: number }
     /** The leader hands over: its receiver, which has the whole log, campaigns at once (dissertation 3.10). */
     | { readonly type: 'timeoutNow' }
-    | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+    /**
+     * A part of a snapshot of `size` bytes, from `offset` on. `checksum`: CRC-32 of the whole data. An empty part asks what is there; of an
+     * empty snapshot it is all.
+     */
+    | {
+        readonly type: 'snapshot'
+        readonly meta: SnapshotMeta
+        readonly size: number
+        readonly checksum: number
+        readonly offset: number
+        readonly data: Uint8Array
+      }
+    /** `offset`: so many bytes of that snapshot are here without a gap. Once it is durable an `appendReply` says so instead. */
+    | { readonly type: 'snapshotReply'; readonly snapshot: EntryId; readonly offset: number }
     /** A follower's linearizable read, answered by the leader when a round that began after it came is acknowledged. */
     | { readonly type: 'readIndex'; readonly id: number }
     | { readonly type: 'readIndexReply'; readonly id: number; readonly index: number; readonly rejected: boolean }

@@ -1,12 +1,13 @@
 import type { PeerId } from './entry.js'
 import { createInflight, type Inflight, resetInflight } from './inflight.js'
+import type { Stream } from './stream.js'
 
 /**
  * What the leader knows of one other member.
  * - `probe`: where the logs agree is unknown; one append at a time.
  * - `replicate`: appends are pipelined within the in-flight window.
- * - `snapshot`: what it needs is compacted; nothing is sent until the snapshot has arrived or failed.
- * Invariant: match < next.
+ * - `snapshot`: what it needs is compacted; a snapshot is on its way, and no appends.
+ * Invariants: match < next; `stream` is there exactly in `snapshot`.
  */
 export interface Progress {
   readonly peerId: PeerId
@@ -16,9 +17,8 @@ export interface Progress {
   next: number
   /** In `probe`: one append is under way; a reply, or a heartbeat reply if it was lost, frees it. */
   paused: boolean
-  /** In `snapshot`: the index that was sent. */
-  snapshotIndex: number
-  /** An append is owed even if it carries nothing, because earlier ones or their replies may be lost. */
+  stream: Stream | null
+  /** An append, or a chunk, is owed even if it carries nothing, because earlier ones or their replies may be lost. */
   owed: boolean
   /** The commit index last told in an append that the member can act on. */
   toldCommit: number
@@ -42,7 +42,7 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     match: 0,
     next,
     paused: false,
-    snapshotIndex: 0,
+    stream: null,
     owed: false,
     toldCommit: 0,
     proposed: 0,
@@ -59,7 +59,7 @@ export function becomeProbe(progress: Progress, next: number): void {
   progress.state = 'probe'
   progress.next = Math.max(next, progress.match + 1)
   progress.paused = false
-  progress.snapshotIndex = 0
+  progress.stream = null
   progress.toldCommit = 0
   progress.toldStable = 0
   resetInflight(progress.inflight)
@@ -73,10 +73,13 @@ export function becomeReplicate(progress: Progress): void {
   progress.toldCommit = toldCommit
 }
 
-export function becomeSnapshot(progress: Progress, index: number): void {
-  becomeProbe(progress, index + 1)
+export function becomeSnapshot(progress: Progress, stream: Stream): void {
+  const { meta, data } = stream.offer.snapshot
+  becomeProbe(progress, meta.index + 1)
   progress.state = 'snapshot'
-  progress.snapshotIndex = index
+  progress.stream = stream
+  // Of an empty one no chunk would say that it is there.
+  progress.owed = data.length === 0
 }
 
 /** Everything up to `index` is durable there. False when that is not news. */

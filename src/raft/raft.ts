@@ -10,7 +10,7 @@ import { promiseVote, revokePromise } from './promise.js'
 import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
 import { failReadsOf, requestRead } from './read-index.js'
 import type { Ready, Role, Status } from './ready.js'
-import { reportSnapshot, reportUnreachable } from './reply.js'
+import { reportUnreachable } from './reply.js'
 import { createState, hasCommittedInTerm, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
 import { statusOf } from './status.js'
 import { step } from './step.js'
@@ -29,6 +29,7 @@ export class Raft {
   /** Begins as a follower of nobody with what was durable; what is committed is handed out again from the snapshot on. */
   constructor(options: RaftOptions) {
     checkTiming(options)
+    checkLimits(options)
     const { leaseTicks = 0 } = options
     assert(
       leaseTicks >= 0 && leaseTicks < options.electionTicks,
@@ -164,11 +165,6 @@ export class Raft {
     else failReadsOf(this.#state, peerId)
   }
 
-  /** What became of the snapshot sent to this peer. Owed for each one: replication to it waits for the answer. */
-  reportSnapshot(peerId: PeerId, delivered: boolean): void {
-    if (this.#state.leading !== null) reportSnapshot(this.#state.leading, peerId, delivered)
-  }
-
   hasReady(): boolean {
     return hasReady(this.#state)
   }
@@ -256,4 +252,10 @@ function checkTiming({ electionTicks, electionTicksMax, heartbeatTicks, preVoteT
   assert(electionTicksMax > electionTicks, 'time-outs have a spread, or every vote splits')
   assert(heartbeatTicks >= 1 && heartbeatTicks < electionTicks, 'heartbeats beat the time-out')
   assert(preVoteTicks >= 1, 'a pre-vote lasts at least one tick')
+}
+
+function checkLimits({ maxChunkBytes = 1, maxInflightChunkBytes = 1, maxSnapshotBytes = 1 }: RaftOptions): void {
+  for (const limit of [maxChunkBytes, maxInflightChunkBytes, maxSnapshotBytes]) {
+    assert(Number.isSafeInteger(limit) && limit >= 1, 'chunks and snapshots have room for a byte at least')
+  }
 }

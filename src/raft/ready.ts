@@ -1,4 +1,4 @@
-import type { Configuration, Entry, PeerId } from './entry.js'
+import type { Configuration, Entry, EntryId, PeerId } from './entry.js'
 import type { Message, Snapshot } from './message.js'
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
@@ -46,6 +46,13 @@ export interface Ready {
   readonly reads: readonly ReadState[]
 }
 
+/** A snapshot on its way to a follower. */
+export interface SnapshotStatus extends EntryId {
+  readonly size: number
+  /** So many of its bytes are there. */
+  readonly offset: number
+}
+
 /** How the leader sees one other member. */
 export interface ProgressStatus {
   readonly peerId: PeerId
@@ -56,6 +63,8 @@ export interface ProgressStatus {
   readonly active: boolean
   /** The last heartbeat round that it answered in this term; 0 if none. */
   readonly round: number
+  /** In state `snapshot` only. */
+  readonly snapshot: SnapshotStatus | null
 }
 
 /** A view for hosts, checkers and humans: plain data, a fresh copy at each call. */

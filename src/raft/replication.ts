@@ -4,6 +4,7 @@ import { addInflight } from './inflight.js'
 import { entriesBetween, lastIndex, termAt } from './log.js'
 import { becomeSnapshot, type Progress } from './progress.js'
 import { hasCommittedInTerm, type Leading, type RaftState, send } from './state.js'
+import { createOffer, createStream, nextChunk, type Stream } from './stream.js'
 
 /**
  * Sends what the turn has made due: a round for new reads, entries, the commit index. Called when a Ready is taken, so
@@ -22,6 +23,10 @@ export function replicate(state: RaftState, leading: Leading): void {
     replicateTo(state, progress)
     if (isDeparted(progress)) leading.progress.delete(progress.peerId)
   }
+  // Last of all: nobody's appends wait behind chunks (S51).
+  for (const progress of leading.progress.values()) {
+    if (progress.stream !== null) sendChunks(state, progress, progress.stream)
+  }
 }
 
 /** A removed member is served until it has the entry that removes it and knows that it is committed. */
@@ -39,9 +44,8 @@ function replicateTo(state: RaftState, progress: Progress): void {
       pipeline(state, progress)
       break
     case 'snapshot':
-      // Its acknowledgement may be lost: an empty append asks for it again (B26).
-      if (progress.owed) sendAppend(state, progress, 0)
-      progress.owed = false
+      // Its chunks follow when everybody has had its turn.
+      break
   }
 }
 
@@ -49,7 +53,7 @@ function probe(state: RaftState, progress: Progress): void {
   if (progress.paused) return
   progress.owed = false
   if (termAt(state.log, progress.next - 1) === null) {
-    sendSnapshot(state, progress)
+    beginSnapshot(state, progress)
   } else {
     sendAppend(state, progress, batchEnd(state, progress) - progress.next + 1)
     progress.paused = true
@@ -60,7 +64,7 @@ function pipeline(state: RaftState, progress: Progress): void {
   const { log } = state
   const { inflight } = progress
   if (termAt(log, progress.next - 1) === null) {
-    sendSnapshot(state, progress)
+    beginSnapshot(state, progress)
     return
   }
   let sent = false
@@ -124,11 +128,27 @@ function sendAppend(state: RaftState, progress: Progress, count: number): number
   return bytes
 }
 
-/** What it needs is compacted. A peer that does not answer gets no snapshot: it is large, and sent once. */
-function sendSnapshot(state: RaftState, progress: Progress): void {
+/** What it needs is compacted. A peer that does not answer gets no snapshot: it is large. */
+function beginSnapshot({ leading, log: { snapshot } }: RaftState, progress: Progress): void {
+  if (leading === null || snapshot === null || !progress.active) return
+  if (leading.offer?.snapshot !== snapshot) leading.offer = createOffer(snapshot)
+  becomeSnapshot(progress, createStream(leading.offer))
+}
+
+function sendChunks(state: RaftState, progress: Progress, stream: Stream): void {
+  // What is there may have been lost, or its acknowledgement (B26): an empty chunk asks.
+  if (progress.owed) sendChunk(state, progress, stream, stream.acked, 0)
+  progress.owed = false
+  for (let bytes = nextChunk(stream, state.limits); bytes > 0; bytes = nextChunk(stream, state.limits)) {
+    sendChunk(state, progress, stream, stream.sent, bytes)
+    stream.sent += bytes
+  }
+}
+
+function sendChunk(state: RaftState, { peerId: to }: Progress, { offer }: Stream, offset: number, bytes: number): void {
   const { peerId: from, term } = state
-  const { snapshot } = state.log
-  if (!progress.active || snapshot === null) return
-  becomeSnapshot(progress, snapshot.meta.index)
-  send(state, { type: 'snapshot', from, to: progress.peerId, term, snapshot })
+  const { checksum, snapshot } = offer
+  const { meta, data: all } = snapshot
+  const data = all.subarray(offset, offset + bytes)
+  send(state, { type: 'snapshot', from, to, term, meta, size: all.length, checksum, offset, data })
 }

@@ -6,6 +6,7 @@ import { lastIndex, lastWithTermAtMost, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { acknowledge, becomeProbe, becomeReplicate, decrease, type Progress } from './progress.js'
 import type { Leading, RaftState } from './state.js'
+import { acknowledgeChunks, askIfSilent } from './stream.js'
 import { abandonTransfer, handOver } from './transfer.js'
 
 /** What followers answer to the leader of their term, and what the caller knows of the ways to them. */
@@ -36,7 +37,8 @@ function resume(state: RaftState, progress: Progress): void {
       break
     case 'snapshot': {
       // Any place that this log still reaches will do, whether the snapshot brought it there or not (etcd-io/raft#110).
-      const reachable = progress.match >= progress.snapshotIndex || termAt(state.log, progress.match) !== null
+      const end = progress.stream?.offer.snapshot.meta.index ?? 0
+      const reachable = progress.match >= end || termAt(state.log, progress.match) !== null
       if (reachable) becomeReplicate(progress)
       break
     }
@@ -44,6 +46,17 @@ function resume(state: RaftState, progress: Progress): void {
       freeInflight(progress.inflight, progress.match)
       break
   }
+}
+
+export function onSnapshotReply(state: RaftState, { from, snapshot: id, offset }: MessageOf<'snapshotReply'>): void {
+  const { leading } = state
+  const progress = leading?.progress.get(from)
+  if (leading === null || progress === undefined) return
+  progress.active = true
+  const { stream } = progress
+  const meta = stream?.offer.snapshot.meta
+  if (stream === null || meta?.index !== id.index || meta.term !== id.term) return
+  if (acknowledgeChunks(stream, offset)) leading.dirty = true
 }
 
 export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeatReply'>): void {
@@ -58,6 +71,7 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
   }
   // It lives, so what was sent before may have been lost: ask again, also when it seems caught up (S31, S32).
   progress.paused = false
+  if (progress.stream !== null && !askIfSilent(progress.stream)) return
   if (progress.match < lastIndex(state.log) || progress.state !== 'replicate') {
     progress.owed = true
     leading.dirty = true
@@ -71,14 +85,5 @@ export function reportUnreachable(leading: Leading, peerId: PeerId): void {
   if (progress === undefined || progress.state === 'probe') return
   becomeProbe(progress, progress.match + 1)
   // The next heartbeat reply says that it is back.
-  progress.paused = true
-}
-
-/** What became of the snapshot that was sent to it. */
-export function reportSnapshot(leading: Leading, peerId: PeerId, delivered: boolean): void {
-  const progress = leading.progress.get(peerId)
-  if (progress === undefined || progress.state !== 'snapshot') return
-  becomeProbe(progress, delivered ? progress.snapshotIndex + 1 : progress.match + 1)
-  // Delivered: its acknowledgement comes. Failed: not again before it has answered a heartbeat.
   progress.paused = true
 }

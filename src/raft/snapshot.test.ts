@@ -4,6 +4,7 @@ import {
   acknowledge,
   bytes,
   Cluster,
+  chunkOf,
   command,
   configuration,
   core,
@@ -46,7 +47,7 @@ describe('snapshots', () => {
     refuseAll(raft)
     const { messages } = settle(raft)
     const snapshot = snapshotAt({ term: 1, index: 10 }, voters)
-    expect(messages).toEqual([{ type: 'snapshot', from: 'a', to: 'b', term: 2, snapshot }])
+    expect(messages).toEqual([chunkOf(snapshot, { from: 'a', to: 'b', term: 2 })])
     raft.propose(0, [bytes('x')])
     expect(only(drain(raft), 'append').map(({ to }) => to)).toEqual(['c'])
     raft.step({ type: 'appendReply', from: 'b', to: 'a', term: 2, rejected: false, index: 10 })
@@ -60,7 +61,7 @@ describe('snapshots', () => {
     const raft = core('b', { entries: log(three, [1, 1]) })
     const next = configuration(three, ['l'])
     const snapshot = snapshotAt({ term: 2, index: 9 }, next, 77)
-    raft.step({ type: 'snapshot', from: 'a', to: 'b', term: 3, snapshot })
+    raft.step(chunkOf(snapshot, { from: 'a', to: 'b', term: 3 }))
     raft.step({
       ...{ type: 'append', from: 'a', to: 'b', term: 3, previous: { term: 2, index: 9 } },
       ...{ entries: [command(3, 10)], commitIndex: 10 },
@@ -80,27 +81,19 @@ describe('snapshots', () => {
     expect(raft.status().stableIndex).toBe(10)
   })
 
-  it('[S46][B26] a failed snapshot is sent again after the next heartbeat reply', () => {
+  it('[S48][B26] a snapshot or its acknowledgement that was lost is asked for again, if nothing moves between two heartbeats', () => {
     const raft = compacted()
+    const heartbeatReply = { type: 'heartbeatReply', from: 'b', to: 'a', term: 2, round: 0 } as const
     refuseAll(raft)
     drain(raft)
-    raft.reportSnapshot('b', false)
-    expect(only(drain(raft), 'snapshot')).toEqual([])
-    raft.step({ type: 'heartbeatReply', from: 'b', to: 'a', term: 2, round: 0 })
-    expect(only(drain(raft), 'snapshot')).toHaveLength(1)
-  })
-
-  it('[S48][B26] a lost acknowledgement of a snapshot is asked for again', () => {
-    for (const reported of [true, false]) {
-      const raft = compacted()
-      refuseAll(raft)
-      drain(raft)
-      if (reported) raft.reportSnapshot('b', true)
-      raft.step({ type: 'heartbeatReply', from: 'b', to: 'a', term: 2, round: 0 })
-      expect(only(drain(raft), 'append')).toMatchObject([{ to: 'b', previous: { term: 1, index: 10 } }])
-      raft.step({ type: 'appendReply', from: 'b', to: 'a', term: 2, rejected: false, index: 10 })
-      expect(progressOfB(raft)).toMatchObject({ state: 'replicate', matchIndex: 10 })
+    raft.step(heartbeatReply)
+    expect(drain(raft)).toEqual([])
+    for (let i = 0; i < 3; i++) {
+      raft.step(heartbeatReply)
+      expect(drain(raft)).toMatchObject([{ type: 'snapshot', to: 'b', meta: { index: 10 } }])
     }
+    acknowledge(raft, 'b', 10)
+    expect(progressOfB(raft)).toMatchObject({ state: 'replicate', matchIndex: 10 })
   })
 
   it('[S48][B26] a follower that got there by itself leaves the snapshot state, also below the snapshot', () => {
@@ -115,7 +108,7 @@ describe('snapshots', () => {
     const raft = core('b', { entries: log(three, [1, 1, 1]), hardState: { commitIndex: 3 } })
     drain(raft)
     for (const index of [2, 3]) {
-      raft.step({ type: 'snapshot', from: 'a', to: 'b', term: 1, snapshot: snapshotAt({ term: 1, index }, voters) })
+      raft.step(chunkOf(snapshotAt({ term: 1, index }, voters), { from: 'a', to: 'b', term: 1 }))
       const ready = settle(raft)
       expect([ready.write, ready.committed]).toEqual([null, []])
       expect(ready.messagesAfterWrite).toMatchObject([{ type: 'appendReply', rejected: false, index: 3 }])
@@ -125,7 +118,7 @@ describe('snapshots', () => {
 
   it('[S48] a snapshot that ends at an entry of the log only commits up to there', () => {
     const raft = core('b', { entries: log(three, [1, 1, 1]) })
-    raft.step({ type: 'snapshot', from: 'a', to: 'b', term: 1, snapshot: snapshotAt({ term: 1, index: 2 }, voters) })
+    raft.step(chunkOf(snapshotAt({ term: 1, index: 2 }, voters), { from: 'a', to: 'b', term: 1 }))
     expect(raft.status()).toMatchObject({ commitIndex: 2, lastIndex: 3 })
     expect(settle(raft)).toMatchObject({ write: null, committed: [{ index: 1 }, { index: 2 }] })
   })
@@ -137,7 +130,7 @@ describe('snapshots', () => {
     }
     const snapshot = snapshotAt({ term: 2, index: 9 }, joint)
     const raft = core('l', { entries: log(three, [1], ['l']) })
-    raft.step({ type: 'snapshot', from: 'a', to: 'l', term: 2, snapshot })
+    raft.step(chunkOf(snapshot, { from: 'a', to: 'l', term: 2 }))
     expect(raft.status()).toMatchObject({ configuration: joint, configurationIndex: 9 })
     const again = core('b', { snapshot, entries: [], hardState: { term: 2 } })
     expect(again.configuration).toEqual(joint)
@@ -159,7 +152,7 @@ describe('snapshots', () => {
   it('[S49] a learner becomes a voter by snapshot', () => {
     const raft = core('l', { entries: log(three, [1], ['l']) })
     const snapshot = snapshotAt({ term: 1, index: 5 }, configuration([...three, 'l']))
-    raft.step({ type: 'snapshot', from: 'a', to: 'l', term: 1, snapshot })
+    raft.step(chunkOf(snapshot, { from: 'a', to: 'l', term: 1 }))
     drain(raft)
     raft.tick(2 * T)
     expect(raft.role).toBe('preCandidate')

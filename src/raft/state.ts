@@ -1,10 +1,12 @@
 import type { PeerId } from './entry.js'
 import { createLog, type Log, type Restored, termAt } from './log.js'
 import type { Message } from './message.js'
+import type { PartialSnapshot } from './partial.js'
 import type { Progress } from './progress.js'
 import { createRandom, nextFraction, nextUint32, type Random } from './random.js'
 import type { ReadState, Role } from './ready.js'
 import { checkRestored } from './restored.js'
+import type { Offer } from './stream.js'
 
 /** In ticks. */
 export interface RaftTiming {
@@ -36,6 +38,12 @@ export interface RaftOptions extends RaftTiming {
   readonly maxInflightAppends?: number
   /** Bytes of entries under way to one follower. @default 1 MiB */
   readonly maxInflightBytes?: number
+  /** Bytes of a snapshot in one message. @default 64 KiB */
+  readonly maxChunkBytes?: number
+  /** Bytes of a snapshot under way to one follower (one chunk may be larger). @default 256 KiB */
+  readonly maxInflightChunkBytes?: number
+  /** A larger snapshot is not taken from a leader: what has come of one is kept in memory. @default 64 MiB */
+  readonly maxSnapshotBytes?: number
   /** Bytes of commands in the leader's log above its commit index; above it proposals are refused. @default 4 MiB */
   readonly maxUncommittedBytes?: number
 }
@@ -44,6 +52,9 @@ export interface Limits {
   readonly appendBytes: number
   readonly inflightAppends: number
   readonly inflightBytes: number
+  readonly chunkBytes: number
+  readonly inflightChunkBytes: number
+  readonly snapshotBytes: number
   readonly uncommittedBytes: number
 }
 
@@ -86,6 +97,8 @@ export interface Leading {
   readonly confirmingReads: ConfirmingRead[]
   /** Exactly the sum of `proposalBytes` over the log above the commit index (B25). */
   uncommittedBytes: number
+  /** The newest snapshot that somebody needed. */
+  offer: Offer | null
   /** Something may be there to send. Sending waits for the next Ready, so that one turn's proposals are one append. */
   dirty: boolean
   /** Up to here a follower may know that an entry is committed before this leader does. */
@@ -147,6 +160,8 @@ export interface RaftState {
   hasYielded: boolean
   /** Follower: up to where the leader of this term has said that its own log is durable. */
   leaderStable: { readonly peerId: PeerId; readonly index: number } | null
+  /** At most one; gone once it is installed or the log has come past it. */
+  partial: PartialSnapshot | null
   /** Answers of this election or pre-election, this peer's own included. */
   readonly votes: Map<PeerId, boolean>
   /** By number on the wire. */
@@ -181,6 +196,9 @@ export function createState(options: RaftOptions): RaftState {
       appendBytes: options.maxAppendBytes ?? 256 * 1024,
       inflightAppends: options.maxInflightAppends ?? 64,
       inflightBytes: options.maxInflightBytes ?? 1024 * 1024,
+      chunkBytes: options.maxChunkBytes ?? 64 * 1024,
+      inflightChunkBytes: options.maxInflightChunkBytes ?? 256 * 1024,
+      snapshotBytes: options.maxSnapshotBytes ?? 64 * 1024 * 1024,
       uncommittedBytes: options.maxUncommittedBytes ?? 4 * 1024 * 1024,
     },
     random,
@@ -202,6 +220,7 @@ export function createState(options: RaftOptions): RaftState {
     heir: null,
     hasYielded: false,
     leaderStable: null,
+    partial: null,
     votes: new Map(),
     forwardedReads: new Map(),
     // A late answer to a read of an earlier life, or of a reused id, must not answer another read (etcd-io/raft#397).
@@ -255,4 +274,10 @@ export function sendAfterWrite(state: RaftState, message: Message): void {
   const { out } = state
   if (out.messagesAfterWrite.length === 0) out.messagesAfterWrite = [message]
   else out.messagesAfterWrite.push(message)
+}
+
+/** Promises nothing but the term, which may have to become durable first. */
+export function sendInTerm(state: RaftState, message: Message): void {
+  if (state.out.stableTerm === state.term) send(state, message)
+  else sendAfterWrite(state, message)
 }

@@ -1,6 +1,7 @@
 import { configurationIndexOf, configurationOf, lastId, lastIndex } from './log.js'
-import type { ProgressStatus, Status } from './ready.js'
+import type { ProgressStatus, SnapshotStatus, Status } from './ready.js'
 import type { RaftState } from './state.js'
+import type { Stream } from './stream.js'
 
 export function statusOf(state: RaftState): Status {
   const { log } = state
@@ -26,7 +27,12 @@ export function statusOf(state: RaftState): Status {
 
 function progressOf(state: RaftState): ProgressStatus[] {
   if (state.leading === null) return []
-  return [...state.leading.progress.values()].map(({ peerId, state, match, next, active, round }) => {
-    return { peerId, state, matchIndex: match, nextIndex: next, active, round }
+  return [...state.leading.progress.values()].map(({ peerId, state, match, next, active, round, stream }) => {
+    return { peerId, state, matchIndex: match, nextIndex: next, active, round, snapshot: stream && snapshotOf(stream) }
   })
+}
+
+function snapshotOf({ offer, acked }: Stream): SnapshotStatus {
+  const { meta, data } = offer.snapshot
+  return { term: meta.term, index: meta.index, size: data.length, offset: acked }
 }

@@ -4,7 +4,7 @@ import { lastId } from './log.js'
 import type { Message } from './message.js'
 import { onStable } from './pair.js'
 import { onReadIndex, onReadIndexReply, refuseRead } from './read-index.js'
-import { onAppendReply, onHeartbeatReply } from './reply.js'
+import { onAppendReply, onHeartbeatReply, onSnapshotReply } from './reply.js'
 import { type RaftState, sendAfterWrite } from './state.js'
 import { isSticky, onPreVote, onVote } from './vote.js'
 
@@ -52,6 +52,9 @@ function route(state: RaftState, message: Message): void {
       break
     case 'snapshot':
       if (state.role !== 'leader') onSnapshot(state, message)
+      break
+    case 'snapshotReply':
+      onSnapshotReply(state, message)
       break
     case 'timeoutNow':
       onTimeoutNow(state, message)
@@ -114,7 +117,7 @@ function answerStale(state: RaftState, message: Message): void {
       answerStaleLeader(state, to, message.previous.index)
       break
     case 'snapshot':
-      answerStaleLeader(state, to, message.snapshot.meta.index)
+      answerStaleLeader(state, to, message.meta.index)
       break
     case 'readIndex':
       refuseRead(state, to, message.id)

@@ -1,4 +1,5 @@
 /** Helpers for the core's tests only: small cores to order, and a network of them with disks that lose what is not durable. */
+import { crc32 } from './checksum.js'
 import type { Configuration, Entry, EntryId, PeerId } from './entry.js'
 import type { Restored } from './log.js'
 import type { Message, MessageOf, Snapshot } from './message.js'
@@ -35,8 +36,32 @@ export function log(voters: readonly PeerId[], terms: readonly number[], learner
   return [first, ...terms.slice(1).map((term, i) => command(term, i + 2))]
 }
 
-export function snapshotAt(id: EntryId, next: Configuration, time = 0): Snapshot {
-  return { meta: { ...id, configuration: next, time }, data: new Uint8Array() }
+export function snapshotAt(id: EntryId, next: Configuration, time = 0, data: Uint8Array = new Uint8Array()): Snapshot {
+  return { meta: { ...id, configuration: next, time }, data }
+}
+
+/** Up to 50 bytes that no other entry has. `variant`: peers may encode the same state in different ways. */
+export function dataOf({ term, index }: EntryId, variant = 0): Uint8Array<ArrayBuffer> {
+  const random = createRandom(index * 64 + term, `${variant}`)
+  return Uint8Array.from({ length: (index * 7 + variant * 13) % 51 }, () => nextUint32(random) & 255)
+}
+
+/** Whether these are the bytes of one of its variants, and of nothing else. */
+export function isDataOf(id: EntryId, data: Uint8Array): boolean {
+  return variants.some((variant) => `${dataOf(id, variant)}` === `${data}`)
+}
+
+const variants = [0, 1, 2]
+
+/** The part of a snapshot from `offset` on; all of it, if nothing else is said. */
+export function chunkOf(
+  { meta, data }: Snapshot,
+  head: { readonly from: PeerId; readonly to: PeerId; readonly term: number },
+  offset = 0,
+  bytes = data.length,
+): MessageOf<'snapshot'> {
+  const part = data.subarray(offset, offset + bytes)
+  return { type: 'snapshot', ...head, meta, size: data.length, checksum: crc32(data), offset, data: part }
 }
 
 export interface CoreOptions extends Partial<RaftOptions> {
@@ -128,6 +153,8 @@ export class TestNode {
   applied: { readonly index: number; readonly mark: string }[] = []
   reads: ReadState[] = []
   lives = 1
+  /** Snapshots, in all lives. */
+  installed = 0
 
   constructor(
     readonly peerId: PeerId,
@@ -158,7 +185,7 @@ export class TestNode {
       const ready = this.raft.ready()
       for (const message of ready.messages) this.cluster.send(message)
       this.queue.push({ sequence: ready.sequence, write: ready.write, messages: ready.messagesAfterWrite })
-      if (ready.write?.snapshot) this.applied = []
+      if (ready.write?.snapshot) this.#install(ready.write.snapshot)
       for (const entry of ready.committed) {
         const mark = markOf(entry)
         this.applied.push({ index: entry.index, mark })
@@ -169,6 +196,12 @@ export class TestNode {
       // A Ready without a write whose predecessors are durable is durable.
       if (ready.write === null && this.queue.length === 1) this.finishWrite()
     }
+  }
+
+  #install({ meta, data }: Snapshot): void {
+    if (!isDataOf(meta, data)) throw new Error(`${this.peerId} installs what nobody has sent: ${meta.index}`)
+    this.applied = []
+    this.installed++
   }
 
   finishWrite(): void {
@@ -185,7 +218,8 @@ export class TestNode {
     const { status } = { status: this.raft.status() }
     if (term === null || index > status.stableIndex || index <= (this.durable.snapshot?.meta.index ?? 0)) return
     if (status.configurationIndex > index || this.queue.length > 0) return
-    const snapshot = snapshotAt({ term, index }, this.raft.configuration)
+    const id = { term, index }
+    const snapshot = snapshotAt(id, this.raft.configuration, 0, dataOf(id, this.lives % variants.length))
     const keepFrom = Math.max(status.firstIndex, index + 1 - keep)
     this.raft.compact(snapshot, keepFrom)
     const entries = this.durable.entries.filter((entry) => entry.index >= keepFrom)

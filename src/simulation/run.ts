@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly surgery?: Surgery
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
+  /** Tails and chunks as in earnest, instead of those that the seed draws. */
+  readonly usualSnapshots?: boolean
 }
 
 export interface RunResult {
@@ -143,10 +145,10 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
 }
 
 /** Everything that is not the story: timing, sizes, weather. */
-function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<SimulationOptions> {
+function drawOptions(seed: string, { surgery = {}, usualSnapshots = false }: RunOptions): Partial<SimulationOptions> {
   const prng = new Simulation(`${seed} options`).world.prng
   const snapshotEvery = prng.pick([12, 30, 100, 1_000])
-  return {
+  const drawn: Partial<SimulationOptions> = {
     surgery,
     registrar: prng.chance(0.6),
     goodbyeLost: prng.pick([0, 0.3, 1]),
@@ -157,4 +159,8 @@ function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<Simula
       limits: { ...defaultLimits, snapshotEvery, lockQueue: prng.pick([8, 64]) },
     },
   }
+  if (usualSnapshots) return drawn
+  // Short tails make snapshots needed, small chunks make streams of them (S47).
+  const snapshotSizes = { tailEntries: prng.pick([4, 40, 256]), chunkBytes: prng.pick([50, 500, 64 * 1024]) }
+  return { ...drawn, snapshotSizes }
 }

@@ -6,6 +6,7 @@ import type { HostPort } from '../bridge/protocol.js'
 import type { LockService } from '../host/browser.js'
 import type { Goodbye } from '../host/page.js'
 import type { Self } from '../host/peers.js'
+import { defaultSnapshotSizes, type SnapshotSizes } from '../host/replicated.js'
 import type { RoomSettings } from '../machine/command.js'
 import type { MachineState } from '../machine/machine.js'
 import { defaultSettings } from '../machine/settings.js'
@@ -46,6 +47,7 @@ export interface SimulationOptions {
   readonly registrar: boolean
   /** How often a page's last frame does not get out. */
   readonly goodbyeLost: number
+  readonly snapshotSizes: SnapshotSizes
   readonly surgery: Surgery
 }
 
@@ -54,6 +56,7 @@ export const defaultOptions: SimulationOptions = {
   weather: fairWeather,
   registrar: false,
   goodbyeLost: 0,
+  snapshotSizes: defaultSnapshotSizes,
   surgery: {},
 }
 

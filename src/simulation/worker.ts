@@ -147,7 +147,7 @@ export class SimWorker {
   }
 
   #createHost(self: Self, storage: Storage, wiring: Wiring): HostRecord {
-    const { surgery } = this.#sim.options
+    const { surgery, snapshotSizes } = this.#sim.options
     const { peerId, incarnation } = self
     const station = { peerId, life: lifeOf(incarnation), browser: this.#browser.id, thread: this.thread }
     const network = this.#sim.ether.join(station)
@@ -161,6 +161,7 @@ export class SimWorker {
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       learnerOnly: wiring.learnerOnly,
       state: wiring.state,
+      snapshotSizes,
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),

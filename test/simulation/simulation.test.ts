@@ -1,19 +1,19 @@
 import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { runSeed } from '../../src/simulation/run.js'
+import { type RunOptions, runSeed } from '../../src/simulation/run.js'
 import { regressions } from './regressions.js'
 
 /** Sized for about two minutes on one idle core; the soak goes on from here. */
 const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 const perSeed = 60_000
 
-async function passes(seed: number, chaosMs?: number): Promise<void> {
-  const { violation, tail } = await runSeed(seed, chaosMs === undefined ? {} : { chaosMs })
+async function passes(seed: number, options: Pick<RunOptions, 'chaosMs' | 'usualSnapshots'> = {}): Promise<void> {
+  const { violation, tail } = await runSeed(seed, options)
   if (!violation) return
   const story = tail.slice(-60).join('\n')
-  throw new Error(
-    `${violation.message}\n\nreplay: npm run soak -- --seed ${seed}${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`} --trace\n\n${story}`,
-  )
+  const { chaosMs, usualSnapshots = false } = options
+  const flags = `${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`}${usualSnapshots ? ' --usual-snapshots' : ''}`
+  throw new Error(`${violation.message}\n\nreplay: npm run soak -- --seed ${seed}${flags} --trace\n\n${story}`)
 }
 
 describe('a run', () => {
@@ -37,7 +37,7 @@ describe('a run', () => {
 describe('seeds that once failed', () => {
   it.each(regressions.map((run) => [run.seed, run.cause, run] as const))(
     'seed %i: %s',
-    (seed, _cause, { chaosMs }) => passes(seed, chaosMs),
+    (seed, _cause, run) => passes(seed, run),
     perSeed,
   )
 })

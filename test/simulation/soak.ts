@@ -6,6 +6,7 @@
  *   npm run soak -- --from 5000 --seeds 200
  *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
+ *   npm run soak -- --usual-snapshots    tails and chunks as in earnest, not those that the seed draws
  *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
  */
 import { fork } from 'node:child_process'
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     history: { type: 'string' },
+    'usual-snapshots': { type: 'boolean', default: false },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
@@ -45,8 +47,9 @@ const minutesMax = 24 * 60
 
 const first = Number(values.from)
 const minutes = values.minutes === undefined ? minutesMax : Number(values.minutes)
-const length = values.chaos === undefined ? {} : { chaosMs: Number(values.chaos) }
-const chaos = values.chaos === undefined ? '' : ` --chaos ${values.chaos}`
+const usualSnapshots = values['usual-snapshots']
+const runOptions = { usualSnapshots, ...(values.chaos !== undefined && { chaosMs: Number(values.chaos) }) }
+const flags = `${values.chaos === undefined ? '' : ` --chaos ${values.chaos}`}${usualSnapshots ? ' --usual-snapshots' : ''}`
 const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
 const historyFile = values.history
 const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
@@ -57,7 +60,7 @@ else await soak()
 
 async function one(seed: string, trace: boolean): Promise<void> {
   const result = await runSeed(seed, {
-    ...length,
+    ...runOptions,
     ...(trace && { print: (line: string) => void process.stdout.write(`${line}\n`) }),
   })
   if (!trace && result.violation) console.log(result.tail.join('\n'))
@@ -72,7 +75,7 @@ async function one(seed: string, trace: boolean): Promise<void> {
 async function shard(which: string): Promise<void> {
   const [at = 0, of = 1] = which.split('/').map(Number)
   for (let seed = first + at; seed < first + count && performance.now() < deadline; seed += of) {
-    const { violation, virtualMs, checkedOperations, undecided, history } = await runSeed(seed, length)
+    const { violation, virtualMs, checkedOperations, undecided, history } = await runSeed(seed, runOptions)
     const verdict: Verdict = {
       seed,
       violation: violation?.message ?? null,
@@ -106,7 +109,7 @@ async function soak(): Promise<void> {
         if (verdict.violation === null) return
         failures.push(verdict)
         console.log(
-          `seed ${verdict.seed}: ${verdict.violation}\n  npm run soak -- --seed ${verdict.seed}${chaos} --trace`,
+          `seed ${verdict.seed}: ${verdict.violation}\n  npm run soak -- --seed ${verdict.seed}${flags} --trace`,
         )
       }),
     ),
@@ -120,7 +123,7 @@ async function soak(): Promise<void> {
   if (undecided > 0)
     console.log(`${undecided} keys or locks whose history was too much for the linearizability checker`)
   for (const { seed, violation } of failures)
-    console.log(`FAILED npm run soak -- --seed ${seed}${chaos} --trace   # ${violation}`)
+    console.log(`FAILED npm run soak -- --seed ${seed}${flags} --trace   # ${violation}`)
   process.exitCode = failures.length > 0 || codes.some((code) => code !== 0) ? 1 : 0
 }
 
@@ -131,6 +134,7 @@ function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<numbe
   if (values.minutes === undefined) args.push('--seeds', values.seeds)
   else args.push('--minutes', values.minutes)
   if (values.chaos !== undefined) args.push('--chaos', values.chaos)
+  if (usualSnapshots) args.push('--usual-snapshots')
   if (historyFile !== undefined) args.push('--history', historyFile)
   return new Promise((resolve) => {
     const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })
