@@ -62,8 +62,8 @@ class User {
       const key = pick(this.#plan.keys)
       const dice = Math.random()
       if (Math.random() < reads) await this.get(key)
-      else if (dice < 0.5) await this.#set(key)
-      else if (dice < 0.85) await this.#compareAndSet(key)
+      else if (dice < 0.4) await this.#set(key)
+      else if (dice < 0.9) await this.#compareAndSet(key)
       else
         await this.#record(
           'delete',
