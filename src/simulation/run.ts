@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly surgery?: Surgery
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
+  /** Whether users compare and set (default). Without it, a seed is the run that it was before they did. */
+  readonly compareAndSet?: boolean
 }
 
 export interface RunResult {
@@ -42,7 +44,7 @@ const settleWithin = 60_000
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
   const sim = new Simulation(String(seed), drawOptions(String(seed), options), new Trace(options.print ?? null))
-  const workload = new Workload(sim)
+  const workload = new Workload(sim, options)
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {

@@ -28,6 +28,7 @@ const actorsPerPage = 2
 export class Workload {
   readonly #sim: Simulation
   readonly habits: Habits
+  readonly compareAndSet: boolean
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -36,8 +37,9 @@ export class Workload {
   /** What was done, by kind: shows that a run did something. */
   readonly done = new Map<string, number>()
 
-  constructor(sim: Simulation) {
+  constructor(sim: Simulation, { compareAndSet = true }: { readonly compareAndSet?: boolean } = {}) {
     this.#sim = sim
+    this.compareAndSet = compareAndSet
     const prng = sim.world.prng.fork('habits')
     this.habits = {
       locks: prng.pick([0.3, 0.5, 0.8]),
@@ -130,7 +132,7 @@ class Actor {
       else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
       else if (dice < 0.9) await this.#tolerate('delete', () => this.#delete())
       else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
-      else await this.#tolerate('compareAndSets', () => this.#compareAndSets())
+      else if (this.#workload.compareAndSet) await this.#tolerate('compareAndSets', () => this.#compareAndSets())
       await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
   }

@@ -1,18 +1,24 @@
 import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
 import { runSeed } from '../../src/simulation/run.js'
-import { regressions } from './regressions.js'
+import { type Regression, regressions } from './regressions.js'
 
 /** Sized for about two minutes on one idle core; the soak goes on from here. */
 const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 const perSeed = 60_000
 
-async function passes(seed: number, chaosMs?: number): Promise<void> {
-  const { violation, tail } = await runSeed(seed, chaosMs === undefined ? {} : { chaosMs })
+async function passes(
+  seed: number,
+  { chaosMs, compareAndSet }: Omit<Regression, 'seed' | 'cause'> = {},
+): Promise<void> {
+  const options = { ...(chaosMs !== undefined && { chaosMs }), ...(compareAndSet !== undefined && { compareAndSet }) }
+  const { violation, tail } = await runSeed(seed, options)
   if (!violation) return
   const story = tail.slice(-60).join('\n')
+  const longer = chaosMs === undefined ? '' : ` --chaos ${chaosMs}`
+  const without = compareAndSet === false ? ' --without compareAndSet' : ''
   throw new Error(
-    `${violation.message}\n\nreplay: npm run soak -- --seed ${seed}${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`} --trace\n\n${story}`,
+    `${violation.message}\n\nreplay: npm run soak -- --seed ${seed}${longer}${without} --trace\n\n${story}`,
   )
 }
 
@@ -37,7 +43,7 @@ describe('a run', () => {
 describe('seeds that once failed', () => {
   it.each(regressions.map((run) => [run.seed, run.cause, run] as const))(
     'seed %i: %s',
-    (seed, _cause, { chaosMs }) => passes(seed, chaosMs),
+    (seed, _cause, run) => passes(seed, run),
     perSeed,
   )
 })

@@ -6,6 +6,7 @@
  *   npm run soak -- --from 5000 --seeds 200
  *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
+ *   npm run soak -- --seed 31 --without compareAndSet    as it was before users did that
  *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
  */
 import { fork } from 'node:child_process'
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     chaos: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    without: { type: 'string' },
     history: { type: 'string' },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
@@ -58,6 +60,7 @@ else await soak()
 async function one(seed: string, trace: boolean): Promise<void> {
   const result = await runSeed(seed, {
     ...length,
+    compareAndSet: values.without !== 'compareAndSet',
     ...(trace && { print: (line: string) => void process.stdout.write(`${line}\n`) }),
   })
   if (!trace && result.violation) console.log(result.tail.join('\n'))
