@@ -20,8 +20,8 @@ it.each([
   ['API', 'compareAndSet reads, and then writes', 'register'],
   ['API', 'compareAndSet says yes though it was not as expected', 'register'],
 ])(
-  '%s: users are convinced of it by what they did, too',
-  async (name, model) => {
+  '[%s] %s: by what the users did, too',
+  async (_rule, name, model) => {
     const bug = plantedBugs.find((bug) => bug.name === name)
     if (!bug) throw new Error('the planted bug has gone')
     // Another checker may see it first and end the run; what the users had done by then tells the same.
