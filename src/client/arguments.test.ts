@@ -232,6 +232,7 @@ describe('store', () => {
     expect(await rejected(store.get(key as string))).toMatchObject(expected)
     expect(await rejected(store.set(key as string, 1))).toMatchObject(expected)
     expect(await rejected(store.delete(key as string))).toMatchObject(expected)
+    expect(await rejected(store.compareAndSet(key as string, { revision: 0 }, 1))).toMatchObject(expected)
     expect(thrown(() => store.observe(key as string))).toMatchObject(expected)
     expect([port.asked, port.notices]).toEqual([[], []])
   })
@@ -244,12 +245,51 @@ describe('store', () => {
     ['a weak map', new WeakMap()],
   ])('TypeError for a value that is %s', async (_title, value) => {
     expect((await rejected(store.set('k', value as never))).name).toBe('TypeError')
+    const next = await rejected(store.compareAndSet('k', { revision: 0 }, value as never))
+    expect(next).toMatchObject({ name: 'TypeError', message: expect.stringMatching(/^next/) })
     expect(port.asked).toEqual([])
   })
 
   it('a value that is too large', async () => {
     const error = await rejected(store.set('k', 'x'.repeat(70_000)))
     expect(error).toMatchObject({ name: 'LimitExceededError', message: expect.stringMatching(/^value/) })
+    const next = await rejected(store.compareAndSet('k', { revision: 0 }, 'x'.repeat(70_000)))
+    expect(next).toMatchObject({ name: 'LimitExceededError', message: expect.stringMatching(/^next/) })
+    expect(port.asked).toEqual([])
+  })
+
+  it.each<[Kind, string, unknown]>([
+    ['TypeError', 'expected', undefined],
+    ['TypeError', 'expected', null],
+    ['TypeError', 'expected', 7],
+    ['TypeError', 'expected', 'value'],
+    ['TypeError', 'expected', () => {}],
+    ['TypeError', 'expected', {}],
+    ['TypeError', 'expected', []],
+    ['TypeError', 'expected', ['value']],
+    ['TypeError', 'expected', { revision: 1, value: 1 }],
+    ['TypeError', 'expected', { revision: 1, value: undefined }],
+    ['TypeError', 'expected', { revision: undefined, value: 1 }],
+    ['TypeError', 'expected', { revision: 1, key: 'k' }],
+    ['TypeError', 'expected', { value: 1, fence: null }],
+    ['TypeError', 'expected', { version: 1 }],
+    ['TypeError', 'expected', Object.create({ revision: 1 })],
+    ['TypeError', 'expected.revision', { revision: undefined }],
+    ['TypeError', 'expected.revision', { revision: null }],
+    ['TypeError', 'expected.revision', { revision: '1' }],
+    ['TypeError', 'expected.revision', { revision: 1n }],
+    ['RangeError', 'expected.revision', { revision: -1 }],
+    ['RangeError', 'expected.revision', { revision: 1.5 }],
+    ['RangeError', 'expected.revision', { revision: Number.NaN }],
+    ['RangeError', 'expected.revision', { revision: Number.POSITIVE_INFINITY }],
+    ['RangeError', 'expected.revision', { revision: 2 ** 53 }],
+    ['TypeError', 'expected.value', { value: () => {} }],
+    ['TypeError', 'expected.value.inside', { value: { inside: Symbol('s') } }],
+    ['LimitExceededError', 'expected.value', { value: 'x'.repeat(70_000) }],
+  ])('%s %s of %o', async (name, argument, expected) => {
+    const error = await rejected(store.compareAndSet('k', expected as never, 1))
+    expect(error.name).toBe(name)
+    expect(error.message.split(/[: ]/)[0]).toBe(argument)
     expect(port.asked).toEqual([])
   })
 

@@ -1,4 +1,4 @@
-import type { FenceCheck } from '../machine/store/command.js'
+import type { Expected, FenceCheck } from '../machine/store/command.js'
 import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
 import { decodeValue, encodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
@@ -25,6 +25,14 @@ export interface SetOptions extends WriteOptions {
   ephemeral?: boolean
 }
 
+/**
+ * What a key must be for `compareAndSet`: of this revision (0: not there), or equal to this value. One of the two: a
+ * record that `get` gave has both, and says by itself not which is meant.
+ */
+export type Expectation =
+  | { readonly revision: number; readonly value?: never }
+  | { readonly value: Value; readonly revision?: never }
+
 /** A linearizable map, one for the room: every write goes through the log. Keys are strings, values up to 64 KiB encoded. */
 export interface Store {
   /**
@@ -39,6 +47,20 @@ export interface Store {
   set(key: string, value: Value, options?: SetOptions): Promise<number>
   /** Resolves with whether there was a value. */
   delete(key: string, options?: WriteOptions): Promise<boolean>
+  /**
+   * Sets `next`, as `set` without options does, if the key is as expected when the write is applied; resolves with
+   * whether it did. Comparing and setting are one step: nothing can come between.
+   *
+   * `{ revision }`: its last write had that revision, a whole number; 0: it is not there. `{ value }`: it is there, and its
+   * value has the same encoding: objects by content whatever the order of their keys, a Map and a Set in their order, NaN
+   * equal to NaN, 0 and -0 different. `undefined` can be stored, so `{ value: undefined }` expects that; what is not
+   * there equals no value. A value may have changed and changed back, which only a revision shows. Both as etcd's
+   * Txn compares MOD and VALUE.
+   *
+   * `TypeError`, `RangeError` or `LimitExceededError` naming `key`, `expected` or `next` before anything is sent;
+   * `LimitExceededError` also when `next` finds no room; `OutcomeUnknownError` as for `set`: look before you try again.
+   */
+  compareAndSet(key: string, expected: Expectation, next: Value): Promise<boolean>
   /** The value as this peer has it, and each one after; bursts may be skipped but for the last. */
   observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined>
 }
@@ -72,11 +94,7 @@ export class RoomStore implements Store {
   }
 
   async set(key: string, value: Value, options: SetOptions = {}): Promise<number> {
-    const bytes = encodeValue(value)
-    if (bytes.byteLength > valueBytesMax) {
-      const message = `value: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
-      throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
-    }
+    const bytes = checkValue(value, 'value')
     const storeKey = checkKey(key)
     const { ephemeral, fence: given } = checkOptions(options)
     const fence = checkFence(given)
@@ -97,6 +115,18 @@ export class RoomStore implements Store {
     if (this.#left) throw new RoomLeftError()
     const { existed } = await this.#connection.call({ type: 'store.delete', key: storeKey, fence })
     return existed
+  }
+
+  async compareAndSet(key: string, expected: Expectation, next: Value): Promise<boolean> {
+    const call = {
+      type: 'store.compareAndSet',
+      key: checkKey(key),
+      expected: checkExpected(expected),
+      next: checkValue(next, 'next'),
+    } as const
+    if (this.#left) throw new RoomLeftError()
+    const { swapped } = await this.#connection.call(call)
+    return swapped
   }
 
   observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined> {
@@ -137,6 +167,34 @@ function checkKey(key: unknown): string {
     throw new LimitExceededError(message, 'storeKey', storeKeyMax)
   }
   return key
+}
+
+function checkValue(value: unknown, name: string): Uint8Array {
+  const bytes = encodeValue(value, name)
+  if (bytes.byteLength <= valueBytesMax) return bytes
+  const message = `${name}: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
+  throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
+}
+
+function checkExpected(expected: unknown): Expected {
+  if (typeof expected !== 'object' || expected === null) {
+    throw new TypeError(`expected: expected an object, got ${expected === null ? 'null' : typeof expected}`)
+  }
+  const keys = Object.keys(expected)
+  const [key] = keys
+  if (keys.length !== 1 || (key !== 'revision' && key !== 'value')) {
+    const got = keys.length === 0 ? 'neither' : keys.join(' and ')
+    throw new TypeError(`expected: expected { revision } or { value }, got ${got}`)
+  }
+  // Read once: it may be an accessor.
+  const given: unknown = (expected as Record<string, unknown>)[key]
+  return key === 'value' ? { value: checkValue(given, 'expected.value') } : { revision: checkRevision(given) }
+}
+
+function checkRevision(revision: unknown): number {
+  if (typeof revision !== 'number') throw new TypeError(`expected.revision: expected a number, got ${typeof revision}`)
+  if (Number.isSafeInteger(revision) && revision >= 0) return revision
+  throw new RangeError(`expected.revision: expected a revision, or 0 for a key that is not there, got ${revision}`)
 }
 
 function checkOptions<T extends object>(options: T): T {

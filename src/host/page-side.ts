@@ -27,6 +27,9 @@ export interface PageSideOptions {
   readonly metrics: () => Omit<HostMetrics, 'session' | 'pendingCommands'>
 }
 
+/** The calls that become one entry, and resolve when it is applied. */
+type Write = 'store.set' | 'store.delete' | 'store.compareAndSet'
+
 export class PageSide {
   readonly #context: HostContext
   readonly #options: PageSideOptions
@@ -92,7 +95,8 @@ export class PageSide {
         break
       case 'store.set':
       case 'store.delete':
-        this.#write(call, answerTo<'store.set' | 'store.delete'>(reply))
+      case 'store.compareAndSet':
+        this.#write(call, answerTo<Write>(reply))
         break
       case 'metrics':
         answerTo<'metrics'>(reply)({ ok: true, value: this.#metrics() })
@@ -208,10 +212,7 @@ export class PageSide {
     else this.#read(reply, get)
   }
 
-  #write(
-    call: Extract<Call, { type: 'store.set' | 'store.delete' }>,
-    reply: (reply: Reply<Answers['store.set' | 'store.delete']>) => void,
-  ): void {
+  #write(call: Extract<Call, { type: Write }>, reply: (reply: Reply<Answers[Write]>) => void): void {
     this.#session.submit(call, { settle: (result) => reply(written(result)) })
   }
 
@@ -244,13 +245,15 @@ function answerTo<T extends keyof Answers>(reply: (reply: Reply<never>) => void)
   return reply as (reply: Reply<Answers[T]>) => void
 }
 
-function written(result: Outcome | Failure): Reply<Answers['store.set' | 'store.delete']> {
+function written(result: Outcome | Failure): Reply<Answers[Write]> {
   if (!('type' in result)) return { ok: false, failure: result }
   switch (result.type) {
     case 'store.set':
       return { ok: true, value: { revision: result.revision } }
     case 'store.deleted':
       return { ok: true, value: { revision: result.revision, existed: result.existed } }
+    case 'store.compared':
+      return { ok: true, value: { revision: result.revision, swapped: result.swapped } }
     case 'failed':
       return { ok: false, failure: result.failure }
     default:

@@ -4,7 +4,7 @@
  */
 import type { RoomSettings, SessionId } from '../machine/command.js'
 import type { LockMode } from '../machine/lock/command.js'
-import type { FenceCheck } from '../machine/store/command.js'
+import type { Expected, FenceCheck } from '../machine/store/command.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
 import type { Failure } from '../shared/failure.js'
@@ -38,6 +38,12 @@ export type Call =
       readonly ephemeral: boolean
     }
   | { readonly type: 'store.delete'; readonly key: string; readonly fence: FenceCheck | null }
+  | {
+      readonly type: 'store.compareAndSet'
+      readonly key: string
+      readonly expected: Expected
+      readonly next: Uint8Array
+    }
   | { readonly type: 'store.get'; readonly key: string; readonly consistency: 'linearizable' | 'local' }
   | { readonly type: 'metrics' }
   /** Says goodbye, ends the session and stops. The host answers nothing after it. */
@@ -55,6 +61,7 @@ export interface Answers {
   'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }
   'store.set': { readonly revision: number }
   'store.delete': { readonly revision: number; readonly existed: boolean }
+  'store.compareAndSet': { readonly revision: number; readonly swapped: boolean }
   'store.get': StoreRecord | null
   metrics: HostMetrics
   leave: null

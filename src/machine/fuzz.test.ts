@@ -9,7 +9,7 @@ import type { Command, Instruction } from './command.js'
 import { decodeInstruction, encodeInstruction, tokenBaseMax } from './instruction.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from './machine.js'
 import { defaultLimits, defaultSettings, defaultTiming, durationMax } from './settings.js'
-import { lock } from './test-script.js'
+import { lock, swap } from './test-script.js'
 
 const big = fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 40, Number.MAX_SAFE_INTEGER)
 const few = fc.oneof({ weight: 8, arbitrary: fc.nat(6) }, { weight: 1, arbitrary: big })
@@ -22,6 +22,8 @@ const bytes = fc.oneof(
 )
 const incarnation = fc.record({ counter: few, nonce: fc.constantFrom('', 'n', '\ud800') })
 const fence = fc.option(fc.record({ name, token: few }))
+
+const expected = fc.oneof(fc.record({ revision: few }), fc.record({ value: bytes }))
 
 const request = fc
   .record({
@@ -47,6 +49,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('store.delete' as const), key: name, fence }) },
+  { weight: 3, arbitrary: fc.tuple(name, expected, bytes).map((drawn): Command => swap(...drawn)) },
 )
 
 const tiny = {
@@ -169,14 +172,17 @@ it('[S-10] instructions in no order: nothing throws, time never goes back, and w
 
 it('the logs are worth their name: what they do is not only refused', () => {
   const told = new Set<string>()
+  const swaps = new Set<boolean>()
   for (const [first, rest] of fc.sample(fc.tuple(begin, log), { numRuns: 300, seed: 1 })) {
     const state = createMachine()
     for (const slot of [...first, ...rest]) {
       const { events, answer } = applyEntry(state, nextEntry(state, slot))
       for (const { type } of events) told.add(type)
       if (answer?.outcome) told.add(answer.outcome.type)
+      if (answer?.outcome?.type === 'store.compared') swaps.add(answer.outcome.swapped)
     }
   }
   const words = ['session.opened', 'session.ended', 'lock.granted', 'lock.queued', 'lock.lost', 'store.set', 'failed']
   expect([...told]).toEqual(expect.arrayContaining(words))
+  expect(swaps).toEqual(new Set([true, false]))
 })

@@ -4,7 +4,7 @@ import { encode } from '../shared/codec.js'
 import type { Instruction } from './command.js'
 import { decodeInstruction, encodeInstruction, tokenBaseMax } from './instruction.js'
 import { defaultLimits, defaultSettings, defaultTiming } from './settings.js'
-import { lock, put, release } from './test-script.js'
+import { lock, put, release, swap } from './test-script.js'
 
 const incarnation = { counter: 1, nonce: 'n' }
 const found: Instruction = { type: 'found', roomId: 'r', tokenBase: 0, settings: defaultSettings }
@@ -19,6 +19,8 @@ const good: Instruction[] = [
   { ...numbered, command: release(1) },
   { ...numbered, command: put('\ufeff', { fence: { name: '\udfff', token: 3 } }) },
   { ...numbered, command: { type: 'store.delete', key: '__proto__', fence: null } },
+  { ...numbered, command: swap('\ufeff', { revision: 0 }) },
+  { ...numbered, command: swap('k', { value: new Uint8Array() }, Uint8Array.of(1)) },
   { type: 'close', peerId: 'p', incarnation },
   { type: 'expire', session: 1, silence: 0, term: 0 },
   { type: 'tick', term: 3 },
@@ -70,6 +72,11 @@ describe('refuses', () => {
     ['a fractional lease', { ...numbered, command: lock('a', { lease: 0.5 }) }],
     ['a mode that is none', { ...numbered, command: { ...lock('a'), mode: 'both' } }],
     ['a text for bytes', { ...numbered, command: { ...put('k'), value: 'text' } }],
+    ['an expectation of nothing', { ...numbered, command: { ...swap('k', { revision: 1 }), expected: {} } }],
+    ['an expectation of both', { ...numbered, command: swap('k', { revision: 1, value: new Uint8Array() }) }],
+    ['a negative revision', { ...numbered, command: swap('k', { revision: -1 }) }],
+    ['a fractional revision', { ...numbered, command: swap('k', { revision: 0.5 }) }],
+    ['a comparison with a fence', { ...numbered, command: { ...swap('k', { revision: 1 }), fence: null } }],
     ['an empty peer id', { ...opened, peerId: '' }],
     ['a long peer id', { ...opened, peerId: 'x'.repeat(257) }],
     ['a large state', { ...opened, state: new Uint8Array(65_537) }],

@@ -13,6 +13,8 @@ export type Outcome =
   | { readonly type: 'lock.released' }
   | { readonly type: 'store.set'; readonly revision: number }
   | { readonly type: 'store.deleted'; readonly revision: number; readonly existed: boolean }
+  /** `revision`: the index of the entry, which is the key's revision if it was set. */
+  | { readonly type: 'store.compared'; readonly revision: number; readonly swapped: boolean }
 
 /** Why a lock was taken from its holder. */
 export type LossReason = 'expired' | 'stolen' | 'left'

@@ -4,7 +4,8 @@ import type { Command, SessionId } from './command.js'
 import { heldBy, waitingOf } from './lock/queue.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine } from './machine.js'
 import type { MachineEvent, Outcome } from './outcome.js'
-import { lock, put, release, roomOf, Script } from './test-script.js'
+import { readStore } from './store/view.js'
+import { lock, put, release, roomOf, Script, swap } from './test-script.js'
 
 // Random logs with everything in them that a log may hold, good and bad.
 
@@ -23,10 +24,11 @@ type Step =
   | { readonly do: 'garbage'; readonly data: Uint8Array }
   | { readonly do: 'other'; readonly type: 'noop' | 'configuration' | 'tick' | 'term' | 'found' }
 
-/** What depends on the state: which of the session's requests to release, and about which token to show. */
+/** What depends on the state: which of the session's requests to release, what a key is, and about which token to show. */
 type Draft =
   | Command
   | { readonly type: 'releaseOf'; readonly pick: number }
+  | { readonly type: 'swap'; readonly key: string; readonly by: 'revision' | 'value'; readonly next: Uint8Array }
   | { readonly type: 'fenced'; readonly key: string; readonly lock: string; readonly guess: number }
 
 const draft: fc.Arbitrary<Draft> = fc.oneof(
@@ -51,6 +53,21 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
       .map(([key, rest]) => put(key, rest)),
   },
   { weight: 1, arbitrary: name.map((key): Draft => ({ type: 'store.delete', key, fence: null })) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('swap' as const),
+      key: name,
+      by: fc.constantFrom('revision', 'value'),
+      next: bytes,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(name, fc.oneof(fc.record({ revision: fc.nat(40) }), fc.record({ value: bytes })))
+      .map((drawn) => swap(...drawn)),
+  },
   {
     weight: 2,
     arbitrary: fc.record({ type: fc.constant('fenced' as const), key: name, lock: name, guess: fc.nat(2) }),
@@ -148,6 +165,10 @@ function commandOf({ state }: Script, session: SessionId, draft: Draft): Command
     const requests = [...held, ...waitingOf(state.locks, session).map(({ waiting }) => waiting.request)]
     return release(requests[draft.pick % requests.length] ?? draft.pick + 1)
   }
+  if (draft.type === 'swap') {
+    const { value, revision } = readStore(state, draft.key) ?? { value: new Uint8Array(), revision: 0 }
+    return swap(draft.key, draft.by === 'value' ? { value } : { revision }, draft.next)
+  }
   if (draft.type !== 'fenced') return draft
   const resource = state.locks.resources.get(draft.lock)
   const token = (resource?.held.at(-1)?.token ?? 0) + Math.max(0, draft.guess - 1)
@@ -162,7 +183,7 @@ function play(steps: readonly Step[]): Script {
 }
 
 const steps = fc.array(step, { maxLength: 80, size: 'max' })
-const everyWord: readonly (MachineEvent | Outcome)['type'][] = [
+const everyWord: readonly ((MachineEvent | Outcome)['type'] | `swapped ${boolean}`)[] = [
   'failed',
   'lock.granted',
   'lock.queued',
@@ -172,6 +193,9 @@ const everyWord: readonly (MachineEvent | Outcome)['type'][] = [
   'lock.changed',
   'store.set',
   'store.deleted',
+  'store.compared',
+  'swapped true',
+  'swapped false',
   'store.changed',
   'session.opened',
   'session.ended',
@@ -216,15 +240,15 @@ describe('snapshots', () => {
 
   it('[F5] equal logs give equal bytes', () => {
     const told = new Map<string, number>()
+    const tell = (word: string) => told.set(word, (told.get(word) ?? 0) + 1)
     fc.assert(
       fc.property(steps, (steps) => {
         const { entries, state } = play(steps)
         const other = createMachine()
         for (const entry of entries) {
           const { answer, events } = applyEntry(other, entry)
-          for (const { type } of [...events, ...(answer?.outcome ? [answer.outcome] : [])]) {
-            told.set(type, (told.get(type) ?? 0) + 1)
-          }
+          for (const { type } of [...events, ...(answer?.outcome ? [answer.outcome] : [])]) tell(type)
+          if (answer?.outcome?.type === 'store.compared') tell(`swapped ${answer.outcome.swapped}`)
         }
         expect(encodeMachine(other)).toEqual(encodeMachine(state))
       }),

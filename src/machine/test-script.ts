@@ -5,7 +5,7 @@ import type { LockCommand } from './lock/command.js'
 import { applyEntry, createMachine, type MachineState } from './machine.js'
 import type { Applied, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
-import type { StoreCommand } from './store/command.js'
+import type { Expected, StoreCommand } from './store/command.js'
 
 // For tests only: writes a log by hand, entry by entry, and applies it to one machine.
 
@@ -93,6 +93,10 @@ export function lock(name: string, options: Partial<Extract<LockCommand, { type:
 
 export function release(request: number): LockCommand {
   return { type: 'lock.release', request }
+}
+
+export function swap(key: string, expected: Expected, next: Uint8Array = Uint8Array.of(2)): StoreCommand {
+  return { type: 'store.compareAndSet', key, expected, next }
 }
 
 export function put(key: string, options: Partial<Extract<StoreCommand, { type: 'store.set' }>> = {}): StoreCommand {

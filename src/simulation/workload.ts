@@ -1,6 +1,8 @@
 import { ComityError } from '../client/errors.js'
 import type { Lock, LockMode } from '../client/lock.js'
 import type { LockOptions } from '../client/locks.js'
+import type { Expectation, Revised } from '../client/store.js'
+import type { Value } from '../shared/value.js'
 import { type Recorded, Recorder } from './linearizability/recorder.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
@@ -26,6 +28,7 @@ const actorsPerPage = 2
 export class Workload {
   readonly #sim: Simulation
   readonly habits: Habits
+  readonly compareAndSet: boolean
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -34,8 +37,9 @@ export class Workload {
   /** What was done, by kind: shows that a run did something. */
   readonly done = new Map<string, number>()
 
-  constructor(sim: Simulation) {
+  constructor(sim: Simulation, { compareAndSet = true }: { readonly compareAndSet?: boolean } = {}) {
     this.#sim = sim
+    this.compareAndSet = compareAndSet
     const prng = sim.world.prng.fork('habits')
     this.habits = {
       locks: prng.pick([0.3, 0.5, 0.8]),
@@ -99,6 +103,7 @@ class Actor {
   doing = 'nothing'
 
   readonly #readsOnly: boolean
+  readonly #swaps: Prng
   readonly #name: string
 
   constructor(workload: Workload, sim: Simulation, { name, page, prng, readsOnly }: Role) {
@@ -108,6 +113,7 @@ class Actor {
     this.#page = page
     this.#prng = prng
     this.#readsOnly = readsOnly
+    this.#swaps = prng.fork('compareAndSet')
   }
 
   get page(): SimPage {
@@ -126,6 +132,7 @@ class Actor {
       else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
       else if (dice < 0.9) await this.#tolerate('delete', () => this.#delete())
       else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
+      else if (this.#workload.compareAndSet) await this.#tolerate('compareAndSets', () => this.#compareAndSets())
       await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
   }
@@ -265,6 +272,10 @@ class Actor {
       await this.#page.room.store.get(key, { consistency: 'local' })
       return
     }
+    await this.#read(key)
+  }
+
+  async #read(key: string): Promise<Revised<Value> | undefined> {
     const begun = this.#sim.history.begin(key)
     const found = await this.#record(
       this.#call('get', key, null),
@@ -272,5 +283,32 @@ class Actor {
       (found) => found ?? null,
     )
     this.#sim.history.read(begun, found?.revision ?? null)
+    return found
+  }
+
+  /** A few in a row, mostly of the key that all others want too. Its choices are a stream of their own: the rest draws as without it. */
+  async #compareAndSets(): Promise<void> {
+    const prng = this.#swaps
+    const key = prng.chance(0.6) ? keys[0] : prng.pick(keys)
+    for (let left = prng.integer(1, 6); left > 0 && !this.#workload.isOver; left--) {
+      const expected = await this.#expectation(key)
+      // Users think before they write: others may be faster.
+      await this.#sleep(prng.tail(10, 500))
+      const next = this.#workload.value()
+      const recorded = this.#call('compareAndSet', key, { expected, next })
+      const answer = this.#page.room.store.compareAndSet(key, expected, next)
+      const swapped = await this.#record(recorded, answer, (swapped) => ({ swapped }))
+      this.#workload.count(swapped ? 'swapped' : 'not swapped')
+    }
+  }
+
+  /** What it read, perhaps long ago; or that nobody was there before. */
+  async #expectation(key: string): Promise<Expectation> {
+    const prng = this.#swaps
+    if (prng.chance(0.15)) return { revision: 0 }
+    const isLocal = prng.chance(0.3)
+    const found = isLocal ? await this.#page.room.store.get(key, { consistency: 'local' }) : await this.#read(key)
+    if (!found) return { revision: 0 }
+    return prng.chance(0.5) ? { revision: found.revision } : { value: found.value }
   }
 }

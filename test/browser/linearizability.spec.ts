@@ -99,6 +99,7 @@ for (const meeting of meetings) {
     // Few: the machine may be busy.
     expect(count('get')).toBeGreaterThan(10)
     expect(count('set')).toBeGreaterThan(10)
+    expect(count('compareAndSet')).toBeGreaterThan(3)
     expect(count('acquire')).toBeGreaterThan(5)
     // Who is left reads all keys in the end: acknowledged writes of the dead are among what it must see.
     const last = returned.filter(({ client }) => client === `${nameOf(surviving)} reader`).slice(-keys.length)

@@ -57,6 +57,24 @@ describe('a session', () => {
     expect(story.sim.log.versionsOf('key')).toHaveLength(1)
   })
 
+  it('[S-2] a compareAndSet that is retried says what it did at first, though it is as expected no more', async () => {
+    const story = new Story('retried comparison', withLease(30_000))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [writer, other] = tabs.filter((tab) => tab !== leader)
+    if (!writer || !other) throw new Error('three tabs')
+    story.sim.ether.block(story.peerOf(leader), story.peerOf(writer), false)
+    const swap = story.watch(writer.page.room.store.compareAndSet('key', { revision: 0 }, 'once'))
+    await story.until(() => story.sim.log.versionsOf('key').length === 1)
+    expect(swap.at).toBeNull()
+    leader.crash()
+    await story.until(() => swap.at !== null)
+    expect(swap.value).toBe(true)
+    expect(await story.settle(other.page.room.store.compareAndSet('key', { revision: 0 }, 'twice'))).toBe(false)
+    await story.pass(3_000)
+    expect(story.sim.log.versionsOf('key')).toHaveLength(1)
+  })
+
   it('[S-9] a request that is cancelled while it is granted gives the lock back', async () => {
     const story = new Story('cancel', withLease(30_000))
     const [first, second, third] = await story.open(3)

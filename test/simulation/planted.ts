@@ -5,7 +5,7 @@
 import type { HostPort } from '../../src/bridge/protocol.js'
 import type { LockService } from '../../src/host/browser.js'
 import { decodeFrame, encodeFrame, type Frame, type Item } from '../../src/host/frame.js'
-import type { HostEvent } from '../../src/host/page.js'
+import type { Answers, Call, HostEvent, Reply } from '../../src/host/page.js'
 import type { Self } from '../../src/host/peers.js'
 import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
 import type { Link, Network } from '../../src/network/link.js'
@@ -101,10 +101,52 @@ function hasVote(data: Uint8Array): boolean {
   return decoded.ok && decoded.frame.items.some((item) => item.type === 'goodbye' && item.vote !== null)
 }
 
-function wrapPort(port: HostPort, change: (event: HostEvent) => HostEvent | null): HostPort {
+type CompareAndSet = Extract<Call, { type: 'store.compareAndSet' }>
+type Compared = Reply<Answers['store.compareAndSet']>
+
+/** A store that reads, compares, and then writes: what everybody builds who has only `get` and `set`. */
+async function readThenWrite(port: HostPort, call: CompareAndSet): Promise<Compared> {
+  const found = await port.call({ type: 'store.get', key: call.key, consistency: 'linearizable' })
+  if (!found.ok) return found
+  const { revision, value } = found.value ?? { revision: 0, value: null }
+  const { expected } = call
+  const isExpected =
+    'revision' in expected ? expected.revision === revision : value !== null && isSame(value, expected.value)
+  return isExpected ? writeAnyway(port, call) : { ok: true, value: { revision, swapped: false } }
+}
+
+/** A store that does not compare at all. */
+async function writeAnyway(port: HostPort, { key, next }: CompareAndSet): Promise<Compared> {
+  const written = await port.call({ type: 'store.set', key, value: next, fence: null, ephemeral: false })
+  return written.ok ? { ok: true, value: { ...written.value, swapped: true } } : written
+}
+
+/** A store that says that it has set what it has not, when it was not as expected. */
+async function sayYes(port: HostPort, call: CompareAndSet): Promise<Compared> {
+  const compared = await port.call(call)
+  return compared.ok ? { ok: true, value: { ...compared.value, swapped: true } } : compared
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+/** Every page's `compareAndSet` is that one: as if the machine applied it so. */
+function comparing(compareAndSet: (port: HostPort, call: CompareAndSet) => Promise<Compared>) {
+  return (port: HostPort): HostPort => {
+    const call = (call: Call) => (call.type === 'store.compareAndSet' ? compareAndSet(port, call) : port.call(call))
+    return wrapPort(port, (event) => event, call as HostPort['call'])
+  }
+}
+
+function wrapPort(
+  port: HostPort,
+  change: (event: HostEvent) => HostEvent | null,
+  call: HostPort['call'] = (call) => port.call(call),
+): HostPort {
   let listener: HostPort['onevent'] = null
   return {
-    call: (call) => port.call(call),
+    call,
     notice: (notice) => port.notice(notice),
     close: () => port.close(),
     get onevent() {
@@ -300,5 +342,26 @@ export const plantedBugs: readonly PlantedBug[] = [
     surgery: { network: stuttering },
     within: 3,
     shows: ['at-most-once'],
+  },
+  {
+    name: 'compareAndSet does not compare',
+    rule: 'API',
+    surgery: { port: comparing(writeAnyway) },
+    within: 3,
+    shows: ['linearizability'],
+  },
+  {
+    name: 'compareAndSet reads, and then writes',
+    rule: 'API',
+    surgery: { port: comparing(readThenWrite) },
+    within: 75,
+    shows: ['linearizability'],
+  },
+  {
+    name: 'compareAndSet says yes though it was not as expected',
+    rule: 'API',
+    surgery: { port: comparing(sayYes) },
+    within: 3,
+    shows: ['linearizability'],
   },
 ]

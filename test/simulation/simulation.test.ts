@@ -7,12 +7,12 @@ import { regressions } from './regressions.js'
 const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 const perSeed = 60_000
 
-async function passes(seed: number, options: Pick<RunOptions, 'chaosMs' | 'usualSnapshots'> = {}): Promise<void> {
+async function passes(seed: number, options: Pick<RunOptions, 'chaosMs' | 'edition'> = {}): Promise<void> {
   const { violation, tail } = await runSeed(seed, options)
   if (!violation) return
   const story = tail.slice(-60).join('\n')
-  const { chaosMs, usualSnapshots = false } = options
-  const flags = `${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`}${usualSnapshots ? ' --usual-snapshots' : ''}`
+  const { chaosMs, edition } = options
+  const flags = `${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`}${edition === undefined ? '' : ` --edition ${edition}`}`
   throw new Error(`${violation.message}\n\nreplay: npm run soak -- --seed ${seed}${flags} --trace\n\n${story}`)
 }
 

@@ -6,7 +6,7 @@
  *   npm run soak -- --from 5000 --seeds 200
  *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
- *   npm run soak -- --usual-snapshots    tails and chunks as in earnest, not those that the seed draws
+ *   npm run soak -- --seed 31 --edition 1    as runs were before some kinds of misfortune were thought of (`run.ts`)
  *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
  */
 import { fork } from 'node:child_process'
@@ -35,8 +35,8 @@ const { values } = parseArgs({
     chaos: { type: 'string' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    edition: { type: 'string' },
     history: { type: 'string' },
-    'usual-snapshots': { type: 'boolean', default: false },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
@@ -47,9 +47,11 @@ const minutesMax = 24 * 60
 
 const first = Number(values.from)
 const minutes = values.minutes === undefined ? minutesMax : Number(values.minutes)
-const usualSnapshots = values['usual-snapshots']
-const runOptions = { usualSnapshots, ...(values.chaos !== undefined && { chaosMs: Number(values.chaos) }) }
-const flags = `${values.chaos === undefined ? '' : ` --chaos ${values.chaos}`}${usualSnapshots ? ' --usual-snapshots' : ''}`
+const runOptions = {
+  ...(values.edition === '1' && { edition: 1 as const }),
+  ...(values.chaos !== undefined && { chaosMs: Number(values.chaos) }),
+}
+const flags = `${values.chaos === undefined ? '' : ` --chaos ${values.chaos}`}${values.edition === '1' ? ' --edition 1' : ''}`
 const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
 const historyFile = values.history
 const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
@@ -134,7 +136,7 @@ function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<numbe
   if (values.minutes === undefined) args.push('--seeds', values.seeds)
   else args.push('--minutes', values.minutes)
   if (values.chaos !== undefined) args.push('--chaos', values.chaos)
-  if (usualSnapshots) args.push('--usual-snapshots')
+  if (values.edition !== undefined) args.push('--edition', values.edition)
   if (historyFile !== undefined) args.push('--history', historyFile)
   return new Promise((resolve) => {
     const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })

@@ -119,7 +119,10 @@ export async function storing({ store }: Room, lock: Lock): Promise<void> {
   const existed: boolean = await store.delete('key')
   for await (const revised of store.observe<string>('key'))
     same<typeof revised, { readonly value: string; readonly revision: number } | undefined>(true)
-  void [revision, since, existed]
+  const isSet: boolean = await store.compareAndSet('key', { revision: found?.revision ?? 0 }, { next: 1n })
+  await store.compareAndSet('key', { value: new Map([[1, undefined]]) }, undefined)
+  await store.compareAndSet('key', { value: undefined }, null)
+  void [revision, since, existed, isSet]
   // @ts-expect-error keys are strings
   await store.get(12)
   // @ts-expect-error a value is missing
@@ -132,6 +135,20 @@ export async function storing({ store }: Room, lock: Lock): Promise<void> {
   await store.set('key', new WeakMap())
   // @ts-expect-error a fence has a token
   await store.set('key', 1, { fence: { name: 'a' } })
+  // @ts-expect-error nothing is expected
+  await store.compareAndSet('key', {}, 1)
+  // @ts-expect-error a revision or a value, not both
+  await store.compareAndSet('key', { revision: 1, value: 1 }, 1)
+  // @ts-expect-error a whole record is both
+  if (found) await store.compareAndSet('key', found, 1)
+  // @ts-expect-error a revision is a number
+  await store.compareAndSet('key', { revision: '1' }, 1)
+  // @ts-expect-error a function is not a value
+  await store.compareAndSet('key', { value: () => {} }, 1)
+  // @ts-expect-error what is set is missing
+  await store.compareAndSet('key', { revision: 1 })
+  // @ts-expect-error there are no options
+  await store.compareAndSet('key', { revision: 1 }, 1, { ephemeral: true })
   // @ts-expect-error there may be no value
   ;(await store.get('key')).value
   // @ts-expect-error there is no such consistency

@@ -4,17 +4,19 @@ import type { SessionId } from '../command.js'
 import { currentToken, isHeldUnder } from '../lock/fence.js'
 import type { Outcome } from '../outcome.js'
 import { type Caller, type Context, limitExceeded, type MachineState } from '../state.js'
-import { type FenceCheck, type StoreCommand, storeKeyMax, valueBytesMax } from './command.js'
+import { type Expected, type FenceCheck, type StoreCommand, storeKeyMax, valueBytesMax } from './command.js'
 import { storeBytesMax, storeKeysMax } from './limits.js'
-import { itemSize } from './state.js'
+import { type Item, itemSize } from './state.js'
 
 type StoreSet = Extract<StoreCommand, { type: 'store.set' }>
+type StoreCompareAndSet = Extract<StoreCommand, { type: 'store.compareAndSet' }>
 
 export function applyStore(context: Context, caller: Caller, command: StoreCommand): Outcome {
-  const { key, fence } = command
+  const { key } = command
   if (key.length > storeKeyMax) {
     return limitExceeded('storeKey', storeKeyMax, `a key has at most ${storeKeyMax} code units`)
   }
+  const fence = command.type === 'store.compareAndSet' ? null : command.fence
   const stale = fence && staleness(context.state, fence)
   if (stale) return stale
   switch (command.type) {
@@ -24,6 +26,8 @@ export function applyStore(context: Context, caller: Caller, command: StoreComma
       const existed = remove(context, key)
       return { type: 'store.deleted', revision: context.index, existed }
     }
+    case 'store.compareAndSet':
+      return compareAndSet(context, command)
     default:
       return unreachable(command)
   }
@@ -39,11 +43,36 @@ function staleness(state: MachineState, { name, token }: FenceCheck): Outcome | 
 }
 
 function set(context: Context, caller: Caller, { key, value, fence, ephemeral }: StoreSet): Outcome {
+  const refusal = write(context, key, { value, fence, session: ephemeral ? caller.session : null })
+  return refusal ?? { type: 'store.set', revision: context.index }
+}
+
+/** Only what would be stored has to find room: one that does not match is answered, however full the store is. */
+function compareAndSet(context: Context, { key, expected, next }: StoreCompareAndSet): Outcome {
+  const refusal = ('value' in expected ? oversize(expected.value) : null) ?? oversize(next)
+  if (refusal) return refusal
+  const swapped = isAsExpected(context.state.store.items.get(key), expected)
+  const full = swapped ? write(context, key, { value: next, fence: null, session: null }) : null
+  return full ?? { type: 'store.compared', revision: context.index, swapped }
+}
+
+function isAsExpected(item: Item | undefined, expected: Expected): boolean {
+  if ('revision' in expected) return (item?.revision ?? 0) === expected.revision
+  const { value } = expected
+  return item?.value.length === value.length && item.value.every((byte, i) => byte === value[i])
+}
+
+function oversize({ length }: Uint8Array): Outcome | null {
+  if (length <= valueBytesMax) return null
+  return limitExceeded('value', valueBytesMax, `a value takes at most ${valueBytesMax} bytes, got ${length}`)
+}
+
+/** Null when it is written; else the answer that says why not. */
+function write(context: Context, key: string, { value, fence, session }: Omit<Item, 'revision'>): Outcome | null {
   const { store } = context.state
   const old = store.items.get(key)
-  if (value.length > valueBytesMax) {
-    return limitExceeded('value', valueBytesMax, `a value takes at most ${valueBytesMax} bytes, got ${value.length}`)
-  }
+  const refusal = oversize(value)
+  if (refusal) return refusal
   if (!old && store.items.size >= storeKeysMax) {
     return limitExceeded('storeKeys', storeKeysMax, `the room stores ${storeKeysMax} keys already`)
   }
@@ -56,10 +85,10 @@ function set(context: Context, caller: Caller, { key, value, fence, ephemeral }:
     value,
     revision: context.index,
     fence: newer(old?.fence ?? null, fence),
-    session: ephemeral ? caller.session : null,
+    session,
   })
   changed(context, key)
-  return { type: 'store.set', revision: context.index }
+  return null
 }
 
 function newer(a: FenceCheck | null, b: FenceCheck | null): FenceCheck | null {

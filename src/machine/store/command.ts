@@ -18,3 +18,16 @@ export type StoreCommand =
       readonly ephemeral: boolean
     }
   | { readonly type: 'store.delete'; readonly key: string; readonly fence: FenceCheck | null }
+  /** Sets what is not ephemeral, if the key is as expected; one step, since it is one entry. */
+  | {
+      readonly type: 'store.compareAndSet'
+      readonly key: string
+      readonly expected: Expected
+      readonly next: Uint8Array
+    }
+
+/**
+ * What a key must be, as etcd's Txn compares it (api/etcdserverpb/rpc.proto, Compare): a key that is not there has the
+ * revision 0, which no other has, and equals no value, not even an empty one.
+ */
+export type Expected = { readonly revision: number } | { readonly value: Uint8Array }

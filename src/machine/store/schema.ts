@@ -13,11 +13,18 @@ export const storeCommandSchema = v.variant('type', [
     ephemeral: v.boolean(),
   }),
   v.strictObject({ type: v.literal('store.delete'), key: v.string(), fence }),
+  v.strictObject({
+    type: v.literal('store.compareAndSet'),
+    key: v.string(),
+    expected: v.union([v.strictObject({ revision: natural }), v.strictObject({ value: bytes })]),
+    next: bytes,
+  }),
 ])
 
 export const storeOutcomeSchema = v.variant('type', [
   v.strictObject({ type: v.literal('store.set'), revision: positive }),
   v.strictObject({ type: v.literal('store.deleted'), revision: positive, existed: v.boolean() }),
+  v.strictObject({ type: v.literal('store.compared'), revision: positive, swapped: v.boolean() }),
 ])
 
 /** The part of a snapshot: items sorted by key. */

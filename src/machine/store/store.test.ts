@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../outcome.js'
-import { lock, put, release, roomOf } from '../test-script.js'
+import { lock, put, release, roomOf, swap } from '../test-script.js'
 import { type FenceCheck, storeKeyMax, valueBytesMax } from './command.js'
 import { storeBytesMax, storeKeysMax } from './limits.js'
 import { readStore } from './view.js'
@@ -39,6 +39,113 @@ describe('store.set and store.delete', () => {
     expect(readStore(script.state, 'kept')).toBeDefined()
     script.close('bob')
     expect(readStore(script.state, 'taken')).toBeUndefined()
+  })
+})
+
+describe('store.compareAndSet', () => {
+  const swapped = (revision: number) => ({ type: 'store.compared', revision, swapped: true })
+  const kept = (revision: number) => ({ type: 'store.compared', revision, swapped: false })
+
+  it('sets a key of the expected revision, under the index of the entry', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, put('k'))
+    const { outcome, events } = script.send(sessions.ann, swap('k', { revision: script.index }, Uint8Array.of(4, 2)))
+    expect(outcome).toEqual(swapped(script.index))
+    expect(events).toEqual([{ type: 'store.changed', key: 'k' }])
+    expect(readStore(script.state, 'k')).toEqual({ value: Uint8Array.of(4, 2), revision: script.index })
+    expect(script.state.store.size).toBe(2 + 2)
+  })
+
+  it('leaves a key of any other revision as it is, and tells nobody', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, put('k'))
+    const { index } = script
+    for (const revision of [index - 1, index + 1, index + 2, 0, Number.MAX_SAFE_INTEGER]) {
+      const { outcome, events } = script.send(sessions.ann, swap('k', { revision }))
+      expect([outcome, events]).toEqual([kept(script.index), []])
+    }
+    expect(readStore(script.state, 'k')).toEqual({ value: Uint8Array.of(1), revision: index })
+  })
+
+  it('revision 0 is that of a key that is not there: never written, or deleted', () => {
+    const { script, sessions } = roomOf('ann')
+    expect(script.send(sessions.ann, swap('k', { revision: 0 })).outcome).toEqual(swapped(script.index))
+    expect(script.send(sessions.ann, swap('k', { revision: 0 })).outcome).toEqual(kept(script.index))
+    const last = script.index - 1
+    script.send(sessions.ann, erase('k'))
+    expect(script.send(sessions.ann, swap('k', { revision: last })).outcome).toEqual(kept(script.index))
+    expect(script.send(sessions.ann, swap('k', { revision: 0 })).outcome).toEqual(swapped(script.index))
+  })
+
+  it.each([
+    { expected: [1], equal: true },
+    { expected: [2], equal: false },
+    { expected: [], equal: false },
+    { expected: [1, 0], equal: false },
+  ])('the value 1 is compared with $expected byte by byte', ({ expected, equal }) => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, put('k'))
+    const { outcome, events } = script.send(sessions.ann, swap('k', { value: Uint8Array.from(expected) }))
+    expect(outcome).toEqual(equal ? swapped(script.index) : kept(script.index))
+    expect(events).toHaveLength(equal ? 1 : 0)
+    expect(readStore(script.state, 'k')?.value).toEqual(Uint8Array.of(equal ? 2 : 1))
+  })
+
+  it('a key that is not there equals no value, not even an empty one', () => {
+    const { script, sessions } = roomOf('ann')
+    const value = new Uint8Array()
+    expect(script.send(sessions.ann, swap('k', { value })).outcome).toEqual(kept(script.index))
+    script.send(sessions.ann, put('k', { value }))
+    expect(script.send(sessions.ann, swap('k', { value })).outcome).toEqual(swapped(script.index))
+  })
+
+  it('an equal value that was written in between is another revision', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, put('k'))
+    const read = script.index
+    script.send(sessions.ann, put('k', { value: Uint8Array.of(9) }))
+    script.send(sessions.ann, put('k'))
+    expect(script.send(sessions.ann, swap('k', { revision: read })).outcome).toEqual(kept(script.index))
+    expect(script.send(sessions.ann, swap('k', { value: Uint8Array.of(1) })).outcome).toEqual(swapped(script.index))
+  })
+
+  it('what was ephemeral stays from then on, unless nothing was set', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    for (const key of ['set', 'kept']) script.send(sessions.ann, put(key, { ephemeral: true }))
+    script.send(sessions.bob, swap('set', { value: Uint8Array.of(1) }))
+    script.send(sessions.bob, swap('kept', { value: Uint8Array.of(7) }))
+    script.close('ann')
+    expect(readStore(script.state, 'set')).toBeDefined()
+    expect(readStore(script.state, 'kept')).toBeUndefined()
+  })
+
+  it('[T2] keeps the newest token of a key, as a write without a fence does', () => {
+    const { script, sessions } = roomOf('ann')
+    const token = tokenOf(script.send(sessions.ann, lock('a')).outcome)
+    script.send(sessions.ann, put('k', { fence: { name: 'a', token } }))
+    script.send(sessions.ann, swap('k', { revision: script.index }))
+    expect(script.state.store.items.get('k')?.fence).toEqual({ name: 'a', token })
+  })
+
+  it('[S-2] a retry gets the first answer, whatever the key is by then', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    const command = swap('k', { revision: 0 })
+    const { number, outcome } = script.send(sessions.ann, command)
+    script.send(sessions.bob, erase('k'))
+    const retried = script.resend(sessions.ann, number, command)
+    expect(retried).toMatchObject({ answer: { outcome }, events: [] })
+    expect(readStore(script.state, 'k')).toBeUndefined()
+  })
+
+  it('of many that expect one revision, one sets', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, put('k'))
+    const expected = { revision: script.index }
+    const answers = [sessions.ann, sessions.bob, sessions.ann].map(
+      (one) => script.send(one, swap('k', expected)).outcome,
+    )
+    const { index } = script
+    expect(answers).toEqual([swapped(index - 2), kept(index - 1), kept(index)])
   })
 })
 
@@ -114,6 +221,9 @@ describe('limits', () => {
     { limit: 'storeKey', value: storeKeyMax, command: put('x'.repeat(storeKeyMax + 1)) },
     { limit: 'storeKey', value: storeKeyMax, command: erase('x'.repeat(storeKeyMax + 1)) },
     { limit: 'value', value: valueBytesMax, command: put('k', { value: new Uint8Array(valueBytesMax + 1) }) },
+    { limit: 'storeKey', value: storeKeyMax, command: swap('x'.repeat(storeKeyMax + 1), { revision: 0 }) },
+    { limit: 'value', value: valueBytesMax, command: swap('k', { revision: 9 }, new Uint8Array(valueBytesMax + 1)) },
+    { limit: 'value', value: valueBytesMax, command: swap('k', { value: new Uint8Array(valueBytesMax + 1) }) },
   ])('a command beyond `$limit` is answered and changes nothing', ({ limit, value, command }) => {
     const { script, sessions } = roomOf('ann')
     script.send(sessions.ann, put('k'))
@@ -129,6 +239,12 @@ describe('limits', () => {
     expect(script.send(sessions.ann, put('more')).outcome).toMatchObject({
       failure: { details: { limit: 'storeKeys' } },
     })
+    expect(script.send(sessions.ann, swap('more', { revision: 0 })).outcome).toMatchObject({
+      failure: { details: { limit: 'storeKeys' } },
+    })
+    // What does not match has no need of room.
+    expect(script.send(sessions.ann, swap('more', { revision: 1 })).outcome).toMatchObject({ swapped: false })
+    expect(script.send(sessions.ann, swap('8', { value: Uint8Array.of(1) })).outcome).toMatchObject({ swapped: true })
     expect(script.send(sessions.ann, put('7')).outcome).toMatchObject({ type: 'store.set' })
     script.send(sessions.ann, erase('7'))
     expect(script.send(sessions.ann, put('more')).outcome).toMatchObject({ type: 'store.set' })
@@ -143,6 +259,9 @@ describe('limits', () => {
     expect(script.send(sessions.ann, put('more', { value })).outcome).toMatchObject({
       failure: { details: { limit: 'storeBytes', value: storeBytesMax } },
     })
+    const { outcome } = script.send(sessions.ann, swap('more', { revision: 0 }, value))
+    expect(outcome).toMatchObject({ failure: { details: { limit: 'storeBytes', value: storeBytesMax } } })
+    expect(readStore(script.state, 'more')).toBeUndefined()
     expect(script.send(sessions.ann, put('100', { value })).outcome).toMatchObject({ type: 'store.set' })
     script.send(sessions.ann, erase('100'))
     expect(script.send(sessions.ann, put('101', { value: new Uint8Array() })).outcome).toMatchObject({

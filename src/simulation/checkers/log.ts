@@ -1,7 +1,7 @@
 import type { Command, SessionId } from '../../machine/command.js'
 import { decodeInstruction } from '../../machine/instruction.js'
 import { applyEntry, createMachine, encodeMachine, type MachineState } from '../../machine/machine.js'
-import type { Applied } from '../../machine/outcome.js'
+import type { Applied, Outcome } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
 import { encode } from '../../shared/codec.js'
 import type { SimDisk } from '../disk.js'
@@ -157,7 +157,8 @@ export class LogChecker {
         const { token } = outcome
         if (token === this.machine.tokenBase + entry.index) this.#granted(session, number, { ...command, token })
       }
-      if (outcome.type === 'store.set' && outcome.revision === entry.index) this.#executedOnce(command, entry.index)
+      // Else the answer is that of an earlier entry.
+      if ('revision' in outcome && outcome.revision === entry.index) this.#executedOnce(command, outcome)
     }
     for (const event of events) {
       if (event.type === 'lock.granted') this.#grantedLater(event.session, event.request, event.token)
@@ -191,12 +192,14 @@ export class LogChecker {
   }
 
   /** S-2: the values of a workload are unique, so each may be written once. */
-  #executedOnce(command: Command, index: number): void {
-    if (command.type !== 'store.set') return
-    const key = `${command.key} ${hashBytes(1, command.value)} ${hashBytes(2, command.value)}`
-    if (this.#executed.has(key))
-      this.#world.convict('at-most-once', `entry ${index} wrote ${command.key} a second time`)
-    this.#executed.add(key)
+  #executedOnce(command: Command, outcome: Extract<Outcome, { revision: number }>): void {
+    const written = writtenBy(command, outcome)
+    if (!written) return
+    const { key, value } = written
+    const text = `${key} ${hashBytes(1, value)} ${hashBytes(2, value)}`
+    if (this.#executed.has(text))
+      this.#world.convict('at-most-once', `entry ${outcome.revision} wrote ${key} a second time`)
+    this.#executed.add(text)
   }
 
   #changed(key: string, index: number): void {
@@ -204,6 +207,13 @@ export class LogChecker {
     this.#versions.set(key, versions)
     versions.push({ index, revision: this.machine.store.items.get(key)?.revision ?? null })
   }
+}
+
+/** What the command has written, if it was a write and did. */
+function writtenBy(command: Command, outcome: Outcome): { readonly key: string; readonly value: Uint8Array } | null {
+  if (command.type === 'store.set') return command
+  const swapped = outcome.type === 'store.compared' && outcome.swapped
+  return command.type === 'store.compareAndSet' && swapped ? { key: command.key, value: command.next } : null
 }
 
 function hashOf(entry: Entry): number {

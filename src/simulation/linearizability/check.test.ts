@@ -14,8 +14,13 @@ const set = (span: Span, value: unknown, revision?: number) =>
 const get = (span: Span, value: unknown, revision?: number) =>
   operation('get', span, null, value === null ? null : { value, revision })
 const remove = (span: Span, existed: boolean) => operation('delete', span, null, span[1] === null ? null : { existed })
+/** `swapped`: of no matter while the outcome is unknown. */
 const swap = (span: Span, expected: unknown, next: unknown, swapped: boolean) =>
-  operation('compareAndSet', span, { expected: expected === null ? null : { value: expected }, next }, { swapped })
+  compare(span, expected === null ? { revision: 0 } : { value: expected }, next, swapped)
+const swapAt = (span: Span, revision: number, next: unknown, swapped: boolean) =>
+  compare(span, { revision }, next, swapped)
+const compare = (span: Span, expected: object, next: unknown, swapped: boolean) =>
+  operation('compareAndSet', span, { expected, next }, span[1] === null ? null : { swapped })
 const expire = (call: number, value: unknown) => operation('expire', [call, null], { value }, null)
 const acquire = (client: string, span: Span, token: number | null, mode: 'exclusive' | 'shared' = 'exclusive') =>
   operation('acquire', span, { mode }, token === null ? null : { token }, client)
@@ -33,6 +38,31 @@ describe('a key of the store', () => {
     ['a read beside a write sees it', [set([0, 1], 'x'), set([2, 9], 'y'), get([3, 4], 'y')]],
     ['equal times may be in any order', [set([0, 2], 'x'), get([2, 3], null)]],
     ['compare and set', [swap([0, 1], null, 'x', true), swap([2, 3], 'y', 'z', false), get([4, 5], 'x')]],
+    [
+      'by revision',
+      [set([0, 1], 'x', 5), swapAt([2, 3], 4, 'y', false), swapAt([4, 5], 5, 'y', true), get([6, 7], 'y', 9)],
+    ],
+    [
+      'by revision 0',
+      [swapAt([0, 1], 0, 'x', true), swapAt([2, 3], 0, 'y', false), remove([4, 5], true), swapAt([6, 7], 0, 'z', true)],
+    ],
+    [
+      'a swap tells the revision of a lost answer',
+      [set([0, null], 'x'), swapAt([5, 6], 7, 'y', true), get([7, 8], 'y', 8)],
+    ],
+    [
+      'a read tells the revision of a swap',
+      [swap([0, 1], null, 'x', true), get([2, 3], 'x', 4), swapAt([4, 5], 4, 'y', true)],
+    ],
+    [
+      'a failed swap tells what it is not',
+      [swap([0, 1], null, 'x', true), swapAt([2, 3], 4, 'y', false), get([4, 5], 'x', 5)],
+    ],
+    ['nothing equals no value', [swap([0, 1], 'x', 'y', false), swapAt([2, 3], 5, 'y', false), get([4, 5], null)]],
+    [
+      'of two at once that expect one revision one swaps',
+      [set([0, 1], 'x', 5), swapAt([2, 9], 5, 'y', true), swapAt([2, 9], 5, 'z', false)],
+    ],
     ['a read tells the revision of a lost answer', [set([0, null], 'x'), get([5, 6], 'x', 7), set([7, 8], 'y', 8)]],
   ])('%s', (_what, history) => {
     expect(verdictOf(...history)).toBe(yes)
@@ -42,6 +72,27 @@ describe('a key of the store', () => {
     ['a stale read', [set([0, 1], 'x'), set([2, 3], 'y'), get([4, 5], 'x')]],
     ['a read that goes back', [set([0, 1], 'x'), set([2, 9], 'y'), get([3, 4], 'y'), get([5, 6], 'x')]],
     ['a lost update', [swap([0, 4], null, 'x', true), swap([0, 4], null, 'y', true)]],
+    ['a lost update by revision', [set([0, 1], 'x', 5), swapAt([2, 9], 5, 'y', true), swapAt([2, 9], 5, 'z', true)]],
+    ['a swap that should have failed', [set([0, 1], 'x', 5), set([2, 3], 'y', 6), swapAt([4, 5], 5, 'z', true)]],
+    ['a swap that should not have failed', [set([0, 1], 'x', 5), swapAt([2, 3], 5, 'z', false)]],
+    ['a swap that failed for nothing there', [swapAt([0, 1], 0, 'z', false)]],
+    ['a swap of nothing there', [swap([0, 1], 'x', 'y', true)]],
+    ['a swap of what is there by revision 0', [set([0, 1], 'x'), swapAt([2, 3], 0, 'y', true)]],
+    ['a failed swap that set', [set([0, 1], 'x', 5), swapAt([2, 3], 4, 'y', false), get([4, 5], 'y')]],
+    ['a swap that did not set', [set([0, 1], 'x', 5), swapAt([2, 3], 5, 'y', true), get([4, 5], 'x')]],
+    ['a swap under an old revision', [set([0, 1], 'x', 5), swapAt([2, 3], 5, 'y', true), get([4, 5], 'y', 5)]],
+    [
+      'a failed swap of what it was',
+      [swap([0, 1], null, 'x', true), swapAt([2, 3], 4, 'y', false), get([4, 5], 'x', 4)],
+    ],
+    [
+      'a value that changed and changed back',
+      [set([0, 1], 'x', 5), set([2, 3], 'y'), set([4, 5], 'x'), swapAt([6, 7], 5, 'z', true)],
+    ],
+    [
+      'two that tell two revisions of one write',
+      [set([0, null], 'x'), get([1, 2], 'x', 4), swapAt([3, 4], 5, 'y', true)],
+    ],
     ['a lost write', [set([0, 1], 'x'), get([2, 3], null)]],
     ['a value that nobody wrote', [set([0, 1], 'x'), get([0, 5], 'z')]],
     ['a value from the future', [get([0, 1], 'x'), set([2, 3], 'x')]],
@@ -67,6 +118,17 @@ describe('a key of the store', () => {
     expect(verdictOf(x, set([5, null], 'y'), get([3, 4], 'y'))).toBe(no)
   })
 
+  it('an unknown swap has swapped, late, or never, but not what was not as expected', () => {
+    const [x, unknown] = [set([0, 1], 'x', 5), swapAt([2, null], 5, 'y', true)]
+    expect(verdictOf(x, unknown, get([3, 4], 'x', 5), get([50, 51], 'y'))).toBe(yes)
+    expect(verdictOf(x, unknown, get([50, 51], 'x', 5))).toBe(yes)
+    expect(verdictOf(x, unknown, set([3, 4], 'z', 6), get([50, 51], 'y'))).toBe(no)
+    expect(verdictOf(x, unknown, swapAt([3, 4], 5, 'z', false))).toBe(yes)
+    expect(verdictOf(x, unknown, swapAt([3, 4], 5, 'z', false), get([5, 6], 'x'))).toBe(no)
+    expect(verdictOf(x, unknown, swapAt([3, 4], 5, 'z', true), get([5, 6], 'y'))).toBe(no)
+    expect(verdictOf(x, swap([2, null], 'w', 'y', true), get([3, 4], 'y'))).toBe(no)
+  })
+
   it('an ephemeral value goes with its session, and no other value does', () => {
     expect(verdictOf(set([0, 1], 'x'), expire(0, 'x'), get([2, 3], 'x'), get([4, 5], null))).toBe(yes)
     expect(verdictOf(set([0, 1], 'x'), expire(0, 'x'), set([2, 3], 'y'), get([4, 5], null))).toBe(no)
@@ -83,6 +145,10 @@ describe('a key of the store', () => {
   it('an operation that no model knows, or that has no meaning, is an error', () => {
     expect(() => verdictOf(operation('swop', [0, 1], null, null))).toThrow('"swop"')
     expect(() => verdictOf(operation('set', [0, 1], null, null))).toThrow('set of k by a: input')
+    for (const expected of [null, {}, { revision: 1, value: 1 }])
+      expect(() => verdictOf(compare([0, 1], expected as object, 1, true))).toThrow(
+        'compareAndSet of k by a: input.expected',
+      )
   })
 
   it('a search without an end is given up', () => {
@@ -139,69 +205,121 @@ describe('a lock', () => {
   })
 })
 
-// The definition itself, with no search to speak of: every subset of the unknown, every order, a register in six lines.
+// The definition itself, with no search to speak of: every subset of the unknown, every order, every revision that a write may
+// have had of which nobody told.
 
-function isLinearizable(history: readonly Operation[], value: unknown = null): boolean {
-  if (history.every((operation) => operation.return === null)) return true
-  return history.some((next, i) => {
-    const rest = history.filter((_, j) => j !== i)
-    const isLate = rest.some((other) => other.return !== null && other.return < next.call)
-    const after = isLate ? undefined : apply(next, value)
-    return after !== undefined && isLinearizable(rest, after)
-  })
+interface Cell {
+  readonly value: unknown
+  /** 0 of nothing. */
+  readonly revision: number
+  readonly last: number
 }
 
-/** The value after it, undefined if it cannot be. */
-function apply({ op, input, output, return: end }: Operation, value: unknown): unknown {
-  const { value: given, expected, next } = (input ?? {}) as { value?: unknown; expected?: unknown; next?: unknown }
-  const wanted = (expected as { value: unknown } | null | undefined)?.value ?? null
-  const swapped = wanted === value
-  const got = output as { value?: unknown; existed?: boolean; swapped?: boolean } | null
-  if (op === 'get') return end === null || (got?.value ?? null) === value ? value : undefined
-  if (op === 'set') return given
-  if (op === 'delete') return end === null || got?.existed === (value !== null) ? null : undefined
-  return end === null || got?.swapped === swapped ? (swapped ? next : value) : undefined
+function isLinearizable(history: readonly Operation[], cell: Cell = { value: null, revision: 0, last: 0 }): boolean {
+  const revisions = revisionsOf(history)
+  const isRest = (rest: readonly Operation[], cell: Cell): boolean => {
+    if (rest.every((operation) => operation.return === null)) return true
+    return rest.some((next, i) => {
+      const others = rest.filter((_, j) => j !== i)
+      const isLate = others.some((other) => other.return !== null && other.return < next.call)
+      return !isLate && apply(next, cell, revisions).some((after) => isRest(others, after))
+    })
+  }
+  return isRest(history, cell)
+}
+
+interface Said {
+  readonly value?: unknown
+  readonly revision?: number
+  readonly existed?: boolean
+  readonly swapped?: boolean
+}
+
+function revisionsOf(history: readonly Operation[]): readonly number[] {
+  const said = history.flatMap(({ input, output }) => [output, (input as { expected?: unknown } | null)?.expected])
+  return [...new Set(said.flatMap((one) => (one as Said | null | undefined)?.revision ?? []))]
+}
+
+/** What it may be after that: nothing if it cannot be. */
+function apply({ op, input, output, return: end }: Operation, cell: Cell, revisions: readonly number[]): Cell[] {
+  const { value, revision, last } = cell
+  const given = (input ?? {}) as { value?: unknown; expected?: Said; next?: unknown }
+  const got = output as Said | null
+  /** One that nobody told may be any that somebody told, or another, as low as can be. */
+  const write = (value: unknown, told?: number): Cell[] =>
+    (told === undefined ? [...revisions, last + 2 ** -20] : [told])
+      .filter((revision) => revision > last)
+      .map((revision) => ({ value, revision, last: revision }))
+  const gone = [{ value: null, revision: 0, last }]
+  if (op === 'set') return write(given.value, got?.revision)
+  if (op === 'delete') return end === null || got?.existed === (value !== null) ? gone : []
+  if (op === 'get') {
+    const isSame = (got?.value ?? null) === value && (got?.revision ?? revision) === revision
+    return end === null || isSame ? [cell] : []
+  }
+  const { expected, next } = given
+  const swaps =
+    expected?.revision === undefined ? value !== null && expected?.value === value : expected.revision === revision
+  if (end !== null && got?.swapped !== swaps) return []
+  return swaps ? write(next) : [cell]
 }
 
 interface Plan {
-  readonly op: 'get' | 'set' | 'delete' | 'compareAndSet'
+  readonly op: 'get' | 'set' | 'delete' | 'by value' | 'by revision'
   readonly at: number
   readonly before: number
   readonly after: number
   readonly fate: 'known' | 'lost answer' | 'lost call'
   readonly guess: number
+  /** Whether a revision is told. */
+  readonly tells: boolean
 }
 
 const plan: fc.Arbitrary<Plan> = fc.record({
-  op: fc.constantFrom('get', 'get', 'set', 'set', 'delete', 'compareAndSet'),
+  op: fc.constantFrom('get', 'get', 'set', 'set', 'delete', 'by value', 'by revision', 'by revision'),
   at: fc.nat(30),
   before: fc.nat(15),
   after: fc.nat(15),
   fate: fc.constantFrom('known', 'known', 'known', 'lost answer', 'lost call'),
   guess: fc.nat(3),
+  tells: fc.boolean(),
 })
 
 /** Executes each at its moment, and lets its client see no more than call and return. */
 function execute(plans: readonly Plan[]): Operation[] {
   let value: number | null = null
+  let revision = 0
+  const write = (next: number | null, index: number) => {
+    value = next
+    revision = next === null ? 0 : index
+  }
   const ordered = [...plans].sort((a, b) => a.at - b.at)
-  return ordered.map(({ op, at, before, after, fate, guess }, i) => {
+  return ordered.map(({ op, at, before, after, fate, guess, tells }, i) => {
     // Distinct moments, so that the order is the only one there was.
     const moment = at + i / 100
     const span: Span = [moment - before, fate === 'known' ? moment + after : null]
-    const old: number | null = value
-    const expected = guess === 0 ? null : guess
+    const old = { value, revision }
+    const expected = op === 'by value' ? { value: guess } : { revision: guess < 2 ? revision : guess === 2 ? 0 : i }
+    const swaps = expected.value === undefined ? expected.revision === revision : expected.value === value
     if (fate !== 'lost call') {
-      if (op === 'set') value = guess
-      else if (op === 'delete') value = null
-      else if (op === 'compareAndSet' && old === expected) value = guess + 1
+      if (op === 'set') write(guess, i + 1)
+      else if (op === 'delete') write(null, i + 1)
+      else if (op !== 'get' && swaps) write(guess + 1, i + 1)
     }
-    if (op === 'get') return get(span, fate === 'known' ? old : null)
-    if (op === 'set') return set(span, guess)
-    if (op === 'delete') return remove(span, old !== null)
-    const made = swap(span, expected, guess + 1, old === expected)
-    return fate === 'known' ? made : { ...made, output: null }
+    if (op === 'get') return get(span, fate === 'known' ? old.value : null, tells ? old.revision : undefined)
+    if (op === 'set') return set(span, guess, tells ? i + 1 : undefined)
+    if (op === 'delete') return remove(span, old.value !== null)
+    return compare(span, expected, guess + 1, swaps)
   })
+}
+
+/** The answer that it was not. */
+function lie(told: Operation, value: number | null, revision: number): Operation {
+  if (told.return === null) return told
+  if (told.op === 'get')
+    return { ...told, output: value === null ? null : { value, ...(revision > 0 && { revision }) } }
+  if (told.op !== 'compareAndSet') return told
+  return { ...told, output: { swapped: !(told.output as Said).swapped } }
 }
 
 describe('random histories', () => {
@@ -225,14 +343,13 @@ describe('random histories', () => {
 
   it('with wrong answers, the verdict is that of the definition', () => {
     const count = { linearizable: 0, 'not-linearizable': 0, undecided: 0 }
-    const wrong = fc.array(fc.tuple(fc.nat(6), fc.option(fc.nat(3))), { maxLength: 2 })
+    const wrong = fc.array(fc.tuple(fc.nat(6), fc.option(fc.nat(3)), fc.nat(4)), { maxLength: 2 })
     fc.assert(
       fc.property(fc.array(plan, { minLength: 2, maxLength: 7 }), wrong, (plans, answers) => {
         const history = execute(plans)
-        for (const [at, value] of answers) {
+        for (const [at, value, revision] of answers) {
           const told = history[at]
-          if (told?.op === 'get' && told.return !== null)
-            history[at] = { ...told, output: value === null ? null : { value } }
+          if (told) history[at] = lie(told, value, revision)
         }
         const verdict = verdictOf(...history)
         count[verdict] += 1

@@ -28,18 +28,24 @@ const registerStep = v.variant('op', [
   v.object({ op: v.literal('delete'), output: v.nullable(v.object({ existed: v.boolean() })) }),
   v.object({
     op: v.literal('compareAndSet'),
-    input: v.object({ expected: v.nullable(v.object({ value })), next: value }),
+    input: v.object({
+      expected: v.union([v.strictObject({ revision: v.number() }), v.strictObject({ value })]),
+      next: value,
+    }),
     output: v.nullable(v.object({ swapped: v.boolean() })),
   }),
   v.object({ op: v.literal('expire'), input: v.object({ value }) }),
 ])
 type RegisterStep = v.InferOutput<typeof registerStep>
+type CompareAndSet = Extract<RegisterStep, { readonly op: 'compareAndSet' }>
 
 interface Register {
   /** JSON, or null for nothing there. */
   readonly value: string | null
   /** Of the value; null: nobody has said. */
   readonly revision: number | null
+  /** What it is known not to be while nobody has said: in order, each once. */
+  readonly not: readonly number[]
   /** The highest that a write is known to have had. */
   readonly last: number
 }
@@ -47,16 +53,18 @@ interface Register {
 /**
  * One key of the store:
  * `get` gives `{ value, revision? }`, or null for nothing there; `set` `{ value }` gives `{ revision? }`; `delete` gives
- * `{ existed }`; `compareAndSet` `{ expected: { value } | null, next }` gives `{ swapped }`. Revisions rise. `expire` `{ value }`
- * is nobody's call: the session ends that wrote the value as ephemeral, so its outcome is always unknown.
+ * `{ existed }`; `compareAndSet` `{ expected: { revision } | { value }, next }` gives `{ swapped }`. Revisions rise; that of nothing is
+ * 0, and nothing equals no value. `expire` `{ value }` is nobody's call: the session ends that wrote the value as ephemeral, so its
+ * outcome is always unknown.
  */
 export const register: Model<Register, RegisterStep> = {
   name: 'register',
   operations: ['get', 'set', 'delete', 'compareAndSet', 'expire'],
-  initial: { value: null, revision: null, last: 0 },
+  initial: { value: null, revision: null, not: [], last: 0 },
   read: (operation) => parse(registerStep, operation),
   step: stepRegister,
-  text: ({ value, revision, last }) => `${value ?? 'nothing'} of revision ${revision ?? '?'}, last ${last}`,
+  text: ({ value, revision, not, last }) =>
+    `${value ?? 'nothing'} of revision ${revision ?? '?'}${not.map((other) => `, not ${other}`).join('')}, last ${last}`,
 }
 
 function stepRegister(state: Register, step: RegisterStep, unknown: boolean): Register | null {
@@ -67,30 +75,53 @@ function stepRegister(state: Register, step: RegisterStep, unknown: boolean): Re
       return written(state, step.input.value, step.output?.revision)
     case 'delete':
       return unknown || step.output?.existed === (state.value !== null) ? cleared(state) : null
-    case 'compareAndSet': {
-      const swaps = state.value === (step.input.expected?.value ?? null)
-      if (!unknown && step.output?.swapped !== swaps) return null
-      return swaps ? written(state, step.input.next, undefined) : state
-    }
+    case 'compareAndSet':
+      // One that did not swap changes nothing: as if it had never happened.
+      return unknown || step.output?.swapped ? swapped(state, step) : kept(state, step)
     case 'expire':
       return state.value === step.input.value ? cleared(state) : null
   }
 }
 
+/** After a swap that took place: it may be the first to tell the revision of a write whose own answer did not. */
+function swapped(state: Register, { input: { expected, next } }: CompareAndSet): Register | null {
+  if ('value' in expected) return state.value === expected.value ? written(state, next, undefined) : null
+  const { revision } = expected
+  if (state.value === null) return revision === 0 ? written(state, next, undefined) : null
+  const known = state.revision === revision ? state : told(state, revision)
+  return known && written(known, next, undefined)
+}
+
+/** After a swap that did not take place. */
+function kept(state: Register, { input: { expected } }: CompareAndSet): Register | null {
+  if ('value' in expected) return state.value === expected.value ? null : state
+  const { revision } = expected
+  if (state.value === null) return revision === 0 ? null : state
+  if (state.revision !== null) return state.revision === revision ? null : state
+  if (revision <= state.last || state.not.includes(revision)) return state
+  return { ...state, not: [...state.not, revision].sort((a, b) => a - b) }
+}
+
 function cleared({ last }: Register): Register {
-  return { value: null, revision: null, last }
+  return { value: null, revision: null, not: [], last }
 }
 
 function written({ last }: Register, value: string, revision: number | undefined): Register | null {
-  if (revision === undefined) return { value, revision: null, last }
-  return revision > last ? { value, revision, last: revision } : null
+  if (revision === undefined) return { value, revision: null, not: [], last }
+  return revision > last ? { value, revision, not: [], last: revision } : null
+}
+
+/** The same value, of which somebody has said the revision; null if it cannot be that one. */
+function told(state: Register, revision: number): Register | null {
+  if (state.value === null || state.revision !== null || state.not.includes(revision)) return null
+  return written(state, state.value, revision)
 }
 
 /** A read may be the first to tell the revision of a write whose own answer was lost. */
 function seen(state: Register, found: { value: string; revision?: number | undefined } | null): Register | null {
   if (state.value !== (found?.value ?? null)) return null
   if (found?.revision === undefined || found.revision === state.revision) return state
-  return state.revision === null ? written(state, found.value, found.revision) : null
+  return told(state, found.revision)
 }
 
 const lockStep = v.variant('op', [

@@ -1,5 +1,5 @@
 /** Users of a page who use store and locks without a rest, and tell their test of each call before it, of each answer after it. */
-import { ComityError, type Lock, type Room } from '../../../src/index.js'
+import { ComityError, type Lock, type Revised, type Room, type Value } from '../../../src/index.js'
 
 /** What the test hears. Times are ms of the one clock that the tabs of a machine share. */
 export type Told =
@@ -61,8 +61,9 @@ class User {
     while (performance.now() < until) {
       const key = pick(this.#plan.keys)
       const dice = Math.random()
-      if (dice < reads) await this.get(key)
-      else if (dice < 0.9) await this.#set(key)
+      if (Math.random() < reads) await this.get(key)
+      else if (dice < 0.4) await this.#set(key)
+      else if (dice < 0.9) await this.#compareAndSet(key)
       else
         await this.#record(
           'delete',
@@ -81,14 +82,23 @@ class User {
     }
   }
 
-  async get(key: string): Promise<void> {
-    await this.#record(
+  async get(key: string): Promise<Revised<Value> | null> {
+    return this.#record(
       'get',
       key,
       null,
-      () => this.#room.store.get(key),
-      (found) => found ?? null,
+      async () => (await this.#room.store.get(key)) ?? null,
+      (found) => found,
     )
+  }
+
+  /** What it read, in the hope that nobody was faster. */
+  async #compareAndSet(key: string): Promise<void> {
+    const found = await this.get(key)
+    const expected = found && Math.random() < 0.5 ? { value: found.value } : { revision: found?.revision ?? 0 }
+    const next = `${this.#client} ${this.#calls}`
+    const compareAndSet = () => this.#room.store.compareAndSet(key, expected, next)
+    await this.#record('compareAndSet', key, { expected, next }, compareAndSet, (swapped) => ({ swapped }))
   }
 
   async #set(key: string, fence?: Lock): Promise<void> {
