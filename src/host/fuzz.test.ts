@@ -72,10 +72,16 @@ const bodies: { readonly [K in Message['type']]: fc.Arbitrary<Body<MessageOf<K>>
     fc.record({ rejected: fc.constant(true as const), index, hint: entryId }),
   ),
   heartbeat: fc.record(
-    { commitIndex: index, round: index, electionTicks: fc.integer({ min: 1, max: 600_000 }), heir: peerId },
+    {
+      commitIndex: index,
+      round: index,
+      electionTicks: fc.integer({ min: 1, max: 600_000 }),
+      heir: peerId,
+      quiet: fc.boolean(),
+    },
     { requiredKeys: ['commitIndex', 'round', 'electionTicks'] },
   ),
-  heartbeatReply: fc.record({ round: index, priority: index }, { requiredKeys: ['round'] }),
+  heartbeatReply: fc.record({ round: index, priority: index, quiet: fc.boolean() }, { requiredKeys: ['round'] }),
   timeoutNow: fc.constant({}),
   snapshot: fc.record({
     snapshot: fc.record({ meta: fc.record({ term: index, index, configuration, time }), data: bytes }),
