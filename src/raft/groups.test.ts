@@ -411,6 +411,30 @@ describe('[S70] what happens to groups at rest', () => {
     processes.until(() => processes.at('l').groups.view(1)?.commitIndex === 3, 4 * T)
   })
 
+  it('[S70] a follower whose word that it woke was lost says it again with each beat: a learner has no other way', () => {
+    const processes = new Processes({ peers: [...peers, 'l'], learners: ['l'], groups: 2 })
+    for (const id of [1, 2]) processes.lead('a', id)
+    processes.until(() => processes.isAllQuiet())
+    processes.run(T)
+    const { groups } = processes.at('l')
+    let lost = 0
+    processes.filter = ({ message }) => message.type !== 'heartbeatReply' || message.round > 0 || lost++ > 0
+    groups.forgetLeader('a')
+    processes.until(() => groups.view(1)?.leader === 'a' && groups.view(2)?.leader === 'a', 3 * heartbeat)
+    expect(lost, 'the first was lost').toBeGreaterThan(1)
+    processes.heal()
+    processes.until(() => processes.isAllQuiet())
+    expect(processes.at('a').groups.view(1)?.term).toBe(2)
+  })
+
+  it('[S70] some beats that are lost wake nobody', () => {
+    const processes = resting({ groups: 5 }, 'a')
+    let count = 0
+    processes.filter = ({ message }) => message.type !== 'beat' || count++ % 3 > 0
+    processes.run(20 * T)
+    expect(ofGroups(processes.sent), 'an election time-out is longer than a beat').toEqual([])
+  })
+
   it('[S70][S13] a leader that is cut off from its quorum steps down, the others elect', () => {
     const processes = resting({ groups: 10 }, 'a')
     processes.cut(['a'], ['b', 'c'])

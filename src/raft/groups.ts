@@ -88,6 +88,8 @@ interface Group {
   restingSince: number
   offer: Offer | null
   followed: PeerId | null
+  /** Whom it followed at rest until it woke; that one has said nothing in this group since, and may believe that it rests. */
+  strayOf: PeerId | null
   /** Of a resting follower: its election time-out as drawn. */
   patience: number
 }
@@ -109,6 +111,8 @@ interface Peer {
   readonly led: Set<Group>
   /** Groups at rest here that it leads. */
   readonly followed: Set<Group>
+  /** Awake here, and perhaps not there: it is told again with each of its beats. */
+  readonly strays: Set<Group>
 }
 
 /**
@@ -186,6 +190,7 @@ export class RaftGroups {
       restingSince: 0,
       offer: null,
       followed: null,
+      strayOf: null,
       patience: 0,
     }
     this.#groups.set(id, group)
@@ -198,6 +203,7 @@ export class RaftGroups {
     if (group === undefined) return
     this.#rouse(group)
     this.#withdraw(group)
+    this.#stray(group, null)
     this.#groups.delete(id)
     this.#touched.delete(group)
   }
@@ -241,6 +247,7 @@ export class RaftGroups {
     if (group.mode === 'leading' && isRepeatedAgreement(group, message)) return true
     const { followed } = group
     this.#rouse(group)
+    if (group.strayOf === message.from) this.#stray(group, null)
     const { raft } = group
     if (asksForRest(message) && this.#isBeating(sender)) {
       if (raft.stepQuiet(message)) {
@@ -276,6 +283,7 @@ export class RaftGroups {
     peer.isSuspect = false
     if (electionTicks >= 1 && electionTicks < 2 ** 31) peer.beatTicks = electionTicks
     this.#beats.push({ type: 'beatReply', from: this.#peerId, to: from, epoch: this.#epoch })
+    for (const group of [...peer.strays]) this.#callHome(group, from)
   }
 
   /** As `Raft.persisted`. Wakes nothing: the disk is not a client. */
@@ -412,6 +420,7 @@ export class RaftGroups {
       isSuspect: true,
       led: new Set(),
       followed: new Set(),
+      strays: new Set(),
     }
     this.#peers.set(peerId, peer)
     return peer
@@ -441,6 +450,21 @@ export class RaftGroups {
   #beat({ peerId: to }: Peer): void {
     const { electionTicks } = this.#timing
     this.#beats.push({ type: 'beat', from: this.#peerId, to, epoch: this.#epoch, electionTicks })
+  }
+
+  #stray(group: Group, leader: PeerId | null): void {
+    if (group.strayOf !== null) this.#peer(group.strayOf).strays.delete(group)
+    group.strayOf = leader
+    if (leader !== null) this.#peer(leader).strays.add(group)
+  }
+
+  /** The word that it is awake may have been lost; a learner has no other way to be heard. */
+  #callHome(group: Group, leader: PeerId): void {
+    const { raft } = group
+    raft.nudge(leader)
+    this.#touched.add(group)
+    // Led by another one, who speaks for the group.
+    if (raft.leader !== null && raft.leader !== leader) this.#stray(group, null)
   }
 
   /** Beats that do not come, and answers to beats that do not. */
@@ -486,6 +510,7 @@ export class RaftGroups {
       const peer = this.#peer(group.followed)
       silence = this.#clock - heardOf(group, peer)
       peer.followed.delete(group)
+      this.#stray(group, peer.peerId)
     }
     group.followed = null
     group.mode = 'awake'
@@ -603,6 +628,7 @@ export class RaftGroups {
 
   #follow(group: Group, leader: Peer): void {
     this.#withdraw(group)
+    this.#stray(group, null)
     group.mode = 'following'
     group.followed = leader.peerId
     group.restingSince = this.#clock

@@ -1,9 +1,10 @@
-/** Helpers of the tests of groups: processes with many cores each, joined by ordered ways, with disks that are done at once. */
-import type { PeerId } from './entry.js'
+/** Helpers of the tests of groups: processes with many cores each, joined by ordered ways, with disks that are done at once, or when the test says so. */
+
+import type { Entry, PeerId } from './entry.js'
 import { type GroupId, type PeerMessage, RaftGroups, type RaftGroupsOptions } from './groups.js'
 import type { Restored } from './log.js'
 import type { Message } from './message.js'
-import type { ReadState } from './ready.js'
+import type { ReadState, Write } from './ready.js'
 import type { RaftOptions } from './state.js'
 import { log, timing, written } from './test-cluster.js'
 
@@ -12,6 +13,13 @@ export type Letter =
   | { readonly id: GroupId; readonly message: Message }
   | { readonly id: null; readonly message: PeerMessage }
 
+interface Queued {
+  readonly id: GroupId
+  readonly sequence: number
+  readonly write: Write | null
+  readonly messages: readonly Message[]
+}
+
 export interface ProcessesOptions {
   readonly peers: readonly PeerId[]
   readonly groups: number
@@ -19,6 +27,8 @@ export interface ProcessesOptions {
   readonly seed?: number
   readonly options?: Partial<RaftGroupsOptions>
   readonly raft?: Partial<RaftOptions>
+  /** What is written is durable after `finishWrite`. */
+  readonly isDiskSlow?: boolean
 }
 
 export class Process {
@@ -27,6 +37,7 @@ export class Process {
   isUp = true
   readonly disks = new Map<GroupId, Restored>()
   readonly reads: (ReadState & { readonly group: GroupId })[] = []
+  queue: Queued[] = []
 
   constructor(
     readonly peerId: PeerId,
@@ -56,6 +67,7 @@ export class Process {
   restart(): void {
     this.epoch++
     this.isUp = true
+    this.queue = []
     this.groups = this.boot()
   }
 
@@ -75,16 +87,25 @@ export class Process {
   }
 
   #perform(id: GroupId): void {
-    const { groups } = this
+    const { groups, all } = this
     const { sequence, messages, write, messagesAfterWrite, committed, reads } = groups.ready(id)
-    for (const message of messages) this.all.send({ id, message })
-    const disk = this.disks.get(id)
-    if (write !== null && disk !== undefined) this.disks.set(id, written(disk, write))
-    groups.persisted(id, sequence)
-    for (const message of messagesAfterWrite) this.all.send({ id, message })
+    for (const message of messages) all.send({ id, message })
+    this.queue.push({ id, sequence, write, messages: messagesAfterWrite })
+    for (const entry of committed) all.onApplied?.(this, id, entry)
     const last = committed.at(-1)
     if (last !== undefined) groups.applied(id, last.index)
     for (const read of reads) this.reads.push({ ...read, group: id })
+    while (this.queue.length > 0 && !(all.options.isDiskSlow && this.queue[0]?.write)) this.finishWrite()
+  }
+
+  finishWrite(): void {
+    const done = this.queue.shift()
+    if (done === undefined) return
+    const { id, sequence, write, messages } = done
+    const disk = this.disks.get(id)
+    if (write !== null && disk !== undefined) this.disks.set(id, written(disk, write))
+    this.groups.persisted(id, sequence)
+    for (const message of messages) this.all.send({ id, message })
   }
 }
 
@@ -95,6 +116,7 @@ export class Processes {
   sent: Letter[] = []
   /** False loses a letter as it is sent. */
   filter: (letter: Letter) => boolean = () => true
+  onApplied: ((process: Process, id: GroupId, entry: Entry) => void) | null = null
 
   constructor(readonly options: ProcessesOptions) {
     for (const peerId of options.peers) this.all.set(peerId, new Process(peerId, this))
@@ -131,7 +153,10 @@ export class Processes {
   stabilize(): void {
     for (let round = 0; round < 10_000; round++) {
       let isBusy = false
-      for (const process of this.up) isBusy = process.pump() || isBusy
+      for (const process of this.up) {
+        isBusy = process.pump() || isBusy
+        while (process.queue.length > 0) process.finishWrite()
+      }
       const { letters } = this
       if (letters.length === 0 && !isBusy) return
       this.letters = []
