@@ -385,7 +385,8 @@ class Subject {
   step(message: Message): void {
     this.story.push(JSON.stringify(message))
     const before = this.onSeen && this.#digest()
-    this.raft.step(message)
+    if (message.type === 'heartbeat' && message.quiet) this.raft.stepQuiet(message)
+    else this.raft.step(message)
     if (before !== null && before !== this.#digest()) this.onSeen?.(`changed by ${message.type}`)
   }
 

@@ -132,6 +132,18 @@ describe('[S70] what wakes a group', () => {
     wakes(processes, 2)
   })
 
+  it('[S70][M6] at rest there are no lease reads, however young the lease is', () => {
+    const processes = new Processes({ peers, groups: 1, raft: { leaseTicks: T - 1 } })
+    processes.lead('a', 1)
+    const { groups, reads } = processes.at('a')
+    processes.until(() => groups.status(1).quiet)
+    groups.use(1, (raft) => raft.read(1))
+    processes.pumpAll()
+    expect(reads, 'a round is begun for it').toEqual([])
+    processes.stabilize()
+    expect(reads).toEqual([{ group: 1, id: 1, index: 2 }])
+  })
+
   it('[S70][B15] a lease does not outlast the rest, for hours of it count', () => {
     const processes = resting({ groups: 1, raft: { leaseTicks: T - 1 } }, 'a')
     processes.cut(['a'], ['b', 'c'])
@@ -283,6 +295,23 @@ describe('[S70] going to rest', () => {
     expect(groups.status(1).quiet, 'now it has all').toBe(true)
     const answers = groups.ready(1).messages.filter(({ type }) => type === 'heartbeatReply')
     expect(answers).toMatchObject([{ quiet: true }])
+  })
+
+  it('[S70][M2] two voters: without the other nobody rests, nor while a vote is promised', () => {
+    const processes = new Processes({ peers: ['a', 'b'], groups: 1 })
+    processes.lead('a', 1)
+    const { groups } = processes.at('a')
+    expect(groups.use(1, (raft) => raft.promiseVote())).toBe(true)
+    processes.run(10 * T)
+    expect(groups.status(1).quiet, 'a promise keeps it awake').toBe(false)
+    groups.use(1, (raft) => raft.revokePromise())
+    processes.until(() => processes.isAllQuiet())
+    processes.at('b').isUp = false
+    processes.run(20 * T)
+    expect(groups.status(1), 'it cannot be replaced, and waits for its quorum').toMatchObject({
+      role: 'leader',
+      quiet: false,
+    })
   })
 
   it('[S70] nobody rests under a process whose beats it does not hear', () => {
