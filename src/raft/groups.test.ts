@@ -520,6 +520,47 @@ describe('[S70] what happens to groups at rest', () => {
     }
   })
 
+  it('[S70] garbage of every shape, at rest and awake, throws nothing and leads to nothing', () => {
+    const processes = resting({ groups: 2 }, 'a')
+    for (const to of ['a', 'b']) {
+      const { groups } = processes.at(to)
+      for (const from of ['a', 'c', 'z']) {
+        for (const term of [0, 1, 2]) {
+          for (const index of [0, 1, 2, 99]) {
+            const address = { from, to, term }
+            const id = { term, index }
+            groups.step(1, { ...address, type: 'append', previous: id, entries: [], commitIndex: 99 })
+            groups.step(1, { ...address, type: 'appendReply', rejected: true, index, hint: id })
+            groups.step(1, {
+              ...address,
+              type: 'heartbeat',
+              commitIndex: index,
+              round: 9,
+              electionTicks: T,
+              quiet: true,
+            })
+            groups.step(2, { ...address, type: 'heartbeatReply', round: index, quiet: true })
+            groups.step(2, { ...address, type: 'readIndex', id: index })
+            groups.receive({ from, to, epoch: index, type: 'beat', electionTicks: Number.NaN })
+            groups.receive({ from, to, epoch: index - 1, type: 'beatReply' })
+            groups.tick(index)
+          }
+        }
+      }
+    }
+    processes.stabilize()
+    for (const process of processes.up) {
+      // Epochs of garbage are above any that will come.
+      process.epoch = 100
+      process.restart()
+    }
+    processes.until(() => processes.isAllQuiet())
+    for (const id of [1, 2]) {
+      const commits = peers.map((peerId) => processes.at(peerId).groups.view(id)?.commitIndex)
+      expect(new Set(commits).size, 'the group goes on as one').toBe(1)
+    }
+  })
+
   it('[S70] garbage wakes at most, and other times are taken by all', () => {
     const processes = resting({ groups: 2 }, 'a')
     const { groups } = processes.at('a')

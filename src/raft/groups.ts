@@ -124,7 +124,7 @@ interface Peer {
  * laggards: members whose whole process is silent, without whom there is a quorum. A lost question or answer is repeated with the next
  * heartbeat. A beat is a heartbeat for all groups at rest of which its sender is the leader: without beats for an election time-out
  * their own time-outs, as they were drawn, decide when they campaign. Whatever is asked of a group, or comes for it, wakes it; a
- * follower that wakes tells its leader; a leader that wakes sends a heartbeat, which wakes all.
+ * follower that wakes tells its leader, again with each beat until that has spoken; a leader that wakes sends a heartbeat, which wakes all.
  *
  * **Why it is safe.** Resting is not ticking, and no rule of Raft's safety looks at time: terms, votes, logs and commit indices change only
  * in the cores, by the same messages as ever. What looks at time is kept on the side of care: a lease ends when a group goes to rest,

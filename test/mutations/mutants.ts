@@ -1132,8 +1132,8 @@ const groups: readonly Mutant[] = [
   {
     name: 'the return of a laggard wakes nobody',
     file: 'groups.ts',
-    find: 'if (!isBack) return peer',
-    replace: 'if (isBack) return peer',
+    find: 'const isBack = this.#isSilent(peer)',
+    replace: 'const isBack = peer.heardAt < 0',
     cites: ['S70'],
   },
   {
