@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks'
 import { GCProfiler, getHeapStatistics } from 'node:v8'
 import { type LoadedCluster, MemoryCluster, type Transport, timing } from './raft-cluster.js'
 import { measureElections } from './raft-elections.js'
+import { MemoryProcesses } from './raft-groups.js'
 import { PortCluster } from './raft-port.js'
 import type { Part, Table } from './result.js'
 import { median, percentile } from './samples.js'
@@ -90,6 +91,25 @@ function idleGroups(groups: number): { readonly perRound: number; readonly perTi
   return { perRound, perTick: timed(() => clusters.forEach((cluster) => void cluster.tick(1))) }
 }
 
+/** The same groups at rest (RaftGroups): a tick of the three processes, and what they say in a heartbeat interval. */
+function restingGroups(groups: number): { readonly perTick: number; readonly messages: number; readonly wake: number } {
+  const processes = new MemoryProcesses(3, groups)
+  processes.run(40 * timing.electionTicks)
+  const { awake } = processes
+  if (awake > 0) throw new Error(`${awake} cores are awake`)
+  const before = processes.sent
+  processes.run(100 * timing.heartbeatTicks)
+  const messages = (processes.sent - before) / 100
+  const samples = Array.from({ length: 200 }, () => {
+    const begun = performance.now()
+    processes.tick(1)
+    return performance.now() - begun
+  })
+  const begun = performance.now()
+  processes.loseFirst()
+  return { perTick: median(samples), messages, wake: performance.now() - begun }
+}
+
 const thousands = (value: number) => `${Math.round(value / 1_000)}k`
 
 function speedTable(): Table {
@@ -152,6 +172,7 @@ function electionTable(): Table {
 
 export function benchRaft(): Part {
   const { perRound, perTick } = idleGroups(1_000)
+  const resting = restingGroups(1_000)
   const allocated = depths.map((outstanding) => bytesPerCommit({ cluster: ours(3), bytes: 64, outstanding }).toFixed(0))
   return {
     id: 'raft',
@@ -162,6 +183,7 @@ export function benchRaft(): Part {
     notes: [
       `allocated per commit on three nodes together, 64 B, ${depths.join(', ')} outstanding: ${allocated.join(', ')} B`,
       `1,000 idle groups of three in this process: a tick of all ${perTick.toFixed(2)} ms, a heartbeat of all with its answers ${perRound.toFixed(1)} ms`,
+      `1,000 groups at rest in three processes of RaftGroups: a tick of all ${resting.perTick.toFixed(4)} ms, ${resting.messages} messages in a heartbeat interval; one process dies: all groups lead and follow again in ${resting.wake.toFixed(0)} ms of work`,
       'x port (etcd): ahead of the port in this run, and by how much the Go core, encoded where we are, was noted ahead of it',
     ],
     problems: [],

@@ -72,10 +72,19 @@ const bodies: { readonly [K in Message['type']]: fc.Arbitrary<Body<MessageOf<K>>
     fc.record({ rejected: fc.constant(true as const), index, hint: entryId }),
   ),
   heartbeat: fc.record(
-    { commitIndex: index, round: index, electionTicks: fc.integer({ min: 1, max: 600_000 }), heir: peerId },
+    {
+      commitIndex: index,
+      round: index,
+      electionTicks: fc.integer({ min: 1, max: 600_000 }),
+      heir: peerId,
+      quiet: fc.constant(true),
+    },
     { requiredKeys: ['commitIndex', 'round', 'electionTicks'] },
   ),
-  heartbeatReply: fc.record({ round: index, priority: index.map((n) => Math.max(1, n)) }, { requiredKeys: ['round'] }),
+  heartbeatReply: fc.record(
+    { round: index, priority: index.map((n) => Math.max(1, n)), quiet: fc.constant(true) },
+    { requiredKeys: ['round'] },
+  ),
   timeoutNow: fc.constant({}),
   snapshot: fc
     .record({

@@ -79,10 +79,12 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
       writeCount(writer, message.round)
       writeCount(writer, message.electionTicks)
       writeText(writer, message.heir ?? '')
+      writeFlag(writer, message.quiet === true)
       break
     case 'heartbeatReply':
       writeCount(writer, message.round)
       writeCount(writer, message.priority ?? 0)
+      writeFlag(writer, message.quiet === true)
       break
     case 'timeoutNow':
       break
@@ -132,7 +134,9 @@ export function readMessage(reader: ByteReader, from: PeerId, to: PeerId): Messa
     case codeOf.heartbeatReply: {
       const round = readCount(reader)
       const priority = readCount(reader)
-      return { type: 'heartbeatReply', from, to, term, round, ...(priority !== 0 && { priority }) }
+      const quiet = readFlag(reader)
+      const plain = { type: 'heartbeatReply', from, to, term, round } as const
+      return { ...plain, ...(priority !== 0 && { priority }), ...(quiet && { quiet }) }
     }
     case codeOf.timeoutNow:
       return { type: 'timeoutNow', from, to, term }
@@ -177,9 +181,10 @@ function readHeartbeat(reader: ByteReader, from: PeerId, to: PeerId, term: numbe
   const electionTicks = readCount(reader)
   if (electionTicks < 1 || electionTicks > electionTicksMax) refuse('an election time-out that cannot be')
   const heir = readShortText(reader)
+  const quiet = readFlag(reader)
+  if (heir !== '' && !isPeerId(heir)) refuse('an heir that cannot be')
   const plain = { type: 'heartbeat', from, to, term, commitIndex, round, electionTicks } as const
-  if (heir === '') return plain
-  return isPeerId(heir) ? { ...plain, heir } : refuse('an heir that is nobody')
+  return { ...plain, ...(heir !== '' && { heir }), ...(quiet && { quiet }) }
 }
 
 function writeSnapshot(writer: ByteWriter, message: MessageOf<'snapshot'>): void {

@@ -165,8 +165,9 @@ const bodies: { readonly [K in Message['type']]: (drawn: Drawn) => Body<MessageO
     round,
     electionTicks: electionTicks[round % electionTicks.length] ?? 150,
     ...(rarely && { heir: ids[round % ids.length] ?? me }),
+    ...(round % 3 === 0 && { quiet: !rarely }),
   }),
-  heartbeatReply: ({ round, rarely }) => ({ round, ...(rarely && { priority: round }) }),
+  heartbeatReply: ({ round, rarely, yes }) => ({ round, ...(rarely && { priority: round, quiet: yes }) }),
   timeoutNow: () => ({}),
   snapshot: ({ id, configuration, round, yes, rarely }) => chunkBody(id, configuration, round, yes, rarely),
   snapshotReply: ({ id, sending, round, rarely }) => ({
@@ -435,7 +436,8 @@ class Subject {
   step(message: Message): void {
     this.story.push(JSON.stringify(message))
     const before = this.onSeen && this.#digest()
-    this.raft.step(message)
+    if (message.type === 'heartbeat' && message.quiet) this.raft.stepQuiet(message)
+    else this.raft.step(message)
     if (before !== null && before !== this.#digest()) this.onSeen?.(`changed by ${message.type}`)
   }
 

@@ -1,6 +1,6 @@
 /**
  * `comity/raft`: the Raft core as a pure state machine, to be driven by a host of your own. See `Raft` for the inputs
- * and `Ready` for the caller's duties.
+ * and `Ready` for the caller's duties; `RaftGroups` for many cores in one process.
  */
 export { InvariantError } from './assert.js'
 export {
@@ -12,6 +12,15 @@ export {
   noEntry,
   type PeerId,
 } from './entry.js'
+export {
+  type GroupId,
+  type GroupOptions,
+  type GroupStatus,
+  type PeerMessage,
+  RaftGroups,
+  type RaftGroupsOptions,
+  type RaftView,
+} from './groups.js'
 export type { Restored } from './log.js'
 export type { Message, MessageOf, Snapshot, SnapshotMeta } from './message.js'
 export type { ProposeProblem, ProposeResult } from './proposal.js'

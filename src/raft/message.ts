@@ -50,6 +50,7 @@ export type Message = Addressed &
      * `round` numbers the leader's heartbeat rounds within its term: a quorum of replies to round n proves that it still
      * led when round n began. `electionTicks` is the leader's minimum election time-out, which followers adopt (M5).
      * `heir`: the fittest of those who could lead next, if one is fitter than others.
+     * `quiet`: the leader would like the group to rest (groups.ts); whoever does not know of it answers as always.
      */
     | {
         readonly type: 'heartbeat'
@@ -57,9 +58,15 @@ export type Message = Addressed &
         readonly round: number
         readonly electionTicks: number
         readonly heir?: PeerId
+        readonly quiet?: boolean
       }
-    /** `priority`: how fit the sender is to lead, 0 if it is not there. */
-    | { readonly type: 'heartbeatReply'; readonly round: number; readonly priority?: number }
+    /** `priority`: how fit the sender is to lead, 0 if it is not there. `quiet`: it rests from now on. */
+    | {
+        readonly type: 'heartbeatReply'
+        readonly round: number
+        readonly priority?: number
+        readonly quiet?: boolean
+      }
     /** The leader hands over: its receiver, which has the whole log, campaigns at once (dissertation 3.10). */
     | { readonly type: 'timeoutNow' }
     /**

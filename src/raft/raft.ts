@@ -5,12 +5,13 @@ import type { Configuration, PeerId } from './entry.js'
 import { forgetLeader } from './follower.js'
 import { stepDown } from './leader.js'
 import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
-import type { Message, Snapshot } from './message.js'
+import type { Message, MessageOf, Snapshot } from './message.js'
 import { promiseVote, revokePromise } from './promise.js'
 import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
 import { failReadsOf, requestRead } from './read-index.js'
 import type { Ready, Role, Status } from './ready.js'
 import { reportUnreachable } from './reply.js'
+import { laggardsAtRest, nudge, offerRest, rest, stepQuiet, wake } from './rest.js'
 import { createState, hasCommittedInTerm, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
 import { statusOf } from './status.js'
 import { step } from './step.js'
@@ -163,6 +164,36 @@ export class Raft {
   reportUnreachable(peerId: PeerId): void {
     if (this.#state.leading !== null) reportUnreachable(this.#state.leading, peerId)
     else failReadsOf(this.#state, peerId)
+  }
+
+  /** For `RaftGroups`, as the five below. Leader: who would be left behind if the group rested, or null if it cannot. */
+  laggardsAtRest(): PeerId[] | null {
+    return laggardsAtRest(this.#state)
+  }
+
+  /** Leader: the heartbeats that no Ready has carried yet ask for a rest. */
+  offerRest(): void {
+    offerRest(this.#state)
+  }
+
+  /** A heartbeat that asks for a rest. True if this follower has agreed: its caller may stop calling `tick`. */
+  stepQuiet(message: MessageOf<'heartbeat'>): boolean {
+    return stepQuiet(this.#state, message)
+  }
+
+  /** Leader: all have agreed; `tick` is not called until `wake`. */
+  rest(): void {
+    rest(this.#state)
+  }
+
+  /** `tick` is called again, after so many ticks at rest; a follower's leader was last known to live `silence` ticks ago. */
+  wake(ticks: number, silence: number): void {
+    wake(this.#state, ticks, silence)
+  }
+
+  /** Tells whoever led while this peer rested that it is awake, and in which term. */
+  nudge(leader: PeerId): void {
+    nudge(this.#state, leader)
   }
 
   hasReady(): boolean {

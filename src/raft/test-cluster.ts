@@ -232,7 +232,7 @@ export function markOf(entry: Entry): string {
 }
 
 /** What a disk holds after one more write: all of it or nothing. */
-function written(before: Restored, write: Write): Restored {
+export function written(before: Restored, write: Write): Restored {
   const snapshot = write.snapshot ?? before.snapshot
   const from = write.entries[0]?.index ?? Number.POSITIVE_INFINITY
   const kept = write.snapshot ? [] : before.entries.filter((entry) => entry.index < from)

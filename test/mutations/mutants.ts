@@ -1181,6 +1181,114 @@ const promises: readonly Mutant[] = [
   },
 ]
 
+const groups: readonly Mutant[] = [
+  {
+    name: 'a group at rest keeps its lease',
+    file: 'rest.ts',
+    find: 'leading.leaseUntil = 0',
+    replace: '',
+    cites: ['S70', 'M6', 'B15'],
+  },
+  {
+    name: 'hours of rest count as silence',
+    file: 'rest.ts',
+    find: 'Math.min(state.elapsed + ticks, silence)',
+    replace: 'state.elapsed + Math.max(ticks, silence)',
+    cites: ['S70'],
+  },
+  {
+    name: 'a follower rests with more than is committed',
+    file: 'rest.ts',
+    find: ' || lastIndex(log) !== commitIndex',
+    replace: '',
+    cites: ['S70'],
+  },
+  {
+    name: 'a follower rests before its disk does',
+    file: 'rest.ts',
+    find: 'return isOnDisk(state) && state',
+    replace: 'return state',
+    cites: ['S70'],
+  },
+  {
+    name: 'a group rests without a quorum',
+    file: 'rest.ts',
+    find: "=== 'won' ? laggards : null",
+    replace: "=== 'won' ? laggards : laggards",
+    cites: ['S70', 'S14'],
+  },
+  {
+    name: 'a group rests on a promise',
+    file: 'rest.ts',
+    find: 'state.promise === null && ',
+    replace: '',
+    cites: ['S70', 'M2'],
+  },
+  {
+    name: 'a dead member keeps its groups awake',
+    file: 'rest.ts',
+    find: 'if (leading.round - round > rounds) laggards.push(peerId)',
+    replace: 'if (leading.round - round > rounds) return null',
+    cites: ['S70'],
+  },
+  {
+    name: 'a leader rests although not all have agreed',
+    file: 'groups.ts',
+    find: ' && offer.agreed.has(peerId)',
+    replace: '',
+    cites: ['S70', 'M6'],
+  },
+  {
+    name: 'a follower rests under a process that it does not hear',
+    file: 'groups.ts',
+    find: 'asksForRest(message) && this.#isBeating(sender)',
+    replace: 'asksForRest(message)',
+    cites: ['S70'],
+  },
+  {
+    name: 'another life of a peer is the same to its groups',
+    file: 'groups.ts',
+    find: 'if (epoch > peer.epoch && peer.epoch > 0) this.#wakeAll(peer)',
+    replace: '',
+    cites: ['S70', 'F2'],
+  },
+  {
+    name: 'beats that nobody answers wake nobody',
+    file: 'groups.ts',
+    find: 'else this.#missReplies(peer)',
+    replace: 'else peer.isLate = true',
+    cites: ['S70', 'S13'],
+  },
+  {
+    name: 'beats that do not come wake nobody',
+    file: 'groups.ts',
+    find: 'for (const group of peer.followed) this.#plan(group)',
+    replace: '',
+    cites: ['S70'],
+  },
+  {
+    name: 'the return of a laggard wakes nobody',
+    file: 'groups.ts',
+    find: 'const isBack = this.#isSilent(peer)',
+    replace: 'const isBack = peer.heardAt < 0',
+    cites: ['S70'],
+  },
+  {
+    name: 'a gap in the own time is the silence of others',
+    file: 'groups.ts',
+    find: 'const isGap = ticks >= electionTicks',
+    replace: 'const isGap = ticks < 0',
+    cites: ['S70', 'C3'],
+  },
+  {
+    name: 'a follower that woke says so once only',
+    file: 'groups.ts',
+    find: 'for (const group of [...peer.strays]) this.#callHome(group, from)',
+    replace: '',
+    cites: ['S70'],
+  },
+]
+
 export const mutants: readonly Mutant[] = [
   ...votes,
   ...elections,
@@ -1198,6 +1306,7 @@ export const mutants: readonly Mutant[] = [
   ...flow,
   ...pairs,
   ...promises,
+  ...groups,
   {
     name: 'terms fall along a log',
     file: 'follower.ts',
