@@ -6,14 +6,11 @@ import type { PeerId } from '../raft/entry.js'
 import type { ProgressStatus } from '../raft/ready.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
 import { type Candidate, nextConfiguration } from './autopilot.js'
+import { CatchUp } from './catch-up.js'
 import type { HostContext } from './context.js'
 import type { Departures } from './departures.js'
 import { Leases } from './leases.js'
 
-/** A learner votes only after it has kept up for this many heartbeat rounds (dissertation 4.2.1, M4). */
-const roundsToPromote = 3
-/** ... never further behind the commit index than this many entries: about what one append carries. */
-const lagMax = 64
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
 const muteAfterRounds = 20
 
@@ -29,8 +26,7 @@ export class Leadership {
   readonly #admissions = new Map<PeerId, Admission>()
   /** When each member was last reachable, as far as this leader knows. */
   readonly #seenAt = new Map<PeerId, Instant>()
-  /** Since which round each learner has kept up without a break. */
-  readonly #keepsUpSince = new Map<PeerId, number>()
+  readonly #catchUp = new CatchUp()
   #leading = false
 
   /** `withdrawVote` (M2): true once nobody can show the vote that this leader has promised. */
@@ -48,7 +44,7 @@ export class Leadership {
   begin(): void {
     this.#leading = true
     this.#seenAt.clear()
-    this.#keepsUpSince.clear()
+    this.#catchUp.restart()
     this.leases.restart()
   }
 
@@ -166,23 +162,12 @@ export class Leadership {
       gone: resident || this.#departures.isGone(peerId),
       silent: silence > (machine.settings?.timing.lease ?? Number.POSITIVE_INFINITY),
       learnerOnly: resident || this.#admissions.get(peerId)?.learnerOnly === true,
-      caughtUp: this.#keepsUp(peerId, progress),
+      caughtUp: this.#catchUp.keepsUp(peerId, progress, raft.commitIndex),
     }
   }
 
   /** A link may outlive its other end by far: a member that has not answered this leader yet is not counted on either. */
   #isMute(progress: ProgressStatus, currentRound: number): boolean {
     return progress.round === 0 || currentRound - progress.round > muteAfterRounds
-  }
-
-  #keepsUp(peerId: PeerId, progress: ProgressStatus | undefined): boolean {
-    const { raft } = this.#context
-    if (progress?.state !== 'replicate' || raft.commitIndex - progress.matchIndex > lagMax) {
-      this.#keepsUpSince.delete(peerId)
-      return false
-    }
-    const since = this.#keepsUpSince.get(peerId) ?? progress.round
-    this.#keepsUpSince.set(peerId, since)
-    return progress.round - since >= roundsToPromote
   }
 }

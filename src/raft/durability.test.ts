@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { crc32 } from './checksum.js'
 import type { Entry } from './entry.js'
 import type { Raft } from './raft.js'
 import {
@@ -6,6 +7,7 @@ import {
   bytes,
   Cluster,
   command,
+  configuration,
   core,
   drain,
   elect,
@@ -13,6 +15,7 @@ import {
   log,
   only,
   settle,
+  snapshotAt,
   T,
 } from './test-cluster.js'
 
@@ -191,6 +194,38 @@ it('[S38] appends and commits go on while application lags; each entry is handed
   raft.applied(4)
   expect(raft.appliedIndex).toBe(5)
   expect(() => raft.applied(8)).toThrow('only what was handed out is applied')
+})
+
+describe('[S38] what is committed is handed out page by page', () => {
+  /** Each command counts 132 bytes, the configuration 1,024. */
+  const entries = [...log(three, [1]), ...[2, 3, 4, 5, 6].map((index) => command(1, index, 'x'.repeat(100)))]
+
+  it.each([
+    [1, [1, 1, 1, 1, 1, 1]],
+    [300, [1, 2, 2, 1]],
+    [1_024 + 2 * 132, [3, 3]],
+    [10_000, [6]],
+  ])('pages of %i bytes', (maxCommittedBytes, pages) => {
+    const raft = core('a', { entries, hardState: { commitIndex: 6 }, maxCommittedBytes })
+    const handed: number[][] = []
+    while (raft.hasReady()) handed.push(settle(raft).committed.map(({ index }) => index))
+    expect(handed.map(({ length }) => length)).toEqual(pages)
+    expect(handed.flat()).toEqual([1, 2, 3, 4, 5, 6])
+    expect(raft.appliedIndex).toBe(6)
+  })
+
+  it('and commits go on between the pages; a snapshot takes the place of those that are left', () => {
+    const raft = core('b', { entries, hardState: { commitIndex: 3 }, maxCommittedBytes: 1 })
+    expect(settle(raft).committed).toMatchObject([{ index: 1 }])
+    raft.step({ type: 'heartbeat', from: 'a', to: 'b', term: 1, commitIndex: 6, round: 1, electionTicks: T })
+    expect(settle(raft).committed).toMatchObject([{ index: 2 }])
+    expect(() => raft.applied(3)).toThrow('only what was handed out is applied')
+    const { meta, data } = snapshotAt({ term: 1, index: 9 }, configuration(three))
+    const chunk = { meta, size: data.length, checksum: crc32(data), offset: 0, data }
+    raft.step({ type: 'snapshot', from: 'a', to: 'b', term: 1, ...chunk })
+    expect(settle(raft)).toMatchObject({ write: { snapshot: { meta: { index: 9 } } }, committed: [] })
+    expect([raft.hasReady(), raft.appliedIndex]).toEqual([false, 9])
+  })
 })
 
 it('[B9] acknowledgements beyond the log are not believed', () => {

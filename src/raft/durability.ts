@@ -1,4 +1,6 @@
 import { onOwnVoteDurable } from './candidate.js'
+import type { Entry } from './entry.js'
+import { entryBytes } from './entry-bytes.js'
 import { advanceCommit } from './leader.js'
 import { entriesBetween, lastIndex } from './log.js'
 import { advanceByPair, tellStable } from './pair.js'
@@ -37,15 +39,31 @@ export function takeReady(state: RaftState): Ready {
     messages: out.messages,
     write,
     messagesAfterWrite: out.messagesAfterWrite,
-    committed: log.applying < log.commit ? entriesBetween(log, log.applying + 1, log.commit) : [],
+    committed: takeCommitted(state),
     reads: out.reads,
   }
-  log.applying = log.commit
   // New arrays even where they are empty: what is said later must not get into a Ready that is already out.
   out.messages = []
   out.messagesAfterWrite = []
   out.reads = []
   return ready
+}
+
+/** At least one entry, if there is one, and no more than a page: the rest comes with later Readys (S38). */
+function takeCommitted({ log, limits }: RaftState): readonly Entry[] {
+  if (log.applying === log.commit) return []
+  const first = log.applying + 1
+  let last = log.applying
+  let bytes = 0
+  while (last < log.commit) {
+    const entry = log.entries[last - log.base.index]
+    if (entry === undefined) break
+    bytes += entryBytes(entry)
+    if (bytes > limits.committedBytes && last >= first) break
+    last++
+  }
+  log.applying = last
+  return entriesBetween(log, first, last)
 }
 
 /** The log has come past it: what was received of a snapshot is of no use any more. Whatever commits is followed by a Ready. */

@@ -146,3 +146,13 @@ describe('flow control', () => {
     expect(next).toMatchObject({ commitIndex: 3, previous: { index: 3 } })
   })
 })
+
+it('[S30][S34] every limit is a whole number from 1', () => {
+  const names = ['maxAppendBytes', 'maxInflightAppends', 'maxInflightBytes', 'maxUncommittedBytes', 'maxCommittedBytes']
+  for (const name of names) {
+    for (const limit of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => core('a', { [name]: limit }), `${name} ${limit}`).toThrow(`${name} is a whole number from 1`)
+    }
+    expect(() => core('a', { [name]: 1 })).not.toThrow()
+  }
+})

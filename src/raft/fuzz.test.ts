@@ -267,6 +267,7 @@ const smallLimits = {
   maxInflightChunkBytes: 14,
   maxSnapshotBytes: 40,
   maxAppendBytes: 80,
+  maxCommittedBytes: 100,
   maxInflightAppends: 2,
   maxInflightBytes: 200,
   maxUncommittedBytes: 300,

@@ -285,8 +285,12 @@ function checkTiming({ electionTicks, electionTicksMax, heartbeatTicks, preVoteT
   assert(preVoteTicks >= 1, 'a pre-vote lasts at least one tick')
 }
 
-function checkLimits({ maxChunkBytes = 1, maxInflightChunkBytes = 1, maxSnapshotBytes = 1 }: RaftOptions): void {
-  for (const limit of [maxChunkBytes, maxInflightChunkBytes, maxSnapshotBytes]) {
-    assert(Number.isSafeInteger(limit) && limit >= 1, 'chunks and snapshots have room for a byte at least')
+function checkLimits(options: RaftOptions): void {
+  const { maxAppendBytes, maxInflightAppends, maxInflightBytes, maxUncommittedBytes, maxCommittedBytes } = options
+  const { maxChunkBytes, maxInflightChunkBytes, maxSnapshotBytes } = options
+  const sending = { maxAppendBytes, maxInflightAppends, maxInflightBytes, maxChunkBytes, maxInflightChunkBytes }
+  const limits = { ...sending, maxUncommittedBytes, maxCommittedBytes, maxSnapshotBytes }
+  for (const [name, limit = 1] of Object.entries(limits)) {
+    assert(Number.isSafeInteger(limit) && limit >= 1, `${name} is a whole number from 1`)
   }
 }

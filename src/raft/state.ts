@@ -46,6 +46,8 @@ export interface RaftOptions extends RaftTiming {
   readonly maxSnapshotBytes?: number
   /** Bytes of commands in the leader's log above its commit index; above it proposals are refused. @default 4 MiB */
   readonly maxUncommittedBytes?: number
+  /** Bytes of committed entries in one Ready (one entry may be larger). @default 1 MiB */
+  readonly maxCommittedBytes?: number
 }
 
 export interface Limits {
@@ -56,6 +58,7 @@ export interface Limits {
   readonly inflightChunkBytes: number
   readonly snapshotBytes: number
   readonly uncommittedBytes: number
+  readonly committedBytes: number
 }
 
 /** Leadership on its way to another voter. */
@@ -200,6 +203,7 @@ export function createState(options: RaftOptions): RaftState {
       inflightChunkBytes: options.maxInflightChunkBytes ?? 256 * 1024,
       snapshotBytes: options.maxSnapshotBytes ?? 64 * 1024 * 1024,
       uncommittedBytes: options.maxUncommittedBytes ?? 4 * 1024 * 1024,
+      committedBytes: options.maxCommittedBytes ?? 1024 * 1024,
     },
     random,
     log: createLog(restored),

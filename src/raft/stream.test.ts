@@ -277,7 +277,7 @@ describe('a leader that streams a snapshot', () => {
   it('[S47] limits are whole numbers of bytes', () => {
     for (const limit of [0, -1, 1.5, Number.NaN]) {
       for (const name of ['maxChunkBytes', 'maxInflightChunkBytes', 'maxSnapshotBytes']) {
-        expect(() => core('a', { [name]: limit }), `${name} ${limit}`).toThrow('room for a byte')
+        expect(() => core('a', { [name]: limit }), `${name} ${limit}`).toThrow(`${name} is a whole number`)
       }
     }
   })

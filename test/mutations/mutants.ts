@@ -10,6 +10,30 @@ export interface Mutant {
   readonly cites: readonly string[]
 }
 
+const pages: readonly Mutant[] = [
+  {
+    name: 'an entry that is larger than a page is never handed out',
+    file: 'durability.ts',
+    find: 'bytes > limits.committedBytes && last >= first',
+    replace: 'bytes > limits.committedBytes',
+    cites: ['S38'],
+  },
+  {
+    name: 'what does not fit a page is skipped',
+    file: 'durability.ts',
+    find: 'log.applying = last',
+    replace: 'log.applying = log.commit',
+    cites: ['S38'],
+  },
+  {
+    name: 'a page is handed out again',
+    file: 'durability.ts',
+    find: 'log.applying = last',
+    replace: 'log.applying = first',
+    cites: ['S38'],
+  },
+]
+
 const votes: readonly Mutant[] = [
   {
     name: 'a vote is told before it is durable',
@@ -1290,6 +1314,7 @@ const groups: readonly Mutant[] = [
 ]
 
 export const mutants: readonly Mutant[] = [
+  ...pages,
   ...votes,
   ...elections,
   ...quorums,
