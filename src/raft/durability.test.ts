@@ -234,3 +234,53 @@ it('[B9] acknowledgements beyond the log are not believed', () => {
   expect(raft.commitIndex).toBe(0)
   expect(only(drain(raft), 'append')).toEqual([])
 })
+
+describe('[S45] a disk that has lost its last transactions, as `durability: relaxed` allows after a power cut', () => {
+  /** Leader and one follower commit an entry; then that follower's disk falls back to where it was before. */
+  function fallenBack() {
+    const cluster = new Cluster({ voters: three })
+    const { peerId, raft } = cluster.elect()
+    cluster.run(100)
+    const [pair = '', other = ''] = three.filter((id) => id !== peerId)
+    const node = cluster.node(pair)
+    const before = node.durable
+    cluster.filter = ({ from, to }) => from !== other && to !== other
+    raft.propose(0, [bytes('kept?')])
+    cluster.stabilize()
+    const index = raft.lastIndex
+    expect(raft.commitIndex).toBe(index)
+    node.durable = before
+    node.crash()
+    return { cluster, raft, node, index, peerId, pair, other }
+  }
+
+  it('an older state that is whole cannot be told from a true one, and can lose what was acknowledged: hence `strict`', () => {
+    const { cluster, node, index, peerId, other } = fallenBack()
+    cluster.filter = ({ from, to }) => from !== peerId && to !== peerId
+    cluster.run(6 * T)
+    const next = [node, cluster.node(other)].find(({ raft }) => raft.role === 'leader')
+    expect(next?.applied.find((one) => one.index === index)?.mark, 'another entry took its place').not.toContain(
+      'kept?',
+    )
+  })
+
+  it('as long as the others have it nothing is lost: the one that fell back waits, and gets it from the next leader', () => {
+    const { cluster, raft, node, index, other } = fallenBack()
+    cluster.filter = () => true
+    cluster.run(2 * T)
+    expect(cluster.raft(other).commitIndex).toBe(index)
+    expect(node.raft.lastIndex, 'what it acknowledged is not sent to it again by whoever was told').toBeLessThan(index)
+    raft.transferLeadership(other)
+    cluster.run(2 * T)
+    expect(cluster.raft(other).role).toBe('leader')
+    expect(node.applied.find((one) => one.index === index)?.mark).toContain('kept?')
+  })
+
+  it('a state whose parts are of different times is refused: a commit index beyond the log, a term older than its entries', () => {
+    const entries = log(three, [1, 1, 2])
+    expect(() => core('a', { entries, hardState: { term: 2, commitIndex: 4 } })).toThrow(
+      'the stored log ends at 3, and 4 was committed',
+    )
+    expect(() => core('a', { entries, hardState: { term: 1 } })).toThrow('term')
+  })
+})
