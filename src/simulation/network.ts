@@ -190,11 +190,22 @@ export class Ether {
     if (archive.present.length >= archiveMax) archive.present.splice(prng.integer(0, archiveMax - 1), 1)
     archive.present.push(frame)
     if (!mischief) return false
+    const { coverage } = this.world
     const again = archive.past.length > 0 && prng.chance(0.6) ? archive.past : archive.present
-    if (prng.chance(mischief.replay)) deliver(prng.pick(again), prng.tail(50, 2_000))
-    if (prng.chance(mischief.drop)) return true
-    if (prng.chance(mischief.duplicate)) deliver(frame, prng.tail(20, 2_000))
+    if (prng.chance(mischief.replay)) {
+      coverage.hit(again === archive.past ? 'network frame of an earlier life' : 'network frame again')
+      deliver(prng.pick(again), prng.tail(50, 2_000))
+    }
+    if (prng.chance(mischief.drop)) {
+      coverage.hit('network frame dropped')
+      return true
+    }
+    if (prng.chance(mischief.duplicate)) {
+      coverage.hit('network frame doubled')
+      deliver(frame, prng.tail(20, 2_000))
+    }
     if (!prng.chance(mischief.reorder)) return false
+    coverage.hit('network frame overtaken')
     deliver(frame, prng.tail(10, 1_000))
     return true
   }

@@ -30,6 +30,8 @@ export interface RunResult {
   readonly elections: number
   readonly checkedOperations: number
   readonly done: ReadonlyMap<string, number>
+  /** How often each fault struck, and each branch of core and host was gone through. */
+  readonly coverage: ReadonlyMap<string, number>
   /** Every operation of the users, by true time: also of a run that was convicted. */
   readonly history: readonly Operation[]
   /** Keys and locks whose part of the history was too much for the checker. */
@@ -63,6 +65,7 @@ export async function runSeed(seed: string | number, options: RunOptions = {}): 
     elections: sim.raft.elections,
     checkedOperations: sim.history.checked,
     done: workload.done,
+    coverage: world.coverage.counts,
     history: workload.recorder.history,
     undecided,
   }

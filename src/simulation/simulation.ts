@@ -10,14 +10,16 @@ import type { RoomSettings } from '../machine/command.js'
 import type { MachineState } from '../machine/machine.js'
 import { defaultSettings } from '../machine/settings.js'
 import type { Network } from '../network/link.js'
-import type { Entry } from '../raft/entry.js'
+import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
-import type { Storage } from '../storage/storage.js'
+import type { Storage, StoredState, WriteBatch } from '../storage/storage.js'
+import { coverWrite } from './branches.js'
 import { SimBrowser } from './browser.js'
 import { BeliefChecker } from './checkers/belief.js'
 import { FenceRegister } from './checkers/fence.js'
 import { HistoryChecker } from './checkers/history.js'
 import { LogChecker } from './checkers/log.js'
+import { LogMatchingChecker } from './checkers/log-matching.js'
 import { RaftChecker } from './checkers/raft.js'
 import type { DeviceClockOptions } from './clock.js'
 import { Ether, fairWeather, type Weather } from './network.js'
@@ -72,6 +74,7 @@ export class Simulation {
   readonly #hosts = new Set<HostRecord>()
   readonly log: LogChecker
   readonly raft: RaftChecker
+  readonly logMatching: LogMatchingChecker
   readonly belief: BeliefChecker
   readonly history: HistoryChecker
   readonly fence: FenceRegister
@@ -85,7 +88,8 @@ export class Simulation {
     this.registrar = this.options.registrar ? new SimRegistrar(this.world) : null
     this.ether.signaling = () => this.registrar?.isUp ?? false
     this.log = new LogChecker(this.world, (peerId) => this.#diskOf(peerId))
-    this.raft = new RaftChecker(this.world, this.log)
+    this.logMatching = new LogMatchingChecker(this.world)
+    this.raft = new RaftChecker(this.world, this.log, this.logMatching, (peerId) => this.#diskOf(peerId))
     this.belief = new BeliefChecker(this.world, this.log)
     this.history = new HistoryChecker(this.world, this.log)
     this.fence = new FenceRegister(this.world)
@@ -108,7 +112,10 @@ export class Simulation {
 
   createBrowser(clock: Partial<DeviceClockOptions> = {}): SimBrowser {
     const id = 'abcdefgh'[this.browsers.length] ?? `z${this.browsers.length}`
-    const browser = new SimBrowser(this.world, id, { rate: 1, wallOffset: 0, countsSleep: true, ...clock })
+    const options = { rate: 1, wallOffset: 0, countsSleep: true, ...clock }
+    const browser = new SimBrowser(this.world, id, options, (peerId, batch, before) =>
+      this.#written(peerId, batch, before),
+    )
     this.browsers.push(browser)
     return browser
   }
@@ -129,6 +136,11 @@ export class Simulation {
   }
 
   hostStarted(record: HostRecord): void {
+    const { peerId, incarnation, resident } = record.self
+    if (this.browsers.some(({ lost }) => lost.has(peerId)))
+      this.world.convict('amnesia', `${peerId} has lost its disk and is back under its old id`)
+    this.world.coverage.hit(incarnation.counter === 1 ? 'host newborn' : 'host restarted from its disk')
+    if (resident) this.world.coverage.hit('host resident')
     this.#hosts.add(record)
     record.thread.onDeath(() => this.#hosts.delete(record))
   }
@@ -151,12 +163,20 @@ export class Simulation {
     this.ether.lastWord(record.network, peerId, null, delay + 1)
   }
 
-  #diskOf(peerId: string) {
+  /** Also of what was lost since: a commit counted on it at its time. */
+  #diskOf(peerId: PeerId) {
     for (const browser of this.browsers) {
-      const disk = browser.disks.get(peerId)
+      const disk = browser.disks.get(peerId) ?? browser.lost.get(peerId)
       if (disk) return disk
     }
     return null
+  }
+
+  #written(peerId: PeerId, batch: WriteBatch, before: StoredState): void {
+    coverWrite(this.world.coverage, batch, before)
+    // Two may found a room at once, and one of the two gives up: their first entries are of two logs.
+    const { roomId = '' } = batch.lineage ?? before.lineage ?? {}
+    for (const { entries } of batch.groups) this.logMatching.written(peerId, roomId, entries)
   }
 
   #check(): void {
