@@ -35,7 +35,15 @@ export class SimBrowser {
   /** The store of identities as a thread has it: every answer takes a moment. */
   identitiesOf(thread: Thread, wrap: (storage: Storage) => Storage = (storage) => storage): IdentityStore {
     const later = <T>(label: string, run: () => T): Promise<T> =>
-      new Promise((resolve) => thread.post(this.#prng.tail(0.5, 20), label, () => resolve(run())))
+      new Promise((resolve, reject) =>
+        thread.post(this.#prng.tail(0.5, 20), label, () => {
+          try {
+            resolve(run())
+          } catch (error) {
+            reject(error)
+          }
+        }),
+      )
     return {
       browserId: () => later('browser id', () => this.id),
       list: () => later('identities', () => [...this.disks.keys()].reverse().map((peerId) => ({ peerId }))),

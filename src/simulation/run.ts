@@ -2,10 +2,13 @@ import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settin
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
 import { checkHistory } from './linearizability/check.js'
 import type { Operation } from './linearizability/history.js'
+import { breakMinority } from './minority.js'
 import { fairWeather } from './network.js'
-import type { Prng } from './prng.js'
+import { Prng } from './prng.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
+import type { SimTab } from './tab.js'
 import { Trace } from './trace.js'
+import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
@@ -13,6 +16,8 @@ export interface RunOptions {
   /** Gets every line of the run. */
   readonly print?: (line: string) => void
   readonly faults?: Partial<FaultWeights>
+  /** False: none, and the run is what it was before there were any. Omitted: the seed decides. */
+  readonly upheavals?: Partial<UpheavalWeights> | false
   readonly surgery?: Surgery
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
@@ -38,17 +43,32 @@ export interface RunResult {
   readonly undecided: readonly string[]
 }
 
+/** What a seed decides beside the rest, from a stream of its own: pinned seeds stay what they were. */
+interface Extras {
+  readonly prng: Prng
+  readonly upheavals: UpheavalWeights | null
+  /** A snapshot after every so many entries, instead of what the options say. */
+  readonly snapshotEvery: number | null
+  /** Whether the run ends with some who are broken for ever. */
+  readonly breaksMinority: boolean
+}
+
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
 const settleWithin = 60_000
 
+/** A healthy quorum gets on within that time whatever the others do: an election or two, and a few retries. */
+const progressWithin = 15_000
+
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const sim = new Simulation(String(seed), drawOptions(String(seed), options), new Trace(options.print ?? null))
+  const extras = drawExtras(String(seed), options)
+  const drawn = drawOptions(String(seed), options, extras)
+  const sim = new Simulation(String(seed), drawn, new Trace(options.print ?? null))
   const workload = new Workload(sim)
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
-    await story(sim, workload, options)
+    await story(sim, workload, options, extras)
     undecided = judge(sim, workload)
   } catch (error) {
     if (!(error instanceof Violation)) sim.world.convict('harness', String((error as Error).stack))
@@ -79,16 +99,20 @@ function judge({ world }: Simulation, workload: Workload): readonly string[] {
   return undecided
 }
 
-async function story(sim: Simulation, workload: Workload, options: RunOptions): Promise<void> {
+async function story(sim: Simulation, workload: Workload, options: RunOptions, extras: Extras): Promise<void> {
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
+  const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
+  upheavals?.end()
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
   await checkLiveness(sim, workload)
+  if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
+  for (const record of sim.hosts) sim.log.compareNow(record)
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -142,13 +166,45 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
       `unanswered: ${calls.join(', ')}; locks: ${locks.join(', ')}; waiting: ${workload.waiting.join(', ')}`,
     )
   }
-  for (const record of sim.hosts) sim.log.compareNow(record)
+}
+
+/** Some are broken for ever: whoever is whole gets lock after lock all the same. */
+async function checkHealthyQuorum(sim: Simulation, prng: Prng): Promise<void> {
+  const { world } = sim
+  const healthy = breakMinority(sim, prng)
+  if (!healthy) return
+  for (const name of ['then', 'and then']) {
+    const waiting = new Set<SimTab>(healthy)
+    for (const tab of healthy) {
+      const settled = () => waiting.delete(tab)
+      tab.page.room.locks
+        .request(name, () => {})
+        .then(settled, (error: unknown) => {
+          world.convict('progress', `${tab.name} was refused a lock: ${String(error)}`)
+        })
+    }
+    if (!(await world.run(progressWithin, () => waiting.size === 0)))
+      world.convict('progress', `a quorum is whole, and no lock for ${[...waiting].map((tab) => tab.name).join(', ')}`)
+    await world.run(prng.between(500, 3_000))
+  }
+}
+
+function drawExtras(seed: string, { upheavals }: RunOptions): Extras {
+  const prng = new Prng(`${seed}/upheavals`)
+  const isCalm = prng.chance(0.4)
+  const weights = drawUpheavals(prng)
+  const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
+  const breaksMinority = prng.chance(0.4)
+  if (upheavals === false || (isCalm && upheavals === undefined))
+    return { prng, upheavals: null, snapshotEvery: null, breaksMinority: breaksMinority && upheavals !== false }
+  return { prng, upheavals: { ...weights, ...upheavals }, snapshotEvery, breaksMinority }
 }
 
 /** Everything that is not the story: timing, sizes, weather. */
-function drawOptions(seed: string, { surgery = {} }: RunOptions): Partial<SimulationOptions> {
+function drawOptions(seed: string, { surgery = {} }: RunOptions, extras: Extras): Partial<SimulationOptions> {
   const prng = new Simulation(`${seed} options`).world.prng
-  const snapshotEvery = prng.pick([12, 30, 100, 1_000])
+  const usual = prng.pick([12, 30, 100, 1_000])
+  const snapshotEvery = extras.snapshotEvery ?? usual
   return {
     surgery,
     registrar: prng.chance(0.6),

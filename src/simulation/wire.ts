@@ -11,6 +11,8 @@ export interface Conditions {
   /** How long an end needs to see that the link has broken, ms. */
   readonly lostAfter: () => number
   readonly isBlocked: (from: Station, to: Station) => boolean
+  /** Asked of each frame that is about to leave. */
+  readonly breaksUnder: (lane: Lane) => boolean
   /** Adversary: true if it has dealt with the frame itself. */
   readonly disturb:
     | ((end: LinkEnd, frame: Uint8Array, deliver: (frame: Uint8Array, delay: number) => void) => boolean)
@@ -151,6 +153,11 @@ export class LinkEnd implements Link {
     }
     const copy = frame.slice()
     coverFrame(this.#world.coverage, copy)
+    if (this.#conditions.breaksUnder(lane)) {
+      this.break()
+      this.#other?.break()
+      return
+    }
     const disturbed = this.#conditions.disturb?.(this, copy, (data, delay) => this.#deliver(lane, data, delay))
     if (disturbed) return
     if (this.#conditions.isBlocked(this.from, this.to)) {
