@@ -83,6 +83,12 @@ export class SimBrowser {
     this.disks.delete(peerId)
   }
 
+  /** Its database is gone, and what lists the identities still knows of it. Nobody may have it open. */
+  blank(peerId: PeerId): void {
+    this.lose(peerId)
+    this.disks.set(peerId, new SimDisk(this.#world, peerId, this.#onwrite))
+  }
+
   #lastLife(peerId: PeerId): Incarnation | null {
     const incarnation = this.disks.get(peerId)?.memory.incarnation
     return incarnation && incarnation.counter > 0 ? incarnation : null

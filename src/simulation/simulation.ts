@@ -163,10 +163,10 @@ export class Simulation {
     this.ether.lastWord(record.network, peerId, null, delay + 1)
   }
 
-  /** Also of what was lost since: a commit counted on it at its time. */
+  /** What was lost since counts: a commit relied on it at its time. */
   #diskOf(peerId: PeerId) {
     for (const browser of this.browsers) {
-      const disk = browser.disks.get(peerId) ?? browser.lost.get(peerId)
+      const disk = browser.lost.get(peerId) ?? browser.disks.get(peerId)
       if (disk) return disk
     }
     return null

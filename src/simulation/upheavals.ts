@@ -16,6 +16,7 @@ export interface UpheavalWeights {
   readonly rolling: number
   readonly handOver: number
   readonly loseDisk: number
+  readonly blankDisk: number
   readonly clearBrowser: number
   readonly crashAll: number
   readonly closeAll: number
@@ -32,6 +33,7 @@ export const allUpheavals: UpheavalWeights = {
   rolling: 4,
   handOver: 10,
   loseDisk: 5,
+  blankDisk: 4,
   clearBrowser: 8,
   crashAll: 2,
   closeAll: 1,
@@ -150,12 +152,21 @@ export class Upheavals {
 
   /** One identity's database is gone: its tab comes back as somebody new, and somebody else has to vote in its place (B13). */
   loseDisk(prng: Prng): boolean {
+    return this.#lose(prng, (browser, peerId) => browser.lose(peerId))
+  }
+
+  /** The same, and the browser still lists the identity: nobody may take it for a newborn one. */
+  blankDisk(prng: Prng): boolean {
+    return this.#lose(prng, (browser, peerId) => browser.blank(peerId))
+  }
+
+  #lose(prng: Prng, lose: (browser: SimBrowser, peerId: PeerId) => void): boolean {
     const record = this.#anyHost()
     const tab = record && this.#tabOf(record)
     if (!tab || !this.#canDoWithout([record.self.peerId])) return false
     tab.crash()
     this.#sim.world.note(`${record.self.peerId} has lost its disk`)
-    record.browser.lose(record.self.peerId)
+    lose(record.browser, record.self.peerId)
     this.#reopen([tab], prng.tail(1_000, 8_000))
     return true
   }

@@ -9,10 +9,11 @@ import type { HostEvent } from '../../src/host/page.js'
 import type { Self } from '../../src/host/peers.js'
 import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
 import type { Link, Network } from '../../src/network/link.js'
-import type { Incarnation } from '../../src/raft/entry.js'
+import type { Entry, Incarnation } from '../../src/raft/entry.js'
 import type { Clock } from '../../src/shared/instant.js'
 import type { FaultWeights } from '../../src/simulation/faults.js'
 import type { Surgery } from '../../src/simulation/simulation.js'
+import type { UpheavalWeights } from '../../src/simulation/upheavals.js'
 import type { Storage } from '../../src/storage/storage.js'
 
 export interface PlantedBug {
@@ -22,6 +23,7 @@ export interface PlantedBug {
   readonly surgery: Surgery
   /** What is likely to show it; the rest of the faults stays. */
   readonly faults?: Partial<FaultWeights>
+  readonly upheavals?: Partial<UpheavalWeights>
   /** It must be seen within so many seeds from 1 on: about three times what it took when it was planted. */
   readonly within: number
   /** By one of these checks. */
@@ -44,6 +46,18 @@ function wrapStorage(storage: Storage, write: Storage['write']): Storage {
     setDurability: (durability) => storage.setDurability(durability),
     close: () => storage.close(),
   }
+}
+
+/** Storage that keeps terms, and forgets whom it has voted for. */
+function forgetful(storage: Storage): Storage {
+  return wrapStorage(storage, (batch) =>
+    storage.write({
+      ...batch,
+      groups: batch.groups.map((group) =>
+        group.hardState ? { ...group, hardState: { ...group.hardState, votedFor: null } } : group,
+      ),
+    }),
+  )
 }
 
 /** A lock service that lets waiters in though somebody holds the lock. */
@@ -231,6 +245,25 @@ function twice(data: Uint8Array): Uint8Array[] {
   return [data, encodeInstruction({ ...instruction, number: instruction.number + 1 })]
 }
 
+/** A follower that puts the commands of one append into its log in another order. */
+function confused(network: Network): Network {
+  return tampered(network, {
+    in: (frame) => ({
+      ...frame,
+      items: frame.items.map((item): Item => {
+        if (item.type !== 'raft' || item.message.type !== 'append') return item
+        return { ...item, message: { ...item.message, entries: swapped(item.message.entries) } }
+      }),
+    }),
+  })
+}
+
+function swapped(entries: readonly Entry[]): readonly Entry[] {
+  const [first, second, ...rest] = entries
+  if (first?.type !== 'command' || second?.type !== 'command') return entries
+  return [{ ...first, data: second.data }, { ...second, data: first.data }, ...rest]
+}
+
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'an acknowledgement leaves before the disk has written',
@@ -293,6 +326,22 @@ export const plantedBugs: readonly PlantedBug[] = [
       'liveness',
       'leftovers',
     ],
+  },
+  {
+    name: 'a vote is forgotten over a restart',
+    rule: 'S4',
+    surgery: { storage: forgetful },
+    faults: { isolate: 30 },
+    upheavals: { crashAll: 20, crashAtWrite: 60 },
+    within: 300,
+    shows: ['election-safety', 'leader-completeness', 'state-machine-safety'],
+  },
+  {
+    name: 'the commands of one append change places',
+    rule: '5.3',
+    surgery: { network: confused },
+    within: 3,
+    shows: ['log-matching', 'state-machine-safety'],
   },
   {
     name: 'a write is sent under two numbers',
