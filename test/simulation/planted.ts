@@ -13,7 +13,6 @@ import type { Entry, Incarnation } from '../../src/raft/entry.js'
 import type { Clock } from '../../src/shared/instant.js'
 import type { FaultWeights } from '../../src/simulation/faults.js'
 import type { Surgery } from '../../src/simulation/simulation.js'
-import type { UpheavalWeights } from '../../src/simulation/upheavals.js'
 import type { Storage } from '../../src/storage/storage.js'
 
 export interface PlantedBug {
@@ -23,7 +22,6 @@ export interface PlantedBug {
   readonly surgery: Surgery
   /** What is likely to show it; the rest of the faults stays. */
   readonly faults?: Partial<FaultWeights>
-  readonly upheavals?: Partial<UpheavalWeights>
   /** It must be seen within so many seeds from 1 on: about three times what it took when it was planted. */
   readonly within: number
   /** By one of these checks. */
@@ -46,18 +44,6 @@ function wrapStorage(storage: Storage, write: Storage['write']): Storage {
     setDurability: (durability) => storage.setDurability(durability),
     close: () => storage.close(),
   }
-}
-
-/** Storage that keeps terms, and forgets whom it has voted for. */
-function forgetful(storage: Storage): Storage {
-  return wrapStorage(storage, (batch) =>
-    storage.write({
-      ...batch,
-      groups: batch.groups.map((group) =>
-        group.hardState ? { ...group, hardState: { ...group.hardState, votedFor: null } } : group,
-      ),
-    }),
-  )
 }
 
 /** A lock service that lets waiters in though somebody holds the lock. */
@@ -326,15 +312,6 @@ export const plantedBugs: readonly PlantedBug[] = [
       'liveness',
       'leftovers',
     ],
-  },
-  {
-    name: 'a vote is forgotten over a restart',
-    rule: 'S4',
-    surgery: { storage: forgetful },
-    faults: { isolate: 30 },
-    upheavals: { crashAll: 20, crashAtWrite: 60 },
-    within: 300,
-    shows: ['election-safety', 'leader-completeness', 'state-machine-safety'],
   },
   {
     name: 'the commands of one append change places',
