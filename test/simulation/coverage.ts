@@ -22,6 +22,7 @@ export const faults: readonly string[] = [
   'network link broken under a snapshot',
   'disk crash before a write',
   'disk crash after a write',
+  'disk lost for good',
   'disk write aborted',
   'disk write finished after a crash',
   'disk write lost in a crash',
