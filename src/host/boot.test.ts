@@ -210,6 +210,15 @@ describe('[L1] claiming an identity', () => {
     expect((await claim('forgotten')).peerId).toBe('peer1')
   })
 
+  it('[B13] one whose database was lost is left alone: whoever votes under it has forgotten how it voted', async () => {
+    const peerId = await formerly()
+    identities.disks.set(peerId, new MemoryDisk())
+    const { peerId: other, storage } = await claim(peerId)
+    expect([other, storage.incarnation.counter]).toEqual(['peer2', 1])
+    expect(locks.isHeld(identityLockName('r', peerId))).toBe(false)
+    expect((await claim()).peerId).toBe('peer3')
+  })
+
   it('[L2] one whose page still lives is left alone, though its worker is gone', async () => {
     const peerId = await formerly()
     const life = identities.disks.get(peerId)?.incarnation ?? { counter: 0, nonce: '' }

@@ -65,15 +65,17 @@ async function openIfOver(
   within: number,
 ): Promise<Claim | null> {
   const last = await identities.lastIncarnation(peerId)
+  // A database that has seen no life, of an identity that was there before: it was lost, with all that this voter had
+  // promised (B13). Its lives would be counted from one again, and after a few of them the room would believe it.
   const lifeLock = last && (await holdWithin(locks, lifeLockName(peerId, last), clock, within))
-  if (last && !lifeLock) {
+  if (!lifeLock) {
     lock.release()
     return null
   }
   try {
     return await open(identities, peerId, lock)
   } finally {
-    lifeLock?.release()
+    lifeLock.release()
   }
 }
 

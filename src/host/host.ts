@@ -14,6 +14,7 @@ import type { Entry, PeerId } from '../raft/entry.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
 import type { RaftTiming } from '../raft/state.js'
+import type { TransferResult } from '../raft/transfer.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
@@ -193,6 +194,18 @@ export class Host {
   /** Ends at once without a word, as a crash would. The disk keeps what it has. */
   kill(): void {
     this.#stop(null)
+  }
+
+  /**
+   * Leader only: lets that voter lead, once it has the whole log; until then, or until an election time-out, nothing is
+   * proposed (dissertation 3.10). For whoever decides who should lead: no autopilot does yet.
+   */
+  handOver(to: PeerId): TransferResult {
+    let result: TransferResult = 'not-leader'
+    this.#turn(() => {
+      result = this.#raft.transferLeadership(to)
+    })
+    return result
   }
 
   get status(): ReturnType<Raft['status']> {

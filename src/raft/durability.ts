@@ -31,7 +31,7 @@ function hasWrite(state: RaftState): boolean {
 export function takeReady(state: RaftState): Ready {
   flush(state)
   dropPartial(state)
-  const { out, log } = state
+  const { out } = state
   const sequence = ++out.sequence
   const write = hasWrite(state) ? takeWrite(state) : null
   const ready: Ready = {

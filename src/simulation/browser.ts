@@ -2,7 +2,7 @@ import type { IdentityStore } from '../host/browser.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Storage } from '../storage/storage.js'
 import { DeviceClock, type DeviceClockOptions } from './clock.js'
-import { SimDisk } from './disk.js'
+import { SimDisk, type WriteListener } from './disk.js'
 import { SimLocks } from './locks.js'
 import type { Prng } from './prng.js'
 import type { Thread } from './thread.js'
@@ -15,13 +15,17 @@ export class SimBrowser {
   readonly locks: SimLocks
   /** By identity; the one that was used last stands last. */
   readonly disks = new Map<PeerId, SimDisk>()
+  /** Disks that are gone for good: only checkers know what they held. */
+  readonly lost = new Map<PeerId, SimDisk>()
   roomId: string | null = null
   readonly #world: World
+  readonly #onwrite: WriteListener
   readonly #prng: Prng
   #identities = 0
 
-  constructor(world: World, id: string, clock: DeviceClockOptions) {
+  constructor(world: World, id: string, clock: DeviceClockOptions, onwrite: WriteListener = () => {}) {
     this.#world = world
+    this.#onwrite = onwrite
     this.id = id
     this.clock = new DeviceClock(world, clock)
     this.locks = new SimLocks(world, id)
@@ -31,7 +35,15 @@ export class SimBrowser {
   /** The store of identities as a thread has it: every answer takes a moment. */
   identitiesOf(thread: Thread, wrap: (storage: Storage) => Storage = (storage) => storage): IdentityStore {
     const later = <T>(label: string, run: () => T): Promise<T> =>
-      new Promise((resolve) => thread.post(this.#prng.tail(0.5, 20), label, () => resolve(run())))
+      new Promise((resolve, reject) =>
+        thread.post(this.#prng.tail(0.5, 20), label, () => {
+          try {
+            resolve(run())
+          } catch (error) {
+            reject(error)
+          }
+        }),
+      )
     return {
       browserId: () => later('browser id', () => this.id),
       list: () => later('identities', () => [...this.disks.keys()].reverse().map((peerId) => ({ peerId }))),
@@ -50,7 +62,7 @@ export class SimBrowser {
   copyIdentity(peerId: PeerId, from: SimBrowser): void {
     const original = from.disks.get(peerId)
     if (!original) throw new Error(`there is no identity ${peerId} in browser ${from.id}`)
-    const disk = new SimDisk(this.#world, `${peerId} in ${this.id}`)
+    const disk = new SimDisk(this.#world, `${peerId} in ${this.id}`, this.#onwrite)
     disk.copyFrom(original)
     this.disks.set(peerId, disk)
     this.roomId = from.roomId
@@ -60,8 +72,21 @@ export class SimBrowser {
   #create(): PeerId {
     this.#identities += 1
     const peerId = `${this.#prng.text(3)}-${this.id}${this.#identities}`
-    this.disks.set(peerId, new SimDisk(this.#world, peerId))
+    this.disks.set(peerId, new SimDisk(this.#world, peerId, this.#onwrite))
     return peerId
+  }
+
+  /** Nothing of that identity is left, not even that there was one (B13). Nobody may have it open. */
+  lose(peerId: PeerId): void {
+    const disk = this.disks.get(peerId)
+    if (disk) this.lost.set(peerId, disk)
+    this.disks.delete(peerId)
+  }
+
+  /** Its database is gone, and what lists the identities still knows of it. Nobody may have it open. */
+  blank(peerId: PeerId): void {
+    this.lose(peerId)
+    this.disks.set(peerId, new SimDisk(this.#world, peerId, this.#onwrite))
   }
 
   #lastLife(peerId: PeerId): Incarnation | null {

@@ -18,6 +18,9 @@ export class DeviceClock {
   readonly #world: World
   readonly #options: DeviceClockOptions
   #wallOffset: number
+  #rate: number
+  /** Device time at the last change of rate, and the true time of it. */
+  #drifted = { device: 0, at: 0 }
   #slept = 0
   #asleepSince: number | null = null
 
@@ -25,10 +28,11 @@ export class DeviceClock {
     this.#world = world
     this.#options = options
     this.#wallOffset = options.wallOffset
+    this.#rate = options.rate
   }
 
   get rate(): number {
-    return this.#options.rate
+    return this.#rate
   }
 
   get countsSleep(): boolean {
@@ -36,13 +40,26 @@ export class DeviceClock {
   }
 
   get now(): Instant {
-    const { rate, countsSleep } = this.#options
     const { now } = this.#world
     const asleep = this.#slept + (this.#asleepSince === null ? 0 : now - this.#asleepSince)
+    const { device, at } = this.#drifted
     return {
-      monotonic: (now - (countsSleep ? 0 : asleep)) * rate,
-      wall: Math.floor(epoch + now * rate + this.#wallOffset),
+      monotonic: device + (now - at - (this.#options.countsSleep ? 0 : asleep)) * this.#rate,
+      wall: Math.floor(epoch + device + (now - at) * this.#rate + this.#wallOffset),
     }
+  }
+
+  /** From now on it runs at that rate: its temperature has changed. Neither of its clocks jumps. */
+  drift(rate: number): void {
+    if (this.#asleepSince !== null) return
+    const { now } = this.#world
+    const { device, at } = this.#drifted
+    const slept = this.#options.countsSleep ? 0 : this.#slept
+    // Sleep that the monotonic clock has not counted stays on the wall clock.
+    this.#wallOffset += slept * this.#rate
+    this.#drifted = { device: device + (now - at - slept) * this.#rate, at: now }
+    this.#slept = 0
+    this.#rate = rate
   }
 
   /** Somebody, or NTP, sets the wall clock. */

@@ -13,7 +13,14 @@ export interface DiskCondition {
   stallMs: number
   /** Writes fail: the quota is used up. */
   isFull: boolean
+  /** The next write is undone: the browser aborts its transaction. */
+  aborts: boolean
+  /** Whoever writes next dies of it: a moment before it is durable, or a moment after. */
+  trap: { readonly moment: 'before' | 'after'; readonly spring: (writer: Thread) => void } | null
 }
+
+/** Told of every transaction that takes effect, and of what it found. */
+export type WriteListener = (peerId: string, batch: WriteBatch, before: StoredState) => void
 
 interface Pending {
   readonly batch: WriteBatch
@@ -23,15 +30,19 @@ interface Pending {
 /** One identity's database: outlives all who open it. */
 export class SimDisk {
   readonly memory = new MemoryDisk()
-  readonly condition: DiskCondition = { writeMs: 0.5, stallMs: 0, isFull: false }
+  readonly condition: DiskCondition = { writeMs: 0.5, stallMs: 0, isFull: false, aborts: false, trap: null }
   readonly #world: World
+  readonly #peerId: string
+  readonly #onwrite: WriteListener
   readonly #prng: Prng
   /** Under way, in the order in which they take effect. */
   #pending: Pending[] = []
   #idleAt = 0
 
-  constructor(world: World, peerId: string) {
+  constructor(world: World, peerId: string, onwrite: WriteListener = () => {}) {
     this.#world = world
+    this.#peerId = peerId
+    this.#onwrite = onwrite
     this.#prng = world.prng.fork(`disk ${peerId}`)
   }
 
@@ -60,21 +71,46 @@ export class SimDisk {
       batch,
       commit: () => {
         // F3: the incarnation record is read first, in the same transaction.
-        if (this.memory.incarnation !== incarnation) tell(new Error('another incarnation has opened this storage'))
-        else if (this.condition.isFull) tell(new DOMException('the quota is used up', 'QuotaExceededError'))
-        else {
-          this.memory.apply(batch)
-          tell(null)
-        }
+        const refusal = this.#refusal(incarnation)
+        if (!refusal) this.#apply(batch)
+        tell(refusal)
       },
     }
     this.#pending.push(pending)
     this.#world.after(this.#idleAt - this.#world.now, `disk of ${thread.name}`, () => {
       const at = this.#pending.indexOf(pending)
       if (at < 0) return
+      const { trap } = this.condition
+      this.condition.trap = null
+      if (trap?.moment === 'before') trap.spring(thread)
+      // By then it has been dealt with as every write of the dead.
+      if (thread.isDead) return
       this.#pending.splice(at, 1)
       pending.commit()
+      if (trap?.moment === 'after') trap.spring(thread)
     })
+  }
+
+  #refusal(incarnation: Incarnation): Error | null {
+    const { condition } = this
+    const { coverage } = this.#world
+    if (this.memory.incarnation !== incarnation) {
+      coverage.hit('disk write of an earlier incarnation')
+      return new Error('another incarnation has opened this storage')
+    }
+    if (condition.isFull) {
+      coverage.hit('disk write over the quota')
+      return new DOMException('the quota is used up', 'QuotaExceededError')
+    }
+    if (!condition.aborts) return null
+    condition.aborts = false
+    coverage.hit('disk write aborted')
+    return new DOMException('the transaction was aborted', 'AbortError')
+  }
+
+  #apply(batch: WriteBatch): void {
+    this.#onwrite(this.#peerId, batch, this.memory.read())
+    this.memory.apply(batch)
   }
 
   /** A copy of everything, as a cloned profile has it (F2). */
@@ -98,7 +134,10 @@ export class SimDisk {
     const pending = this.#pending
     this.#pending = []
     this.#idleAt = 0
-    for (const { commit } of pending.slice(0, this.#prng.integer(0, pending.length))) commit()
+    const done = pending.slice(0, this.#prng.integer(0, pending.length))
+    this.#world.coverage.hit('disk write finished after a crash', done.length)
+    this.#world.coverage.hit('disk write lost in a crash', pending.length - done.length)
+    for (const { commit } of done) commit()
   }
 }
 

@@ -89,7 +89,7 @@ export class Faults {
     for (const browser of browsers) {
       browser.clock.wakeUp()
       for (const { condition } of browser.disks.values())
-        Object.assign(condition, { writeMs: 0.5, stallMs: 0, isFull: false })
+        Object.assign(condition, { writeMs: 0.5, stallMs: 0, isFull: false, aborts: false, trap: null })
     }
     for (const tab of tabs) {
       tab.throttle(0)
@@ -124,7 +124,7 @@ export class Faults {
     for (const kind of kinds) {
       at -= this.#weights[kind]
       if (at >= 0) continue
-      this[kind](this.#prng)
+      if (this[kind](this.#prng)) this.#sim.world.coverage.hit(`fault ${kind}`)
       return
     }
   }
@@ -141,108 +141,127 @@ export class Faults {
     })
   }
 
-  crash(prng: Prng): void {
+  crash(prng: Prng): boolean {
     const tab = this.#anyTab()
-    if (!tab) return
+    if (!tab) return false
     tab.crash()
     if (prng.chance(0.8)) this.#for(2_000, 15_000, 'reopen', () => tab.isOpen || tab.reload())
+    return true
   }
 
-  workerCrash(): void {
+  workerCrash(): boolean {
     const tab = this.#anyTab()
-    if (!tab?.isWell) return
+    if (!tab?.isWell) return false
     tab.crashWorker()
     this.#for(5_000, 15_000, 'reload', () => tab.isOpen && tab.reload())
+    return true
   }
 
-  close(prng: Prng): void {
+  close(prng: Prng): boolean {
     const tab = this.#anyTab()
-    if (!tab) return
+    if (!tab) return false
     tab.close()
     if (prng.chance(0.7)) this.#for(3_000, 15_000, 'reopen', () => tab.isOpen || tab.reload())
+    return true
   }
 
   /** The page leaves the room by its own will, and is loaded again later. */
-  leave(): void {
+  leave(): boolean {
     const tab = this.#anyTab()
-    if (!tab?.isWell) return
+    if (!tab?.isWell) return false
     const { page } = tab
     page.thread.post(0, 'leave', () => void page.room.leave())
     this.#for(1_000, 8_000, 'reload', () => tab.isOpen && tab.reload())
+    return true
   }
 
-  reload(): void {
-    this.#anyTab()?.reload()
+  reload(): boolean {
+    const tab = this.#anyTab()
+    tab?.reload()
+    return tab !== null
   }
 
-  aside(): void {
+  aside(): boolean {
     const tab = this.#anyTab()
     tab?.putAside()
     if (tab) this.#for(2_000, 15_000, 'come back', () => tab.comeBack())
+    return tab?.isAside === true
   }
 
-  block(prng: Prng): void {
-    this.#anyTab()?.block(prng.tail(2_000, 20_000))
+  block(prng: Prng): boolean {
+    const tab = this.#anyTab()
+    tab?.block(prng.tail(2_000, 20_000))
+    return tab !== null
   }
 
-  freeze(prng: Prng): void {
-    this.#anyTab()?.freeze(prng.tail(2_000, 20_000))
+  freeze(prng: Prng): boolean {
+    const tab = this.#anyTab()
+    tab?.freeze(prng.tail(2_000, 20_000))
+    return tab !== null
   }
 
   /** The whole device sleeps. */
-  sleep(prng: Prng): void {
+  sleep(prng: Prng): boolean {
     const browser = this.#anyBrowser()
     const ms = prng.tail(4_000, 20_000)
     browser.clock.fallAsleep()
     for (const tab of this.#sim.tabs) if (tab.browser === browser && tab.isOpen) tab.freeze(ms)
     this.#sim.world.after(ms, `${browser.id} wakes up`, () => browser.clock.wakeUp())
+    return true
   }
 
-  throttle(prng: Prng): void {
+  throttle(prng: Prng): boolean {
     const tab = this.#anyTab()
     tab?.throttle(prng.pick([1_000, 1_000, 10_000]))
     if (tab) this.#for(5_000, 20_000, 'unthrottle', () => tab.throttle(0))
+    return tab !== null
   }
 
-  wallClock(prng: Prng): void {
+  wallClock(prng: Prng): boolean {
     const sizes = [1_000, 60_000, 86_400_000, 31_536_000_000]
     const browser = this.#anyBrowser()
     // Set back, the wall clock hides a sleep that the other clock hides too: what hides from both is left to fences (C2).
     const step = prng.pick(sizes) * prng.between(browser.clock.countsSleep ? -1 : 0, 1)
     this.#sim.world.note(`the wall clock of ${browser.id} is set by ${Math.round(step)} ms`)
     browser.clock.stepWall(step)
+    this.#sim.world.coverage.hit(step < 0 ? 'clock set back' : 'clock set forward')
+    return true
   }
 
-  partition(prng: Prng): void {
-    this.#split(prng, true)
+  partition(prng: Prng): boolean {
+    return this.#split(prng, true)
   }
 
   /** Whoever leads is cut off: the most interesting partition of all. */
-  isolate(prng: Prng): void {
+  isolate(prng: Prng): boolean {
     const leader = this.#sim.leader?.self.peerId
     const others = this.#peers().filter((peerId) => peerId !== leader)
-    if (leader !== undefined && others.length > 0) this.#cut(prng, [leader], others, prng.chance(0.7))
+    if (leader === undefined || others.length === 0) return false
+    this.#cut(prng, [leader], others, prng.chance(0.7))
+    return true
   }
 
-  oneWay(prng: Prng): void {
-    this.#split(prng, false)
+  oneWay(prng: Prng): boolean {
+    return this.#split(prng, false)
   }
 
-  breakLink(prng: Prng): void {
+  breakLink(prng: Prng): boolean {
     const [a, b] = prng.shuffled(this.#peers())
-    if (a === undefined || b === undefined) return
+    if (a === undefined || b === undefined) return false
     this.#sim.world.note(`the link of ${a} and ${b} breaks`)
     this.#sim.ether.breakLinks(a, b)
+    return true
   }
 
-  slow(prng: Prng): void {
+  slow(prng: Prng): boolean {
     const [a, b] = prng.shuffled(this.#peers())
-    if (a === undefined || b === undefined) return
+    if (a === undefined || b === undefined) return false
     this.#sim.ether.slowDown(a, b, prng.tail(100, 2_000))
     this.#for(4_000, 15_000, 'fast again', () => this.#sim.ether.slowDown(a, b, 0))
+    return true
   }
 
-  mischief(prng: Prng): void {
+  mischief(prng: Prng): boolean {
     const level = prng.between(0.01, 0.3)
     this.#sim.world.note(`mischief ${level.toFixed(2)}`)
     this.#sim.ether.mischief = { drop: level, duplicate: level, reorder: level, replay: level / 2 }
@@ -251,37 +270,43 @@ export class Faults {
       // Ordered lanes have lost their order and more: no link of ours stays up then.
       this.#breakAll()
     })
+    return true
   }
 
-  stall(prng: Prng): void {
+  stall(prng: Prng): boolean {
     const disk = prng.pick(this.#anyBrowserWithDisks())
-    if (!disk) return
+    if (!disk) return false
     disk.condition.stallMs = prng.tail(100, 3_000)
     this.#for(3_000, 10_000, 'disk is fast again', () => {
       disk.condition.stallMs = 0
     })
+    return true
   }
 
-  quota(prng: Prng): void {
+  quota(prng: Prng): boolean {
     const disk = prng.pick(this.#anyBrowserWithDisks())
-    if (!disk) return
+    if (!disk) return false
     this.#sim.world.note('a disk is full')
     disk.condition.isFull = true
     this.#for(2_000, 8_000, 'disk has room again', () => {
       disk.condition.isFull = false
       this.mend()
     })
+    return true
   }
 
-  signaling(prng: Prng): void {
+  signaling(prng: Prng): boolean {
     const { registrar } = this.#sim
-    if (!registrar?.isUp) return
+    if (!registrar?.isUp) return false
     registrar.goDown()
     this.#for(3_000, 15_000, 'signaling returns', () => registrar.comeUp(prng.chance(0.5)))
+    return true
   }
 
-  newTab(): void {
-    if (this.#sim.tabs.length < tabsMax) this.#sim.openTab(this.#anyBrowser())
+  newTab(): boolean {
+    if (this.#sim.tabs.length >= tabsMax) return false
+    this.#sim.openTab(this.#anyBrowser())
+    return true
   }
 
   #breakAll(): void {
@@ -290,11 +315,12 @@ export class Faults {
   }
 
   /** Cuts the peers in two, in one direction or in both. */
-  #split(prng: Prng, bothWays: boolean): void {
+  #split(prng: Prng, bothWays: boolean): boolean {
     const peers = prng.shuffled(this.#peers())
-    if (peers.length < 2) return
+    if (peers.length < 2) return false
     const cut = prng.integer(1, peers.length - 1)
     this.#cut(prng, peers.slice(0, cut), peers.slice(cut), bothWays)
+    return true
   }
 
   #cut(prng: Prng, here: readonly string[], there: readonly string[], bothWays: boolean): void {

@@ -1,4 +1,4 @@
-import type { LinkListener, Network } from '../network/link.js'
+import type { Lane, LinkListener, Network } from '../network/link.js'
 import type { Prng } from './prng.js'
 import type { Thread } from './thread.js'
 import { type Conditions, type LinkEnd, Wire } from './wire.js'
@@ -58,6 +58,8 @@ export class Ether {
   readonly #archive = new Map<string, Archive>()
   #slow = new Map<string, number>()
   mischief: Mischief | null = null
+  /** The next link to carry bulk, which is to say a snapshot, breaks under it. */
+  bulkBreaks = false
   /** Browsers meet at the signaling server only. */
   signaling: () => boolean = () => true
 
@@ -108,6 +110,7 @@ export class Ether {
   /** Fair weather everywhere. */
   heal(): void {
     this.mischief = null
+    this.bulkBreaks = false
     this.#slow = new Map()
     for (const pair of [...this.#blocked]) {
       const [from = '', to = ''] = pair.split('>')
@@ -178,9 +181,17 @@ export class Ether {
       delay: () => base + prng.tail(typical / 3, typical * 20) + (this.#slow.get(pairOf(a.peerId, b.peerId)) ?? 0),
       lostAfter: () => (kind === 'webrtc' ? prng.between(10, lostWithin) : prng.between(0, 20)),
       isBlocked: (from, to) => this.isBlocked(from.peerId, to.peerId),
+      breaksUnder: (lane) => this.#breaksUnder(lane),
       // Inside one worker nothing gets lost.
       disturb: kind === 'memory' ? null : (end, frame, deliver) => this.#disturb(prng, end, frame, deliver),
     }
+  }
+
+  #breaksUnder(lane: Lane): boolean {
+    if (lane !== 'bulk' || !this.bulkBreaks) return false
+    this.bulkBreaks = false
+    this.world.coverage.hit('network link broken under a snapshot')
+    return true
   }
 
   /** True: the mischief has taken care of the frame. */
@@ -190,11 +201,22 @@ export class Ether {
     if (archive.present.length >= archiveMax) archive.present.splice(prng.integer(0, archiveMax - 1), 1)
     archive.present.push(frame)
     if (!mischief) return false
+    const { coverage } = this.world
     const again = archive.past.length > 0 && prng.chance(0.6) ? archive.past : archive.present
-    if (prng.chance(mischief.replay)) deliver(prng.pick(again), prng.tail(50, 2_000))
-    if (prng.chance(mischief.drop)) return true
-    if (prng.chance(mischief.duplicate)) deliver(frame, prng.tail(20, 2_000))
+    if (prng.chance(mischief.replay)) {
+      coverage.hit(again === archive.past ? 'network frame of an earlier life' : 'network frame again')
+      deliver(prng.pick(again), prng.tail(50, 2_000))
+    }
+    if (prng.chance(mischief.drop)) {
+      coverage.hit('network frame dropped')
+      return true
+    }
+    if (prng.chance(mischief.duplicate)) {
+      coverage.hit('network frame doubled')
+      deliver(frame, prng.tail(20, 2_000))
+    }
     if (!prng.chance(mischief.reorder)) return false
+    coverage.hit('network frame overtaken')
     deliver(frame, prng.tail(10, 1_000))
     return true
   }

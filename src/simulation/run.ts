@@ -2,14 +2,17 @@ import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settin
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
 import { checkHistory } from './linearizability/check.js'
 import type { Operation } from './linearizability/history.js'
+import { breakMinority } from './minority.js'
 import { fairWeather } from './network.js'
-import type { Prng } from './prng.js'
+import { Prng } from './prng.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
+import type { SimTab } from './tab.js'
 import { Trace } from './trace.js'
+import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2
+export type Edition = 1 | 2 | 3
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -19,8 +22,8 @@ export interface RunOptions {
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
   /**
-   * As what a run was: 1 before upheavals, drawn sizes of snapshots and `compareAndSet`; 2 with them (default). Seeds are pinned with the edition
-   * in which they failed.
+   * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well (default). Seeds are
+   * pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -37,23 +40,41 @@ export interface RunResult {
   readonly elections: number
   readonly checkedOperations: number
   readonly done: ReadonlyMap<string, number>
+  /** How often each fault struck, and each branch of core and host was gone through. */
+  readonly coverage: ReadonlyMap<string, number>
   /** Every operation of the users, by true time: also of a run that was convicted. */
   readonly history: readonly Operation[]
   /** Keys and locks whose part of the history was too much for the checker. */
   readonly undecided: readonly string[]
 }
 
+/** What a seed decides beside the rest, from a stream of its own: pinned seeds stay what they were. */
+interface Extras {
+  readonly prng: Prng
+  readonly upheavals: UpheavalWeights | null
+  /** A snapshot after every so many entries, instead of what the options say. */
+  readonly snapshotEvery: number | null
+  /** Whether the run ends with some who are broken for ever. */
+  readonly breaksMinority: boolean
+}
+
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
 const settleWithin = 60_000
 
+/** A healthy quorum gets on within that time whatever the others do: an election or two, and a few retries. */
+const progressWithin = 15_000
+
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const sim = new Simulation(String(seed), drawOptions(String(seed), options), new Trace(options.print ?? null))
-  const workload = new Workload(sim, { compareAndSet: options.edition !== 1 })
+  const { edition = 3, surgery = {} } = options
+  const extras = drawExtras(String(seed), edition)
+  const drawn = drawOptions(String(seed), edition, extras)
+  const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
+  const workload = new Workload(sim, { compareAndSet: edition === 3 })
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
-    await story(sim, workload, options)
+    await story(sim, workload, options, extras)
     undecided = judge(sim, workload)
   } catch (error) {
     if (!(error instanceof Violation)) sim.world.convict('harness', String((error as Error).stack))
@@ -70,6 +91,7 @@ export async function runSeed(seed: string | number, options: RunOptions = {}): 
     elections: sim.raft.elections,
     checkedOperations: sim.history.checked,
     done: workload.done,
+    coverage: world.coverage.counts,
     history: workload.recorder.history,
     undecided,
   }
@@ -83,16 +105,20 @@ function judge({ world }: Simulation, workload: Workload): readonly string[] {
   return undecided
 }
 
-async function story(sim: Simulation, workload: Workload, options: RunOptions): Promise<void> {
+async function story(sim: Simulation, workload: Workload, options: RunOptions, extras: Extras): Promise<void> {
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
+  const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
+  upheavals?.end()
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
   await checkLiveness(sim, workload)
+  if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
+  for (const record of sim.hosts) sim.log.compareNow(record)
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -146,15 +172,46 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
       `unanswered: ${calls.join(', ')}; locks: ${locks.join(', ')}; waiting: ${workload.waiting.join(', ')}`,
     )
   }
-  for (const record of sim.hosts) sim.log.compareNow(record)
+}
+
+/** Some are broken for ever: whoever is whole gets lock after lock all the same. */
+async function checkHealthyQuorum(sim: Simulation, prng: Prng): Promise<void> {
+  const { world } = sim
+  const healthy = breakMinority(sim, prng)
+  if (!healthy) return
+  for (const name of ['then', 'and then']) {
+    const waiting = new Set<SimTab>(healthy)
+    for (const tab of healthy) {
+      const settled = () => waiting.delete(tab)
+      tab.page.room.locks
+        .request(name, () => {})
+        .then(settled, (error: unknown) => {
+          world.convict('progress', `${tab.name} was refused a lock: ${String(error)}`)
+        })
+    }
+    if (!(await world.run(progressWithin, () => waiting.size === 0)))
+      world.convict('progress', `a quorum is whole, and no lock for ${[...waiting].map((tab) => tab.name).join(', ')}`)
+    await world.run(prng.between(500, 3_000))
+  }
+}
+
+function drawExtras(seed: string, edition: Edition): Extras {
+  const prng = new Prng(`${seed}/upheavals`)
+  const isCalm = prng.chance(0.4)
+  const upheavals = drawUpheavals(prng)
+  const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
+  const breaksMinority = prng.chance(0.4)
+  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority }
+  return { prng, upheavals, snapshotEvery, breaksMinority }
 }
 
 /** Everything that is not the story: timing, sizes, weather. */
-function drawOptions(seed: string, { surgery = {}, edition }: RunOptions): Partial<SimulationOptions> {
+function drawOptions(seed: string, edition: Edition, extras: Extras): Partial<SimulationOptions> {
   const prng = new Simulation(`${seed} options`).world.prng
-  const snapshotEvery = prng.pick([12, 30, 100, 1_000])
+  const usual = prng.pick([12, 30, 100, 1_000])
+  const snapshotEvery = extras.snapshotEvery ?? usual
   const drawn: Partial<SimulationOptions> = {
-    surgery,
     registrar: prng.chance(0.6),
     goodbyeLost: prng.pick([0, 0.3, 1]),
     weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 40]), tabDelay: prng.pick([0.1, 0.4, 3]) },
@@ -164,7 +221,7 @@ function drawOptions(seed: string, { surgery = {}, edition }: RunOptions): Parti
       limits: { ...defaultLimits, snapshotEvery, lockQueue: prng.pick([8, 64]) },
     },
   }
-  if (edition === 1) return drawn
+  if (edition < 3) return drawn
   // Short tails make snapshots needed, small chunks make streams of them (S47).
   const snapshotSizes = { tailEntries: prng.pick([4, 40, 256]), chunkBytes: prng.pick([50, 500, 64 * 1024]) }
   return { ...drawn, snapshotSizes }

@@ -11,14 +11,16 @@ import type { RoomSettings } from '../machine/command.js'
 import type { MachineState } from '../machine/machine.js'
 import { defaultSettings } from '../machine/settings.js'
 import type { Network } from '../network/link.js'
-import type { Entry } from '../raft/entry.js'
+import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
-import type { Storage } from '../storage/storage.js'
+import type { Storage, StoredState, WriteBatch } from '../storage/storage.js'
+import { coverWrite } from './branches.js'
 import { SimBrowser } from './browser.js'
 import { BeliefChecker } from './checkers/belief.js'
 import { FenceRegister } from './checkers/fence.js'
 import { HistoryChecker } from './checkers/history.js'
 import { LogChecker } from './checkers/log.js'
+import { LogMatchingChecker } from './checkers/log-matching.js'
 import { RaftChecker } from './checkers/raft.js'
 import type { DeviceClockOptions } from './clock.js'
 import { Ether, fairWeather, type Weather } from './network.js'
@@ -75,6 +77,7 @@ export class Simulation {
   readonly #hosts = new Set<HostRecord>()
   readonly log: LogChecker
   readonly raft: RaftChecker
+  readonly logMatching: LogMatchingChecker
   readonly belief: BeliefChecker
   readonly history: HistoryChecker
   readonly fence: FenceRegister
@@ -88,7 +91,8 @@ export class Simulation {
     this.registrar = this.options.registrar ? new SimRegistrar(this.world) : null
     this.ether.signaling = () => this.registrar?.isUp ?? false
     this.log = new LogChecker(this.world, (peerId) => this.#diskOf(peerId))
-    this.raft = new RaftChecker(this.world, this.log)
+    this.logMatching = new LogMatchingChecker(this.world)
+    this.raft = new RaftChecker(this.world, this.log, this.logMatching, (peerId) => this.#diskOf(peerId))
     this.belief = new BeliefChecker(this.world, this.log)
     this.history = new HistoryChecker(this.world, this.log)
     this.fence = new FenceRegister(this.world)
@@ -111,7 +115,10 @@ export class Simulation {
 
   createBrowser(clock: Partial<DeviceClockOptions> = {}): SimBrowser {
     const id = 'abcdefgh'[this.browsers.length] ?? `z${this.browsers.length}`
-    const browser = new SimBrowser(this.world, id, { rate: 1, wallOffset: 0, countsSleep: true, ...clock })
+    const options = { rate: 1, wallOffset: 0, countsSleep: true, ...clock }
+    const browser = new SimBrowser(this.world, id, options, (peerId, batch, before) =>
+      this.#written(peerId, batch, before),
+    )
     this.browsers.push(browser)
     return browser
   }
@@ -132,6 +139,11 @@ export class Simulation {
   }
 
   hostStarted(record: HostRecord): void {
+    const { peerId, incarnation, resident } = record.self
+    if (this.browsers.some(({ lost }) => lost.has(peerId)))
+      this.world.convict('amnesia', `${peerId} has lost its disk and is back under its old id`)
+    this.world.coverage.hit(incarnation.counter === 1 ? 'host newborn' : 'host restarted from its disk')
+    if (resident) this.world.coverage.hit('host resident')
     this.#hosts.add(record)
     record.thread.onDeath(() => this.#hosts.delete(record))
   }
@@ -154,12 +166,20 @@ export class Simulation {
     this.ether.lastWord(record.network, peerId, null, delay + 1)
   }
 
-  #diskOf(peerId: string) {
+  /** What was lost since counts: a commit relied on it at its time. */
+  #diskOf(peerId: PeerId) {
     for (const browser of this.browsers) {
-      const disk = browser.disks.get(peerId)
+      const disk = browser.lost.get(peerId) ?? browser.disks.get(peerId)
       if (disk) return disk
     }
     return null
+  }
+
+  #written(peerId: PeerId, batch: WriteBatch, before: StoredState): void {
+    coverWrite(this.world.coverage, batch, before)
+    // Two may found a room at once, and one of the two gives up: their first entries are of two logs.
+    const { roomId = '' } = batch.lineage ?? before.lineage ?? {}
+    for (const { entries } of batch.groups) this.logMatching.written(peerId, roomId, entries)
   }
 
   #check(): void {

@@ -83,6 +83,11 @@ export class SimTab {
     this.#page.thread.thaw()
   }
 
+  /** The browser has cleared what the tab knew. */
+  forget(): void {
+    this.#session.peerId = null
+  }
+
   /** A new page in the place of the old one. */
   reload(): void {
     this.#note('loads')
@@ -129,6 +134,11 @@ export class SimTab {
     const page = new SimPage(this.#sim, this.browser, thread, this.#session)
     this.#sim.pageLoaded(this, page)
     return page
+  }
+
+  /** Whether that thread is one of its own. */
+  runs(thread: Thread): boolean {
+    return this.#threads.includes(thread)
   }
 
   #note(what: string): void {

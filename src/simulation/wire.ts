@@ -1,4 +1,5 @@
 import { type DownReason, frameBytesMax, type Lane, type Link, type LinkKind } from '../network/link.js'
+import { coverFrame } from './branches.js'
 import type { SimNetwork, Station } from './network.js'
 import type { World } from './world.js'
 
@@ -10,6 +11,8 @@ export interface Conditions {
   /** How long an end needs to see that the link has broken, ms. */
   readonly lostAfter: () => number
   readonly isBlocked: (from: Station, to: Station) => boolean
+  /** Asked of each frame that is about to leave. */
+  readonly breaksUnder: (lane: Lane) => boolean
   /** Adversary: true if it has dealt with the frame itself. */
   readonly disturb:
     | ((end: LinkEnd, frame: Uint8Array, deliver: (frame: Uint8Array, delay: number) => void) => boolean)
@@ -149,10 +152,18 @@ export class LinkEnd implements Link {
       return
     }
     const copy = frame.slice()
+    coverFrame(this.#world.coverage, copy)
+    if (this.#conditions.breaksUnder(lane)) {
+      this.break()
+      this.#other?.break()
+      return
+    }
     const disturbed = this.#conditions.disturb?.(this, copy, (data, delay) => this.#deliver(lane, data, delay))
     if (disturbed) return
-    if (this.#conditions.isBlocked(this.from, this.to)) this.#held.push({ lane, frame: copy })
-    else this.#transmit(lane, copy)
+    if (this.#conditions.isBlocked(this.from, this.to)) {
+      this.#world.coverage.hit('network frame held back')
+      this.#held.push({ lane, frame: copy })
+    } else this.#transmit(lane, copy)
   }
 
   buffered(lane: Lane): number {
@@ -233,7 +244,8 @@ export class LinkEnd implements Link {
     this.#world.after(delay, label, () => {
       this.load -= 1
       arrived()
-      if (!this.#isBroken) this.to.thread.post(0, label, () => this.#other?.receive(lane, frame))
+      if (this.#isBroken) this.#world.coverage.hit('network frame lost with its link')
+      else this.to.thread.post(0, label, () => this.#other?.receive(lane, frame))
     })
   }
 

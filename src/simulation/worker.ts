@@ -170,6 +170,7 @@ export class SimWorker {
         applied: (entry, machine) => this.#sim.applied(record, entry, machine),
         stopped: (failure) => {
           record.stopped = failure
+          this.#sim.world.coverage.hit(failure ? `host stopped: ${failure.code}` : 'host left')
           this.#sim.world.note(`host ${peerId} stops${failure ? `: ${failure.message}` : ''}`)
           // A failed assertion, and not a disk that failed: somebody was wrong about itself.
           if (failure?.message.startsWith('this peer stopped itself'))
@@ -216,6 +217,7 @@ export class SimWorker {
   }
 
   #died(life: { readonly peerId: PeerId; readonly incarnation: Self['incarnation'] }): void {
+    this.#sim.world.coverage.hit('host proof of death')
     this.#sim.world.note(`${this.thread.name} has proof that ${life.peerId} ${lifeOf(life.incarnation)} is dead`)
     for (const { network } of this.#records) network.peerGone(life.peerId, lifeOf(life.incarnation))
     this.#host?.provenDead(life)

@@ -1,3 +1,4 @@
+import { Coverage } from './coverage.js'
 import { Prng } from './prng.js'
 import { Trace } from './trace.js'
 
@@ -30,6 +31,7 @@ export interface Planned {
 export class World {
   readonly prng: Prng
   readonly trace: Trace
+  readonly coverage = new Coverage()
   #now = 0
   #order = 0
   #events = 0

@@ -9,7 +9,7 @@ import type { Answers, Call, HostEvent, Reply } from '../../src/host/page.js'
 import type { Self } from '../../src/host/peers.js'
 import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
 import type { Link, Network } from '../../src/network/link.js'
-import type { Incarnation } from '../../src/raft/entry.js'
+import type { Entry, Incarnation } from '../../src/raft/entry.js'
 import type { Clock } from '../../src/shared/instant.js'
 import type { FaultWeights } from '../../src/simulation/faults.js'
 import type { Surgery } from '../../src/simulation/simulation.js'
@@ -273,6 +273,25 @@ function twice(data: Uint8Array): Uint8Array[] {
   return [data, encodeInstruction({ ...instruction, number: instruction.number + 1 })]
 }
 
+/** A follower that puts the commands of one append into its log in another order. */
+function confused(network: Network): Network {
+  return tampered(network, {
+    in: (frame) => ({
+      ...frame,
+      items: frame.items.map((item): Item => {
+        if (item.type !== 'raft' || item.message.type !== 'append') return item
+        return { ...item, message: { ...item.message, entries: swapped(item.message.entries) } }
+      }),
+    }),
+  })
+}
+
+function swapped(entries: readonly Entry[]): readonly Entry[] {
+  const [first, second, ...rest] = entries
+  if (first?.type !== 'command' || second?.type !== 'command') return entries
+  return [{ ...first, data: second.data }, { ...second, data: first.data }, ...rest]
+}
+
 export const plantedBugs: readonly PlantedBug[] = [
   {
     name: 'an acknowledgement leaves before the disk has written',
@@ -335,6 +354,13 @@ export const plantedBugs: readonly PlantedBug[] = [
       'liveness',
       'leftovers',
     ],
+  },
+  {
+    name: 'the commands of one append change places',
+    rule: '5.3',
+    surgery: { network: confused },
+    within: 3,
+    shows: ['log-matching', 'state-machine-safety'],
   },
   {
     name: 'a write is sent under two numbers',

@@ -41,4 +41,10 @@ export const regressions: readonly Regression[] = [
     seed: 500799,
     cause: 'a lock request that was queued again in a later session was refused for want of room, and nobody told',
   },
+  {
+    edition: 2,
+    seed: 701028,
+    cause:
+      'L4: a dead voter was not taken in while there was a leader, who waited for its vote to end a change of members',
+  },
 ]

@@ -1,15 +1,17 @@
 import { availableParallelism } from 'node:os'
 import { describe, expect, it } from 'vitest'
+import { CoverageTable } from '../../src/simulation/coverage.js'
 import { type RunOptions, runSeed } from '../../src/simulation/run.js'
+import { branches, faults } from './coverage.js'
 import { regressions } from './regressions.js'
 
 /** Sized for about two minutes on one idle core; the soak goes on from here. */
 const seeds = Array.from({ length: 300 }, (_, i) => i + 1)
 const perSeed = 60_000
 
-async function passes(seed: number, options: Pick<RunOptions, 'chaosMs' | 'edition'> = {}): Promise<void> {
-  const { violation, tail } = await runSeed(seed, options)
-  if (!violation) return
+async function passes(seed: number, options: RunOptions = {}): Promise<ReadonlyMap<string, number>> {
+  const { violation, tail, coverage } = await runSeed(seed, options)
+  if (!violation) return coverage
   const story = tail.slice(-60).join('\n')
   const { chaosMs, edition } = options
   const flags = `${chaosMs === undefined ? '' : ` --chaos ${chaosMs}`}${edition === undefined ? '' : ` --edition ${edition}`}`
@@ -37,11 +39,29 @@ describe('a run', () => {
 describe('seeds that once failed', () => {
   it.each(regressions.map((run) => [run.seed, run.cause, run] as const))(
     'seed %i: %s',
-    (seed, _cause, run) => passes(seed, run),
+    async (seed, _cause, run) => {
+      await passes(seed, run)
+    },
     perSeed,
   )
 })
 
-describe(`random rooms under faults, then without (${availableParallelism()} cores here)`, () => {
-  it.each(seeds)('seed %i', (seed) => passes(seed), perSeed)
+describe(`[S66][S67] random rooms under faults, then without (${availableParallelism()} cores here)`, () => {
+  const table = new CoverageTable()
+  let runs = 0
+
+  it.each(seeds)(
+    'seed %i',
+    async (seed) => {
+      table.add(await passes(seed))
+      runs += 1
+    },
+    perSeed,
+  )
+
+  // What no run has gone through, no run has tested.
+  it('have met every fault and gone through every branch', (context) => {
+    if (runs < seeds.length) context.skip(`only ${runs} of ${seeds.length} seeds have passed`)
+    expect({ faults: table.missing(faults), branches: table.missing(branches) }).toEqual({ faults: [], branches: [] })
+  })
 })

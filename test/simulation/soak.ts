@@ -8,14 +8,19 @@
  *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
  *   npm run soak -- --seed 31 --edition 1    as runs were before some kinds of misfortune were thought of (`run.ts`)
  *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
+ *   npm run soak -- --coverage           and shows how often each fault and branch was hit, and which lines of the core and
+ *                                        the host no run has executed
+ *   npm run soak -- --cores 1
  */
 import { fork } from 'node:child_process'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
+import { CoverageTable } from '../../src/simulation/coverage.js'
 import { writeHistory } from '../../src/simulation/linearizability/history.js'
-import { runSeed } from '../../src/simulation/run.js'
+import { type Edition, type RunOptions, runSeed } from '../../src/simulation/run.js'
+import { type Lines, listUnexecuted, mergeLines, watchExecution } from './executed.js'
 
 interface Verdict {
   readonly seed: number
@@ -25,7 +30,11 @@ interface Verdict {
   readonly undecided: number
   /** JSON lines, if they are wanted. */
   readonly history: string | null
+  readonly coverage: readonly (readonly [string, number])[]
 }
+
+/** What a child says: one run after another, and at the end what it has executed. */
+type Word = Verdict | { readonly executed: Lines }
 
 const { values } = parseArgs({
   options: {
@@ -37,21 +46,25 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     edition: { type: 'string' },
     history: { type: 'string' },
+    coverage: { type: 'boolean', default: false },
+    cores: { type: 'string', default: '2' },
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
 })
-const cores = 2
+const cores = Number(values.cores)
 /** A soak that nobody bounded ends after this. */
 const minutesMax = 24 * 60
 
 const first = Number(values.from)
 const minutes = values.minutes === undefined ? minutesMax : Number(values.minutes)
-const runOptions = {
-  ...(values.edition === '1' && { edition: 1 as const }),
+const how: RunOptions = {
+  ...(values.edition !== undefined && { edition: editionOf(values.edition) }),
   ...(values.chaos !== undefined && { chaosMs: Number(values.chaos) }),
 }
-const flags = `${values.chaos === undefined ? '' : ` --chaos ${values.chaos}`}${values.edition === '1' ? ' --edition 1' : ''}`
+const flags = `${values.chaos === undefined ? '' : ` --chaos ${values.chaos}`}${values.edition === undefined ? '' : ` --edition ${values.edition}`}`
+/** Where every line should be executed by some run. */
+const watched = /src\/(raft|host)\/.*/
 const count = values.minutes === undefined ? Number(values.seeds) : Number.MAX_SAFE_INTEGER
 const historyFile = values.history
 const deadline = performance.now() + Math.min(minutes, minutesMax) * 60_000
@@ -60,9 +73,15 @@ if (values.seed !== undefined) await one(values.seed, values.trace)
 else if (values.shard !== undefined) await shard(values.shard)
 else await soak()
 
+function editionOf(text: string): Edition {
+  const edition = ([1, 2, 3] as const).find((one) => String(one) === text)
+  if (edition === undefined) throw new TypeError(`--edition is 1, 2 or 3, not ${text}`)
+  return edition
+}
+
 async function one(seed: string, trace: boolean): Promise<void> {
   const result = await runSeed(seed, {
-    ...runOptions,
+    ...how,
     ...(trace && { print: (line: string) => void process.stdout.write(`${line}\n`) }),
   })
   if (!trace && result.violation) console.log(result.tail.join('\n'))
@@ -70,14 +89,19 @@ async function one(seed: string, trace: boolean): Promise<void> {
   const { hash, events, entries, elections, checkedOperations, undecided } = result
   console.log({ seed, hash, events, virtualMs: result.virtualMs, entries, elections, checkedOperations, undecided })
   console.log(Object.fromEntries(result.done))
+  if (values.coverage) console.log(Object.fromEntries(result.coverage))
   console.log(result.violation ? `FAILED ${result.violation.message}` : 'ok')
   process.exitCode = result.violation ? 1 : 0
 }
 
+/** Of one run, without what would fill the memory of a long soak. */
+type Outcome = Omit<Verdict, 'history' | 'coverage'>
+
 async function shard(which: string): Promise<void> {
   const [at = 0, of = 1] = which.split('/').map(Number)
+  const executed = values.coverage ? await watchExecution(watched) : null
   for (let seed = first + at; seed < first + count && performance.now() < deadline; seed += of) {
-    const { violation, virtualMs, checkedOperations, undecided, history } = await runSeed(seed, runOptions)
+    const { violation, virtualMs, checkedOperations, undecided, history, coverage } = await runSeed(seed, how)
     const verdict: Verdict = {
       seed,
       violation: violation?.message ?? null,
@@ -85,17 +109,21 @@ async function shard(which: string): Promise<void> {
       checked: checkedOperations,
       undecided: undecided.length,
       history: historyFile === undefined ? null : writeHistory(history, { seed }),
+      coverage: values.coverage ? [...coverage] : [],
     }
-    process.send?.(verdict)
+    process.send?.(verdict satisfies Word)
   }
+  if (executed) process.send?.({ executed: await executed() } satisfies Word)
   process.disconnect?.()
 }
 
 async function soak(): Promise<void> {
   const started = performance.now()
   if (historyFile !== undefined) writeFileSync(historyFile, '')
-  const verdicts: Omit<Verdict, 'history'>[] = []
-  const failures: Omit<Verdict, 'history'>[] = []
+  const verdicts: Outcome[] = []
+  const failures: Outcome[] = []
+  const table = new CoverageTable()
+  const executed: Lines[] = []
   const report = () => {
     const seconds = (performance.now() - started) / 1000
     const rate = (verdicts.length / seconds).toFixed(2)
@@ -104,7 +132,13 @@ async function soak(): Promise<void> {
   const ticker = setInterval(report, 60_000)
   const codes = await Promise.all(
     Array.from({ length: cores }, (_, i) =>
-      child(i, ({ history, ...verdict }) => {
+      child(i, (word) => {
+        if ('executed' in word) {
+          executed.push(word.executed)
+          return
+        }
+        const { history, coverage, ...verdict } = word
+        table.add(coverage)
         // Here and not in the children: a run's lines stay together.
         if (historyFile !== undefined && history !== null) appendFileSync(historyFile, history)
         verdicts.push(verdict)
@@ -124,13 +158,17 @@ async function soak(): Promise<void> {
   console.log(`${hours.toFixed(1)} hours of virtual time, ${checked} operations checked`)
   if (undecided > 0)
     console.log(`${undecided} keys or locks whose history was too much for the linearizability checker`)
+  if (values.coverage) {
+    console.log(`\nhow often, and in how many runs:\n${table}`)
+    console.log(`\nlines that no run has executed:\n${listUnexecuted(mergeLines(executed)).join('\n')}\n`)
+  }
   for (const { seed, violation } of failures)
     console.log(`FAILED npm run soak -- --seed ${seed}${flags} --trace   # ${violation}`)
   process.exitCode = failures.length > 0 || codes.some((code) => code !== 0) ? 1 : 0
 }
 
 /** A process of its own for every core: a run is one thread's work. */
-function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<number> {
+function child(at: number, onWord: (word: Word) => void): Promise<number> {
   const root = join(import.meta.dirname, '../..')
   const args = ['test/simulation/soak.ts', '--shard', `${at}/${cores}`, '--from', String(first)]
   if (values.minutes === undefined) args.push('--seeds', values.seeds)
@@ -138,9 +176,10 @@ function child(at: number, onVerdict: (verdict: Verdict) => void): Promise<numbe
   if (values.chaos !== undefined) args.push('--chaos', values.chaos)
   if (values.edition !== undefined) args.push('--edition', values.edition)
   if (historyFile !== undefined) args.push('--history', historyFile)
+  if (values.coverage) args.push('--coverage')
   return new Promise((resolve) => {
     const process = fork(join(root, 'scripts/run.mjs'), args, { cwd: root })
-    process.on('message', (message) => onVerdict(message as Verdict))
+    process.on('message', (message) => onWord(message as Word))
     process.on('exit', (code) => resolve(code ?? 1))
   })
 }

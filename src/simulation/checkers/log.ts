@@ -4,6 +4,7 @@ import { applyEntry, createMachine, encodeMachine, type MachineState } from '../
 import type { Applied, Outcome } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
 import { encode } from '../../shared/codec.js'
+import { coverApplied } from '../branches.js'
 import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
 import type { HostRecord } from '../worker.js'
@@ -148,7 +149,9 @@ export class LogChecker {
     if (index % compareEvery === 0) this.#machines.set(index, hashBytes(0, encodeMachine(this.machine)))
   }
 
-  #learn(entry: Entry, { answer, events }: Applied): void {
+  #learn(entry: Entry, applied: Applied): void {
+    const { answer, events } = applied
+    coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
     if (instruction?.type === 'numbered' && answer?.outcome) {
       const { outcome } = answer
@@ -216,7 +219,7 @@ function writtenBy(command: Command, outcome: Outcome): { readonly key: string; 
   return command.type === 'store.compareAndSet' && swapped ? { key: command.key, value: command.next } : null
 }
 
-function hashOf(entry: Entry): number {
+export function hashOf(entry: Entry): number {
   const { term, time, type } = entry
   const hash = hashText(0x811c9dc5, `${term} ${time} ${type}`)
   if (entry.type === 'command') return hashBytes(hash, entry.data)
