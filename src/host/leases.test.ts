@@ -67,11 +67,36 @@ describe('[S-5] an echo', () => {
     expect(echoes()).toEqual([])
   })
 
-  it('is only of the latest message of a session', () => {
+  it('is only of the latest message of a session before a round', () => {
     alive(50)
     alive(60)
     round()
     expect(echoes().map(({ monotonic }) => monotonic)).toEqual([60])
+  })
+
+  it('comes however often the page speaks while a quorum takes its time', () => {
+    const heard: number[] = []
+    for (let time = 1; time <= 20; time += 1) {
+      alive(time)
+      // A round begins with every word, and is answered four words later.
+      context.core.currentRound += 1
+      context.core.confirmedRound = Math.max(0, context.core.currentRound - 4)
+      heard.push(...echoes().map(({ monotonic }) => monotonic))
+    }
+    expect(heard.length).toBeGreaterThanOrEqual(4)
+    expect(heard).toEqual([...heard].sort((a, b) => a - b))
+    context.core.confirmedRound = context.core.currentRound
+    expect(echoes().at(-1)?.monotonic, 'the last word is echoed too').toBe(20)
+    expect(echoes()).toEqual([])
+  })
+
+  it('is waited for by two messages of a session at most: the oldest, whose round has begun, and the latest', () => {
+    for (let time = 1; time <= 20; time += 1) {
+      alive(time)
+      context.core.currentRound += 1
+    }
+    context.core.confirmedRound = context.core.currentRound
+    expect(echoes().map(({ monotonic }) => monotonic)).toEqual([1, 20])
   })
 
   it('does not leave before the leader has committed an entry of its own term', () => {

@@ -44,7 +44,9 @@ export class Leases {
     const { raft, machine, now } = this.#context
     if (findSession(machine, session)?.peerId !== from) return
     this.#heardAt.set(session, now)
-    this.#waiting = this.#waiting.filter((heard) => heard.session !== session)
+    // The oldest stays if its round has begun: across slow links the page speaks again before any round is answered.
+    const oldest = this.#waiting.find((heard) => heard.session === session && heard.round <= raft.currentRound)
+    this.#waiting = this.#waiting.filter((heard) => heard.session !== session || heard === oldest)
     this.#waiting.push({ from, session, monotonic, wall, round: raft.currentRound + 1 })
     if (!this.#echoed.has(session)) raft.read(kickRound)
   }

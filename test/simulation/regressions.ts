@@ -47,4 +47,9 @@ export const regressions: readonly Regression[] = [
     cause:
       'L4: a dead voter was not taken in while there was a leader, who waited for its vote to end a change of members',
   },
+  {
+    seed: 900096,
+    cause:
+      'S-5: a page that spoke more often than a quorum answered was never echoed: each word took the place of the one before',
+  },
 ]
