@@ -335,6 +335,8 @@ export class Faults {
     const together = prng.chance(0.6) ? prng.tail(4_000, 20_000) : null
     for (const [a, b] of ways) {
       this.#sim.world.after(together ?? prng.tail(4_000, 20_000), `heal ${a} ${b}`, () => {
+        // At the end everything was healed; what is cut after it stays so.
+        if (this.#isOver) return
         this.#sim.ether.unblock(a, b)
         if (bothWays) this.#sim.ether.unblock(b, a)
       })
