@@ -137,6 +137,16 @@ describe('in Node', () => {
     expect(imported.status, imported.text).toBe(0)
     expect(Number(imported.stdout)).toBeGreaterThan(0)
   })
+
+  it('runs the example of the core, which says what its last line says', () => {
+    const readme = readFileSync(join(root, 'src/raft/README.md'), 'utf8')
+    const example = readme.split('```js\n')[1]?.split('```')[0] ?? ''
+    const said = /\/\/ (.*)\n$/.exec(example)?.[1]
+    expect(said).toContain('leader')
+    const ran = consumer.node(example)
+    expect(ran.status, ran.text).toBe(0)
+    expect(ran.stdout.trim()).toBe(said)
+  })
 })
 
 describe('in TypeScript', () => {
