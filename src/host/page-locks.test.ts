@@ -206,6 +206,22 @@ describe('the end of the session', () => {
     expect(locks.shortestLease()).toBeNull()
   })
 
+  it('[S-10] what a snapshot has made ask again is asked for once in the next session, not twice', () => {
+    bobLocks()
+    request(1)
+    commit()
+    // Inside a snapshot: the page does not hear of it.
+    context.script.resend(session.id ?? 0, 2, { type: 'lock.release', request: 1 }, 1)
+    locks.reconcile()
+    expire()
+    commit()
+    commit()
+    const waiting = context.machine.locks.resources.get('a')?.queue ?? []
+    expect(waiting.map(({ session }) => session)).toEqual([session.id])
+    bobReleases(1)
+    expect([replies, events()]).toEqual([['1 queued'], ['granted 1']])
+  })
+
   it('a request whose session ends under its release is not made again', () => {
     bobLocks()
     request(1)

@@ -90,10 +90,7 @@ export class PageLocks {
       const { state } = request
       request.number = null
       if (state === 'held') this.#lose(handle, 'expired')
-      else if (state === 'queued') {
-        this.#submit(handle)
-        request.state = 'asked'
-      }
+      else if (state === 'queued') this.#askAgain(handle, request)
     }
   }
 
@@ -106,8 +103,14 @@ export class PageLocks {
       const now = requestState(this.#context.machine, session, request.number)
       if (now.type === 'held' && request.state === 'queued') this.#granted(request.number, now)
       else if (now.type === 'gone' && request.state === 'held') this.#lose(handle, 'expired')
-      else if (now.type === 'gone') this.#submit(handle)
+      else if (now.type === 'gone') this.#askAgain(handle, request)
     }
+  }
+
+  /** It is on its way from now on: if the session ends meanwhile, it goes to the next one by itself, as every command does that may. */
+  #askAgain(handle: LockHandle, request: Request): void {
+    request.state = 'asked'
+    this.#submit(handle)
   }
 
   #submit(handle: LockHandle): void {

@@ -52,4 +52,9 @@ export const regressions: readonly Regression[] = [
     cause:
       'S-5: a page that spoke more often than a quorum answered was never echoed: each word took the place of the one before',
   },
+  {
+    seed: 920463,
+    cause:
+      'S-10: a waiting request that a snapshot made ask again was asked for twice when its session ended too, and one was never released',
+  },
 ]
