@@ -587,6 +587,15 @@ describe('[S70] what happens to groups at rest', () => {
     expect(due, 'but for when it would have been, had it not gone to rest').toBeLessThanOrEqual(1)
   })
 
+  it('[S70] other times are other times of idleness, if none were asked for', () => {
+    const processes = resting({ groups: 1 }, 'a')
+    const slow = { electionTicks: 8 * T, electionTicksMax: 16 * T, heartbeatTicks: 50, preVoteTicks: 100 }
+    for (const peerId of peers) processes.at(peerId).groups.retime(slow)
+    processes.run(15 * T)
+    expect(processes.at('a').groups.status(1).quiet, 'two election time-outs have not passed').toBe(false)
+    processes.until(() => processes.isAllQuiet(), 4 * T)
+  })
+
   it('[S70] whoever speaks without being a member of anything is forgotten', () => {
     const processes = resting({ groups: 2 }, 'a')
     const { groups } = processes.at('b')

@@ -146,13 +146,14 @@ const strangersMax = 64
  * 4. tell of broken connections with `reportUnreachable(peerId)`, of leaders known to be gone with `forgetLeader(peerId)` (M5), once each for
  *    all groups;
  * 5. give each life of a peer a higher `epoch`, and let no message of an earlier life in (F1, F2);
- * 6. a group that this peer leads is handed over, or stepped down from, before it is removed: beats go on for the others.
+ * 6. a group that this peer leads is handed over, or stepped down from, before it is removed: beats go on for the others;
+ * 7. report no disk and no machine of a group that was removed: one that is added under its id counts its Readys from 1 again. Tell the
+ *    core of a peer that its group has removed that it is to be removed too: one that does not know campaigns, and keeps the group awake.
  */
 export class RaftGroups {
   readonly #peerId: PeerId
   readonly #epoch: number
-  readonly #idleTicks: number
-  readonly #recheckTicks: number
+  readonly #options: Pick<RaftGroupsOptions, 'idleTicks' | 'recheckTicks'>
   #timing: RaftTiming
   #clock = 0
   #beatDue = 0
@@ -171,12 +172,19 @@ export class RaftGroups {
     this.#peerId = peerId
     this.#epoch = epoch
     this.#timing = { electionTicks, electionTicksMax, heartbeatTicks, preVoteTicks }
-    this.#idleTicks = options.idleTicks ?? 2 * electionTicks
-    this.#recheckTicks = options.recheckTicks ?? 2_000 * electionTicks
+    this.#options = options
   }
 
   get size(): number {
     return this.#groups.size
+  }
+
+  get #idleTicks(): number {
+    return this.#options.idleTicks ?? 2 * this.#timing.electionTicks
+  }
+
+  get #recheckTicks(): number {
+    return this.#options.recheckTicks ?? 2_000 * this.#timing.electionTicks
   }
 
   /** Processes that something is known of. */
