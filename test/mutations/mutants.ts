@@ -361,13 +361,6 @@ const commits: readonly Mutant[] = [
     replace: 'if (last.index <= lastIndex(log))',
     cites: ['S37'],
   },
-  {
-    name: 'what is committed is handed out again',
-    file: 'durability.ts',
-    find: 'log.applying = log.commit',
-    replace: '',
-    cites: ['S38'],
-  },
 ]
 
 const logs: readonly Mutant[] = [
@@ -1309,6 +1302,20 @@ const groups: readonly Mutant[] = [
     file: 'groups.ts',
     find: 'for (const group of [...peer.strays]) this.#callHome(group, from)',
     replace: '',
+    cites: ['S70'],
+  },
+  {
+    name: 'everybody who ever spoke is remembered',
+    file: 'groups.ts',
+    find: 'if (this.#peers.size >= this.#peersMax) this.#forgetStrangers()',
+    replace: '',
+    cites: ['S70'],
+  },
+  {
+    name: 'a group that woke is due when it would have been at rest',
+    file: 'groups.ts',
+    find: 'if (due < group.dueAt) this.#schedule.set(group, due)',
+    replace: 'if (group.dueAt === Number.POSITIVE_INFINITY) this.#schedule.set(group, due)',
     cites: ['S70'],
   },
 ]
