@@ -105,6 +105,47 @@ it('a number that no peer could read stops its writer, and the next frame is who
   }
 })
 
+it('a head that cannot be written is not known afterwards: no frame goes out under the head before it', () => {
+  const sent = noHead()
+  encodeFrame(frame, sent)
+  const impossible: Frame = { ...frame, fromIncarnation: { counter: -1, nonce: 'nonce' } }
+  expect(() => encodeFrame(impossible, sent)).toThrow(RangeError)
+  expect(() => encodeFrame(impossible, sent)).toThrow(RangeError)
+  expect(decodeFrame(encodeFrame(frame, sent))).toEqual({ ok: true, frame })
+})
+
+it('what is decoded holds nothing of the bytes that it came in', () => {
+  const data = encodeFrame(frame).slice()
+  const known = noHead()
+  const decoded = decodeFrame(data, known)
+  data.fill(255)
+  expect(decoded).toEqual({ ok: true, frame })
+  expect(decodeFrame(encodeFrame(frame), known), 'nor does what is known of the head').toEqual({ ok: true, frame })
+})
+
+it('a head that came with a malformed frame is known as what it is, and as nothing else', () => {
+  const known = noHead()
+  const other: Frame = { ...frame, fromIncarnation: { counter: 9, nonce: 'another' }, items: [] }
+  const spoilt = encodeFrame(other).slice()
+  spoilt[spoilt.length - 1] = 7
+  expect(decodeFrame(spoilt, known), 'items are promised that do not come').toEqual({ ok: false, reason: 'malformed' })
+  for (const one of [frame, other, frame]) {
+    expect(decodeFrame(encodeFrame(one), known)).toEqual({ ok: true, frame: one })
+  }
+})
+
+it('a frame that lies in other bytes is read to its own end only', () => {
+  const inner = encodeFrame(frame)
+  for (let begin = 0; begin < 20; begin++) {
+    const outer = new Uint8Array(inner.length + 40).fill(1)
+    outer.set(inner, begin)
+    expect(decodeFrame(outer.subarray(begin, begin + inner.length))).toEqual({ ok: true, frame })
+    for (let cut = 0; cut < inner.length; cut++) {
+      expect(decodeFrame(outer.subarray(begin, begin + cut))).toEqual({ ok: false, reason: 'malformed' })
+    }
+  }
+})
+
 it('a frame to a peer that is not known yet, of a room that is not there yet', () => {
   const first = { ...frame, lineage: null, toIncarnation: null, items: [] }
   expect(decodeFrame(encodeFrame(first))).toEqual({ ok: true, frame: first })
@@ -235,6 +276,12 @@ describe('what is not a frame is malformed', () => {
     if (!item) throw new Error('no item')
     expect(decodeFrame(encodeFrame({ ...frame, items: Array<Item>(16).fill(item) })).ok).toBe(true)
     expect(decodeFrame(encodeFrame({ ...frame, items: Array<Item>(17).fill(item) })).ok).toBe(false)
+  })
+
+  it('more instructions in all than a turn has: empty ones are a byte each, and an array each', () => {
+    const submit: Item = { type: 'submit', instructions: Array<Uint8Array>(1024).fill(new Uint8Array()) }
+    expect(decodeFrame(encodeFrame({ ...frame, items: Array<Item>(256).fill(submit) })).ok).toBe(true)
+    expect(decodeFrame(encodeFrame({ ...frame, items: Array<Item>(257).fill(submit) })).ok).toBe(false)
   })
 })
 

@@ -89,8 +89,8 @@ export interface Frame extends Header {
 }
 
 const itemsMax = 4_096
-/** Of all messages together: an entry of one byte is an object of many. Far above what one turn sends to one peer. */
-const entriesMax = 2 ** 18
+/** Entries and instructions, in all items together: one of a byte is an object of many. Far above what one turn sends to one peer. */
+const partsMax = 2 ** 18
 
 /** The head of one link's last frame and its bytes: most of what a small frame is, and it changes only with a hello. */
 export interface KnownHead {
@@ -106,8 +106,9 @@ export function noHead(): KnownHead {
 export function encodeFrame(frame: Frame, known: KnownHead = noHead()): Uint8Array {
   if (known.header === null || !isSameHead(known.header, frame)) {
     const { version, lineage, from, fromIncarnation, to, toIncarnation } = frame
-    known.header = { version, lineage, from, fromIncarnation, to, toIncarnation }
+    // First of all: what cannot be written throws, and the bytes that are there would go out as those of this head.
     known.bytes = written((writer) => writeHead(writer, frame)).slice()
+    known.header = { version, lineage, from, fromIncarnation, to, toIncarnation }
   }
   return written((writer) => {
     writeCount(writer, frame.version)
@@ -178,14 +179,19 @@ function readItems(reader: ByteReader, from: PeerId, to: PeerId): readonly Item[
   const count = readCount(reader)
   if (count > itemsMax) refuse('more items than a turn has')
   const items: Item[] = []
-  let entries = 0
+  let parts = 0
   for (let i = 0; i < count; i++) {
     const item = readItem(reader, from, to)
-    if (item.type === 'raft' && item.message.type === 'append') entries += item.message.entries.length
-    if (entries > entriesMax) refuse('more entries than a turn has')
+    parts += partsOf(item)
+    if (parts > partsMax) refuse('more entries than a turn has')
     items.push(item)
   }
   return items
+}
+
+function partsOf(item: Item): number {
+  if (item.type === 'submit') return item.instructions.length
+  return item.type === 'raft' && item.message.type === 'append' ? item.message.entries.length : 0
 }
 
 function writeLineage(writer: ByteWriter, { roomId, epoch, forkId }: Lineage): void {

@@ -561,6 +561,59 @@ describe('[S70] what happens to groups at rest', () => {
     }
   })
 
+  it('[S70] a group that woke and rested many times is due once, not once for each rest', () => {
+    const processes = resting({ groups: 1, options: { idleTicks: 0, recheckTicks: 100_000 } }, 'a')
+    for (let i = 0; i < 40; i++) {
+      processes.at('a').groups.use(1, (raft) => raft.propose(0, [bytes('again')]))
+      processes.until(() => processes.isAllQuiet())
+      processes.run(4 * T)
+    }
+    // Nothing but time and beats from here on, until the last rest of b is about to be looked at again.
+    const { groups } = processes.at('b')
+    let due = 0
+    for (let passed = 0; passed < 180_000; ) {
+      groups.receive({ type: 'beat', from: 'a', to: 'b', epoch: 1, electionTicks: T })
+      const step = groups.ticksUntilDue()
+      if (step < T) due++
+      groups.tick(Math.min(T - 1, step))
+      passed += Math.max(1, Math.min(T - 1, step))
+    }
+    for (let passed = 0; passed < 25_000; passed += 10) {
+      groups.receive({ type: 'beat', from: 'a', to: 'b', epoch: 1, electionTicks: T })
+      if (groups.ticksUntilDue() < 10) due++
+      groups.tick(10)
+    }
+    expect(groups.status(1).quiet, 'it is not due yet').toBe(true)
+    expect(due, 'but for when it would have been, had it not gone to rest').toBeLessThanOrEqual(1)
+  })
+
+  it('[S70] other times are other times of idleness, if none were asked for', () => {
+    const processes = resting({ groups: 1 }, 'a')
+    const slow = { electionTicks: 8 * T, electionTicksMax: 16 * T, heartbeatTicks: 50, preVoteTicks: 100 }
+    for (const peerId of peers) processes.at(peerId).groups.retime(slow)
+    processes.run(15 * T)
+    expect(processes.at('a').groups.status(1).quiet, 'two election time-outs have not passed').toBe(false)
+    processes.until(() => processes.isAllQuiet(), 4 * T)
+  })
+
+  it('[S70] whoever speaks without being a member of anything is forgotten', () => {
+    const processes = resting({ groups: 2 }, 'a')
+    const { groups } = processes.at('b')
+    for (let i = 0; i < 2000; i++) {
+      const from = `stranger ${i}`
+      groups.receive({ type: 'beat', from, to: 'b', epoch: 1, electionTicks: T })
+      groups.step(1, { type: 'heartbeatReply', from: `${from}!`, to: 'b', term: 0, round: 1 })
+      if (i % 5 === 0) groups.tick(0)
+    }
+    groups.tick(0)
+    expect(groups.peerCount).toBeLessThan(200)
+    processes.stabilize()
+    processes.until(() => processes.isAllQuiet())
+    processes.run(20 * T)
+    expect(processes.isAllQuiet(), 'those who matter are known').toBe(true)
+    expect(groups.view(1)).toMatchObject({ leader: 'a', term: 2 })
+  })
+
   it('[S70] garbage wakes at most, and other times are taken by all', () => {
     const processes = resting({ groups: 2 }, 'a')
     const { groups } = processes.at('a')

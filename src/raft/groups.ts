@@ -4,7 +4,7 @@ import type { PeerId } from './entry.js'
 import type { Message, MessageOf, Snapshot } from './message.js'
 import { Raft } from './raft.js'
 import type { Ready, Status } from './ready.js'
-import { Schedule } from './schedule.js'
+import { Schedule, type Scheduled, unscheduled } from './schedule.js'
 import type { RaftOptions, RaftTiming } from './state.js'
 
 export type GroupId = number
@@ -75,14 +75,12 @@ interface Offer {
  * Invariants: `offer` is there while a leader asks or rests; `followed` exactly while a follower rests; `mode` says which. Only awake
  * groups are ticked.
  */
-interface Group {
+interface Group extends Scheduled {
   readonly id: GroupId
   readonly raft: Raft
   mode: 'awake' | 'leading' | 'following'
   /** On the clock of all groups: so far the core has been told of the time. */
   tickedAt: number
-  /** The earliest entry of the schedule that is this group's. */
-  scheduledAt: number
   /** When something was last asked of it, or it woke. */
   activeAt: number
   restingSince: number
@@ -115,6 +113,9 @@ interface Peer {
   readonly strays: Set<Group>
 }
 
+/** More of them than this, and than those who are none, are forgotten. */
+const strangersMax = 64
+
 /**
  * The cores of one process, by group, for hosts with many groups between the same peers. Time costs what is due, not what is there: an
  * idle group rests (quiesces), and one `beat` per heartbeat interval and pair of processes stands for the heartbeats of all of them.
@@ -145,19 +146,22 @@ interface Peer {
  * 4. tell of broken connections with `reportUnreachable(peerId)`, of leaders known to be gone with `forgetLeader(peerId)` (M5), once each for
  *    all groups;
  * 5. give each life of a peer a higher `epoch`, and let no message of an earlier life in (F1, F2);
- * 6. a group that this peer leads is handed over, or stepped down from, before it is removed: beats go on for the others.
+ * 6. a group that this peer leads is handed over, or stepped down from, before it is removed: beats go on for the others;
+ * 7. report no disk and no machine of a group that was removed: one that is added under its id counts its Readys from 1 again. Tell the
+ *    core of a peer that its group has removed that it is to be removed too: one that does not know campaigns, and keeps the group awake.
  */
 export class RaftGroups {
   readonly #peerId: PeerId
   readonly #epoch: number
-  readonly #idleTicks: number
-  readonly #recheckTicks: number
+  readonly #options: Pick<RaftGroupsOptions, 'idleTicks' | 'recheckTicks'>
   #timing: RaftTiming
   #clock = 0
   #beatDue = 0
   #beats: PeerMessage[] = []
   readonly #groups = new Map<GroupId, Group>()
   readonly #peers = new Map<PeerId, Peer>()
+  /** So many peers are worth a look at who of them is a stranger. */
+  #peersMax = strangersMax
   readonly #schedule = new Schedule<Group>()
   /** Something happened to them since they last had nothing to do. */
   readonly #touched = new Set<Group>()
@@ -168,12 +172,24 @@ export class RaftGroups {
     this.#peerId = peerId
     this.#epoch = epoch
     this.#timing = { electionTicks, electionTicksMax, heartbeatTicks, preVoteTicks }
-    this.#idleTicks = options.idleTicks ?? 2 * electionTicks
-    this.#recheckTicks = options.recheckTicks ?? 2_000 * electionTicks
+    this.#options = options
   }
 
   get size(): number {
     return this.#groups.size
+  }
+
+  get #idleTicks(): number {
+    return this.#options.idleTicks ?? 2 * this.#timing.electionTicks
+  }
+
+  get #recheckTicks(): number {
+    return this.#options.recheckTicks ?? 2_000 * this.#timing.electionTicks
+  }
+
+  /** Processes that something is known of. */
+  get peerCount(): number {
+    return this.#peers.size
   }
 
   /** A core of this peer for that group; its options are those of `Raft`. It begins awake. */
@@ -185,7 +201,7 @@ export class RaftGroups {
       raft,
       mode: 'awake',
       tickedAt: this.#clock,
-      scheduledAt: Number.POSITIVE_INFINITY,
+      ...unscheduled(),
       activeAt: this.#clock,
       restingSince: 0,
       offer: null,
@@ -206,6 +222,7 @@ export class RaftGroups {
     this.#stray(group, null)
     this.#groups.delete(id)
     this.#touched.delete(group)
+    this.#schedule.delete(group)
   }
 
   /** Undefined for a group that is not here. */
@@ -310,12 +327,12 @@ export class RaftGroups {
   tick(ticks: number): void {
     assert(ticks >= 0 && ticks < Number.POSITIVE_INFINITY, 'time goes forward')
     this.#clock += ticks
+    if (this.#peers.size >= this.#peersMax) this.#forgetStrangers()
     for (const peer of this.#peers.values()) this.#watch(peer, ticks)
     const due: Group[] = []
     while (this.#schedule.next <= this.#clock) {
       const group = this.#schedule.pop()
-      if (group === undefined || this.#groups.get(group.id) !== group) continue
-      group.scheduledAt = Number.POSITIVE_INFINITY
+      if (group === undefined) break
       if (this.#dueOf(group) <= this.#clock) due.push(group)
       else this.#plan(group)
     }
@@ -424,6 +441,17 @@ export class RaftGroups {
     }
     this.#peers.set(peerId, peer)
     return peer
+  }
+
+  /** Whoever has ever said a word is known, and guests come and go: those are kept that groups here have to do with. */
+  #forgetStrangers(): void {
+    const members = new Set<PeerId>()
+    for (const { raft } of this.#groups.values())
+      for (const peerId of membersOf(raft.configuration)) members.add(peerId)
+    for (const { peerId, led, followed, strays } of this.#peers.values()) {
+      if (!members.has(peerId) && led.size + followed.size + strays.size === 0) this.#peers.delete(peerId)
+    }
+    this.#peersMax = this.#peers.size + Math.max(this.#peers.size, strangersMax)
   }
 
   /** The return of a laggard wakes the groups that rest without it. */
@@ -537,9 +565,8 @@ export class RaftGroups {
 
   #plan(group: Group): void {
     const due = this.#dueOf(group)
-    if (due >= group.scheduledAt) return
-    group.scheduledAt = due
-    this.#schedule.push(due, group)
+    // Put off lazily: with each heartbeat that a follower hears it is due later.
+    if (due < group.dueAt) this.#schedule.set(group, due)
   }
 
   #dueOf(group: Group): number {

@@ -3,10 +3,10 @@
 import type { Entry, PeerId } from './entry.js'
 import { type GroupId, type PeerMessage, RaftGroups, type RaftGroupsOptions } from './groups.js'
 import type { Restored } from './log.js'
-import type { Message } from './message.js'
+import type { Message, Snapshot } from './message.js'
 import type { ReadState, Write } from './ready.js'
 import type { RaftOptions } from './state.js'
-import { log, timing, written } from './test-cluster.js'
+import { dataOf, isDataOf, log, snapshotAt, timing, written } from './test-cluster.js'
 
 /** What goes from one process to another. */
 export type Letter =
@@ -38,6 +38,8 @@ export class Process {
   readonly disks = new Map<GroupId, Restored>()
   readonly reads: (ReadState & { readonly group: GroupId })[] = []
   queue: Queued[] = []
+  /** Snapshots, in all lives and groups. */
+  installed = 0
 
   constructor(
     readonly peerId: PeerId,
@@ -91,11 +93,31 @@ export class Process {
     const { sequence, messages, write, messagesAfterWrite, committed, reads } = groups.ready(id)
     for (const message of messages) all.send({ id, message })
     this.queue.push({ id, sequence, write, messages: messagesAfterWrite })
+    if (write?.snapshot) this.#install(write.snapshot)
     for (const entry of committed) all.onApplied?.(this, id, entry)
     const last = committed.at(-1)
     if (last !== undefined) groups.applied(id, last.index)
     for (const read of reads) this.reads.push({ ...read, group: id })
     while (this.queue.length > 0 && !(all.options.isDiskSlow && this.queue[0]?.write)) this.finishWrite()
+  }
+
+  #install({ meta, data }: Snapshot): void {
+    if (!isDataOf(meta, data)) throw new Error(`${this.peerId} installs what nobody has sent: ${meta.index}`)
+    this.installed++
+  }
+
+  /** A snapshot of all that is applied, if that is durable; so many entries before it are kept. */
+  compact(id: GroupId, keep: number): void {
+    const { groups, disks } = this
+    const disk = disks.get(id)
+    const { appliedIndex: index, stableIndex, configurationIndex, configuration, firstIndex } = groups.status(id)
+    const term = groups.view(id)?.entryTerm(index) ?? null
+    if (disk === undefined || term === null || index > stableIndex || index <= (disk.snapshot?.meta.index ?? 0)) return
+    if (configurationIndex > index || this.queue.some((one) => one.id === id)) return
+    const snapshot = snapshotAt({ term, index }, configuration, 0, dataOf({ term, index }, this.epoch % 3))
+    const keepFrom = Math.max(firstIndex, index + 1 - keep)
+    groups.compact(id, snapshot, keepFrom)
+    disks.set(id, { ...disk, snapshot, entries: disk.entries.filter((entry) => entry.index >= keepFrom) })
   }
 
   finishWrite(): void {

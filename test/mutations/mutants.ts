@@ -1304,6 +1304,20 @@ const groups: readonly Mutant[] = [
     replace: '',
     cites: ['S70'],
   },
+  {
+    name: 'everybody who ever spoke is remembered',
+    file: 'groups.ts',
+    find: 'if (this.#peers.size >= this.#peersMax) this.#forgetStrangers()',
+    replace: '',
+    cites: ['S70'],
+  },
+  {
+    name: 'a group that woke is due when it would have been at rest',
+    file: 'groups.ts',
+    find: 'if (due < group.dueAt) this.#schedule.set(group, due)',
+    replace: 'if (group.dueAt === Number.POSITIVE_INFINITY) this.#schedule.set(group, due)',
+    cites: ['S70'],
+  },
 ]
 
 export const mutants: readonly Mutant[] = [
