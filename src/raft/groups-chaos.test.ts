@@ -157,7 +157,7 @@ class Chaos {
     }
     this.hasLeases = seed % 5 === 0
     this.isVoting = !this.hasLeases && seed % 3 === 0
-    const peers = ['a', 'b', 'c', 'd', 'e'].slice(0, 2 + (seed % 4))
+    const peers = ['a', 'b', 'c', 'd', 'e'].slice(0, this.isVoting ? 2 : 2 + (seed % 4))
     const learners = peers.length === 4 ? ['d'] : []
     // Every snapshot comes in parts [S47].
     const raft = { maxChunkBytes: 7, maxInflightChunkBytes: 20, leaseTicks: this.hasLeases ? 120 : 0 }
@@ -182,6 +182,8 @@ class Chaos {
     const { groups } = process
     const id = this.pick(ids, 1)
     const other = this.pick([...this.processes.all.keys()], 'a')
+    if (this.hasLeases) this.readWhereTwoLead()
+    if (this.isVoting && this.below(30) === 0) this.useVotes(this.processes.leaderOf(id) ?? process.peerId, id)
     const dice = this.below(1000)
     if (dice < 540) this.deliverSome()
     else if (dice < 770) this.passTime(all)
@@ -223,6 +225,14 @@ class Chaos {
     }
     for (const id of ids) for (const process of others) process.compact(id, 0)
     if (this.below(2) === 0) processes.heal()
+  }
+
+  /** One of them has been deposed, and does not know it. */
+  readWhereTwoLead(): void {
+    for (const id of ids) {
+      const leaders = this.processes.up.filter(({ groups }) => groups.view(id)?.role === 'leader')
+      if (leaders.length > 1) for (const leader of leaders) this.checker.read(leader, id)
+    }
   }
 
   passTime(all: readonly Process[]): void {
