@@ -286,6 +286,7 @@ export class Host {
 
   #lead(): void {
     this.#leadership.leases.release()
+    this.#leadership.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
     this.#hasWaiting = false
     this.#departures.tick()
