@@ -47,7 +47,7 @@ export const regressions: readonly Regression[] = [
     cause:
       'L4: a dead voter was not taken in while there was a leader, who waited for its vote to end a change of members',
   },
-  ...[700539, 700579].map((seed) => ({
+  ...[710443, 710556].map((seed) => ({
     edition: 2 as const,
     seed,
     cause: 'M1: voters changed to some who had just died unseen, and nothing could be committed any more',
