@@ -2,7 +2,7 @@
  * Who shall vote: the leader's decision, one step at a time. A pure function of what the leader sees, so that every case
  * is a line in a table of tests.
  */
-import { without } from '../raft/configuration.js'
+import { isJoint, stepTowards, without } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 
 export interface Candidate {
@@ -31,42 +31,45 @@ export interface Situation {
 }
 
 /**
- * The next configuration, or null when this one is right. Steps, most urgent first: those who are gone leave; a voter
- * silent for a lease leaves while at least three stay (M3), or if it is the other one of two (M2); who asks comes in as a learner;
- * learners that have caught up vote, one of each browser (M4); who is too many stops voting, but only while nobody who votes is
- * away. No step is taken after which those who are reachable could not commit.
+ * The next configuration, or null when this one is right. Steps, most urgent first: learners who are gone or silent leave; voters who are
+ * gone leave, and those silent for a lease (M3, M2), and whoever has caught up votes in their place; who asks comes in as a learner;
+ * learners that have caught up vote, one of each browser, and who is too many stops voting, but only while nobody who votes is
+ * away (M4). What keeps the number of voters odd is one step, by a joint configuration if need be. No step is taken after which
+ * those who are reachable could not commit.
  */
 export function nextConfiguration(situation: Situation): Configuration | null {
   const { configuration } = situation
-  const steps = [departed, silent, admitted, promoted, demoted, retired]
+  // Whoever leads ends a change that is under way before anything else.
+  if (isJoint(configuration)) return null
+  const steps = [learnersLeft, votersLeft, admitted, rearranged, retired]
   const next = steps.flatMap((step) => step(situation)).find((proposed) => canCommit(situation, proposed)) ?? null
   const members = next ?? configuration
   const incarnations = refreshed(members, situation)
   return next || incarnations !== configuration.incarnations ? { ...members, incarnations } : null
 }
 
-/** A majority of those who would vote is reachable, or it is not a change of voters at all. */
+/** A majority of those who would vote is reachable, of both halves if the way is joint; or it is not a change of voters at all. */
 function canCommit({ configuration, candidates, leader }: Situation, next: Configuration): boolean {
   if (next.voters.join() === configuration.voters.join()) return true
-  const reachable = next.voters.filter((peerId) => peerId === leader || candidates.get(peerId)?.live === true)
-  return reachable.length * 2 > next.voters.length
+  const { voters, outgoing } = stepTowards(configuration, next)
+  const isReachable = (peerId: PeerId) => peerId === leader || candidates.get(peerId)?.live === true
+  return [voters, outgoing].every((half) => half.length === 0 || half.filter(isReachable).length * 2 > half.length)
 }
 
-/** The dead before those whose nodes still help to remove them (L4). */
-function departed({ configuration, candidates, leader }: Situation): Configuration[] {
-  const gone = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.gone === true
-  const away = (peerId: PeerId) => candidates.get(peerId)?.live !== true
-  const voters = configuration.voters.length > 1 ? configuration.voters.filter(gone) : []
-  const leaving = [...configuration.learners.filter(gone), ...voters.filter(away), ...voters]
-  return leaving.map((peerId) => without(configuration, peerId))
+function learnersLeft({ configuration, candidates }: Situation): Configuration[] {
+  const leaving = (peerId: PeerId) => candidates.get(peerId)?.gone === true || candidates.get(peerId)?.silent === true
+  return configuration.learners.filter(leaving).map((peerId) => without(configuration, peerId))
 }
 
-function silent({ configuration, candidates, leader }: Situation): Configuration[] {
-  const isSilent = (peerId: PeerId) => peerId !== leader && candidates.get(peerId)?.silent === true
-  // Of two the leader alone decides (M2); of three silence could be this leader's own.
-  const mayShrink = configuration.voters.length > 3 || isPairOf(configuration, leader)
-  const voters = mayShrink ? configuration.voters.filter(isSilent) : []
-  return [...configuration.learners.filter(isSilent), ...voters].map((peerId) => without(configuration, peerId))
+/** The dead before those whose nodes still help to remove them (L4); last those of whom only silence is known. */
+function votersLeft(situation: Situation): Configuration[] {
+  const { configuration, candidates, leader } = situation
+  const others = configuration.voters.filter((peerId) => peerId !== leader)
+  const gone = others.filter((peerId) => candidates.get(peerId)?.gone === true)
+  const isAway = (peerId: PeerId) => candidates.get(peerId)?.live !== true
+  const silent = others.filter((peerId) => candidates.get(peerId)?.silent === true)
+  const leaving = [...new Set([...gone.filter(isAway), ...gone, ...silent])]
+  return leaving.length > 0 ? exchanges(situation, leaving) : []
 }
 
 function isPairOf({ voters }: Configuration, leader: PeerId): boolean {
@@ -78,7 +81,7 @@ function retired(situation: Situation): Configuration[] {
   const { configuration, candidates, leader } = situation
   if (candidates.get(leader)?.gone !== true) return []
   const heir = configuration.voters.some((peerId) => peerId !== leader && isLive(situation, peerId))
-  return heir ? [without(configuration, leader)] : []
+  return heir ? exchanges(situation, [leader]) : []
 }
 
 function admitted({ configuration, candidates }: Situation): Configuration[] {
@@ -88,30 +91,97 @@ function admitted({ configuration, candidates }: Situation): Configuration[] {
     .map(({ peerId }) => ({ ...configuration, learners: sorted([...configuration.learners, peerId]) }))
 }
 
-/** Only towards a choice of those who are ready: a promotion begins when it can end. */
-function promoted(situation: Situation): Configuration[] {
-  const { configuration, candidates } = situation
-  const { voters, learners } = configuration
-  const isReady = (peerId: PeerId) => voters.includes(peerId) || candidates.get(peerId)?.caughtUp === true
-  const chosen = chooseVoters(situation, eligible(situation).filter(isReady))
-  const next = chosen.find((peerId) => !voters.includes(peerId))
-  if (next === undefined) return []
-  const others = learners.filter((peerId) => peerId !== next)
-  return [{ ...configuration, voters: sorted([...voters, next]), learners: others }]
+function rearranged(situation: Situation): Configuration[] {
+  return exchanges(situation, [])
 }
 
-/** Once all vote who shall. */
-function demoted(situation: Situation): Configuration[] {
-  const { configuration, leader } = situation
+/**
+ * Every way to let some of these leave, some learners vote, and some voters who are too many be learners again: the best first.
+ * Never more than a minority stop voting in one step, or a single one.
+ */
+function exchanges(situation: Situation, leaving: readonly PeerId[]): Configuration[] {
+  const { configuration } = situation
+  const staying = configuration.voters.filter((peerId) => !leaving.includes(peerId))
+  const joining = chosenOf(situation, staying, true).filter((peerId) => !staying.includes(peerId))
+  const stopping = [...leaving, ...surplus(situation, staying, joining)]
+  const most = Math.min(stopping.length, Math.max(1, (configuration.voters.length - 1) >> 1))
+  const all: Exchange[] = []
+  for (let stop = leaving.length > 0 ? 1 : 0; stop <= most; stop++) {
+    for (let join = 0; join <= joining.length; join++) {
+      if (stop + join === 0) continue
+      all.push({ leaving: leaving.slice(0, stop), stopping: stopping.slice(0, stop), joining: joining.slice(0, join) })
+    }
+  }
+  return all
+    .filter((exchange) => isAllowed(situation, exchange))
+    .sort((a, b) => rankOf(situation, b) - rankOf(situation, a))
+    .map((exchange) => exchanged(configuration, exchange))
+}
+
+/** These voters stop voting, of whom those leave; these learners begin to. */
+interface Exchange {
+  readonly leaving: readonly PeerId[]
+  readonly stopping: readonly PeerId[]
+  readonly joining: readonly PeerId[]
+}
+
+function isAllowed(situation: Situation, exchange: Exchange): boolean {
+  const { configuration, candidates, leader, votersMax } = situation
+  const { leaving, joining } = exchange
+  const before = configuration.voters.length
+  const after = sizeAfter(situation, exchange)
+  if (after < 1 || after > Math.max(before, votersMax)) return false
+  const isOfSilence = leaving.some((peerId) => candidates.get(peerId)?.gone !== true)
+  // M3. Of two the leader alone decides (M2); of three silence could be this leader's own.
+  if (isOfSilence && after < 3 && !isPairOf(configuration, leader)) return false
+  // Who is gone does not stay for the sake of an odd number.
+  return hasGoodSize(after) || (leaving.length > 0 && !isOfSilence && joining.length === 0)
+}
+
+/** M4: an even number needs more votes for nothing, but two of two browsers (M2), or on the way to one. */
+function hasGoodSize(voters: number): boolean {
+  return voters % 2 === 1 || voters === 2
+}
+
+function rankOf(situation: Situation, exchange: Exchange): number {
+  const { stopping, joining } = exchange
+  const size = hasGoodSize(sizeAfter(situation, exchange)) ? 1_000 : 0
+  return size + 10 * (stopping.length + joining.length) + stopping.length
+}
+
+function sizeAfter({ configuration }: Situation, { stopping, joining }: Exchange): number {
+  return configuration.voters.length - stopping.length + joining.length
+}
+
+function exchanged(configuration: Configuration, { leaving, stopping, joining }: Exchange): Configuration {
   const { voters, learners } = configuration
-  const chosen = chooseVoters(situation, eligible(situation))
-  if (chosen.some((peerId) => !voters.includes(peerId))) return []
-  // While a voter is away, those who are here must stay: without them nothing commits.
-  if (voters.some((peerId) => !isLive(situation, peerId))) return []
-  const tooMany = voters.filter((peerId) => peerId !== leader && !chosen.includes(peerId)).at(-1)
-  if (tooMany === undefined) return []
-  const others = voters.filter((peerId) => peerId !== tooMany)
-  return [{ ...configuration, voters: others, learners: sorted([...learners, tooMany]) }]
+  const again = stopping.filter((peerId) => !leaving.includes(peerId))
+  return {
+    ...configuration,
+    voters: sorted([...voters.filter((peerId) => !stopping.includes(peerId)), ...joining]),
+    learners: sorted([...learners.filter((peerId) => !joining.includes(peerId)), ...again]),
+  }
+}
+
+/**
+ * Who shall vote of those who stay and those who are there: a voter that is away has its seat until it leaves. `ready`: only of learners
+ * that have caught up, so that a promotion begins when it can end.
+ */
+function chosenOf(situation: Situation, staying: readonly PeerId[], ready: boolean): PeerId[] {
+  const { configuration, candidates } = situation
+  const isReady = (peerId: PeerId) => !ready || candidates.get(peerId)?.caughtUp === true
+  const learners = configuration.learners.filter((peerId) => mayVote(situation, peerId) && isReady(peerId))
+  const isAway = (peerId: PeerId) => candidates.get(peerId)?.live !== true && candidates.get(peerId)?.gone !== true
+  const voters = staying.filter((peerId) => mayVote(situation, peerId) || isAway(peerId))
+  return chooseVoters(situation, [...voters, ...learners])
+}
+
+/** Once all vote who shall. While a voter is away, those who are here must stay: without them nothing commits. */
+function surplus(situation: Situation, staying: readonly PeerId[], joining: readonly PeerId[]): PeerId[] {
+  const chosen = chosenOf(situation, staying, false)
+  if (chosen.some((peerId) => !staying.includes(peerId) && !joining.includes(peerId))) return []
+  if (staying.some((peerId) => !isLive(situation, peerId))) return []
+  return staying.filter((peerId) => peerId !== situation.leader && !chosen.includes(peerId)).reverse()
 }
 
 /** M4: from three browsers up one of each, an odd number; of two browsers one each (M2); of one browser up to three tabs. */
@@ -149,11 +219,6 @@ function refreshed(members: Configuration, { configuration, candidates }: Situat
     if (highest !== known) changed = true
   }
   return changed && JSON.stringify(after) !== JSON.stringify(before) ? after : before
-}
-
-function eligible(situation: Situation): PeerId[] {
-  const { voters, learners } = situation.configuration
-  return [...voters, ...learners].filter((peerId) => mayVote(situation, peerId))
 }
 
 function mayVote(situation: Situation, peerId: PeerId): boolean {

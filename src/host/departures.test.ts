@@ -67,6 +67,12 @@ describe('[L2][M1] what is believed', () => {
     expect(lives).toEqual([true, true, false])
   })
 
+  it('[M4] of a joint configuration both halves are told of', () => {
+    context.core.configuration = { ...context.core.configuration, voters: ['cat', 'me'], outgoing: ['dan', 'me'] }
+    departures.note('dan', life(1), 'death', 0)
+    expect(tellings().map(({ item }) => item)).toMatchObject([{ type: 'departed', peerId: 'dan' }])
+  })
+
   it('[F2] a member whose configuration knows a later life is not gone', () => {
     departures.note('bob', life(1), 'goodbye', 3)
     context.core.configuration = { ...context.core.configuration, incarnations: { bob: life(2) } }

@@ -1,6 +1,7 @@
 /** Peers that have gone for good in that life: they said goodbye (M1), or someone holds both their locks (L2). */
 import { encodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
+import { membersOf } from '../raft/configuration.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import { elapsedAtLeast, elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
@@ -74,8 +75,7 @@ export class Departures {
 
   #leavesTraces(peerId: PeerId, gone: Departure): boolean {
     const { raft, machine } = this.#context
-    const { voters, learners } = raft.configuration
-    if ((voters.includes(peerId) || learners.includes(peerId)) && this.isGone(peerId)) return true
+    if (membersOf(raft.configuration).includes(peerId) && this.isGone(peerId)) return true
     const session = findSessionOfPeer(machine, peerId)
     return session !== null && session.incarnation.counter <= gone.incarnation.counter
   }

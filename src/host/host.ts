@@ -10,6 +10,7 @@ import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
+import { membersOf, votersOf } from '../raft/configuration.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
@@ -214,8 +215,7 @@ export class Host {
 
   /** Voters whom this host does not reach. */
   get unreachableVoters(): readonly PeerId[] {
-    const { voters, outgoing } = this.#raft.configuration
-    return [...new Set([...voters, ...outgoing])].filter(
+    return votersOf(this.#raft.configuration).filter(
       (peerId) => peerId !== this.#options.self.peerId && !this.#peers.isReachable(peerId),
     )
   }
@@ -286,6 +286,7 @@ export class Host {
 
   #lead(): void {
     this.#leadership.leases.release()
+    this.#leadership.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
     this.#hasWaiting = false
     this.#departures.tick()
@@ -483,8 +484,7 @@ export class Host {
    */
   #askToBeAdmitted(now = false): void {
     const { self, learnerOnly } = this.#options
-    const { voters, learners } = this.#raft.configuration
-    const isMember = voters.includes(self.peerId) || learners.includes(self.peerId)
+    const isMember = membersOf(this.#raft.configuration).includes(self.peerId)
     if (!this.#lineage || self.resident || (isMember && this.#raft.leader !== null)) return
     if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
     this.#admitAskedAt = this.#now.monotonic
@@ -560,7 +560,7 @@ export class Host {
       firstLogIndex: status.firstIndex,
       snapshotIndex: this.#replicated.snapshotIndex,
       clusterTime: this.#context.clusterTime,
-      voters: status.configuration.voters,
+      voters: votersOf(status.configuration),
       learners: status.configuration.learners,
       sessions: listSessions(this.machine).length,
       framesSent: this.#peers.sent,

@@ -2,14 +2,16 @@
 import type { Instruction } from '../machine/command.js'
 import { decodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
-import type { PeerId } from '../raft/entry.js'
-import type { ProgressStatus } from '../raft/ready.js'
+import { membersOf } from '../raft/configuration.js'
+import type { Configuration, PeerId } from '../raft/entry.js'
+import type { ProgressStatus, Status } from '../raft/ready.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
 import { type Candidate, nextConfiguration } from './autopilot.js'
 import { CatchUp } from './catch-up.js'
 import type { HostContext } from './context.js'
 import type { Departures } from './departures.js'
-import { Leases } from './leases.js'
+import { kickRound, Leases } from './leases.js'
+import { QuorumCheck } from './quorum-check.js'
 
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
 const muteAfterRounds = 20
@@ -27,6 +29,7 @@ export class Leadership {
   /** When each member was last reachable, as far as this leader knows. */
   readonly #seenAt = new Map<PeerId, Instant>()
   readonly #catchUp = new CatchUp()
+  readonly #check: QuorumCheck
   #leading = false
 
   /** `withdrawVote` (M2): true once nobody can show the vote that this leader has promised. */
@@ -35,6 +38,7 @@ export class Leadership {
     this.#departures = departures
     this.#withdrawVote = withdrawVote
     this.leases = new Leases(context)
+    this.#check = new QuorumCheck(context.self.peerId)
   }
 
   get leading(): boolean {
@@ -45,6 +49,7 @@ export class Leadership {
     this.#leading = true
     this.#seenAt.clear()
     this.#catchUp.restart()
+    this.#check.restart()
     this.leases.restart()
   }
 
@@ -55,6 +60,7 @@ export class Leadership {
   /** This host's own time has a gap (C3): it counts as a new leader. */
   paused(): void {
     this.#seenAt.clear()
+    this.#check.restart()
     this.leases.restart()
   }
 
@@ -77,6 +83,11 @@ export class Leadership {
   tick(): void {
     this.leases.tick()
     this.#pilot()
+  }
+
+  /** Answers may have come for which a change of voters waits. */
+  answered(): void {
+    if (this.#check.isOpen) this.#pilot()
   }
 
   /** S-5: an entry that ends a session forbids its echoes from the moment it stands in the log. */
@@ -115,14 +126,32 @@ export class Leadership {
     })
     // M2. Without a page of its own a resident has nobody who could leave a vote behind.
     if (!next && !self.resident) raft.promiseVote()
-    if (next && this.#withdrawVote()) raft.proposeConfiguration(clusterTime, next)
+    const isDue = next !== null && this.#isPossible(next, status) && this.#withdrawVote()
+    if (!isDue) this.#check.restart()
+    // The vote before the answers: its page may take long, and answers grow old.
+    else if (this.#isConfirmed(next, status) && !raft.proposeConfiguration(clusterTime, next).accepted)
+      this.#check.restart()
     for (const peerId of this.#admissions.keys()) if (!peers.peer(peerId)) this.#admissions.delete(peerId)
+  }
+
+  /** While a change is under way the core takes no other, but that the leader goes on alone (M2). */
+  #isPossible({ voters }: Configuration, { configurationIndex, commitIndex }: Status): boolean {
+    return configurationIndex <= commitIndex || (voters.length === 1 && voters[0] === this.#context.self.peerId)
+  }
+
+  #isConfirmed(next: Configuration, { configuration, progress }: Status): boolean {
+    const { raft } = this.#context
+    const rounds = new Map(progress.map(({ peerId, round }) => [peerId, round]))
+    return this.#check.passes(configuration, next, {
+      current: raft.currentRound,
+      answeredBy: (peerId) => rounds.get(peerId) ?? 0,
+      begin: () => raft.read(kickRound),
+    })
   }
 
   #candidates(all: readonly ProgressStatus[]): Map<PeerId, Candidate> {
     const { raft, self } = this.#context
-    const { voters, learners } = raft.configuration
-    const peers = [...new Set([...voters, ...learners, ...this.#admissions.keys()])].sort()
+    const peers = [...new Set([...membersOf(raft.configuration), ...this.#admissions.keys()])].sort()
     const progress = new Map(all.map((entry) => [entry.peerId, entry]))
     const candidates = new Map<PeerId, Candidate>()
     for (const peerId of peers) {

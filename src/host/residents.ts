@@ -2,6 +2,7 @@
  * Nodes of dead tabs of this browser, reopened from the disk that they left (L4): tabs that die together never cost the
  * room its quorum. A resident votes and replicates; it holds no session, and goes as soon as the room does without it.
  */
+import { membersOf } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 import { identityLockName, lifeLockName } from '../shared/life.js'
 import type { Storage } from '../storage/storage.js'
@@ -103,8 +104,8 @@ export class Residents {
         continue
       }
       if (!resident.configuration) continue
-      const { voters, outgoing, learners } = resident.configuration
-      if (voters.length > 0 && ![...voters, ...outgoing, ...learners].includes(peerId)) this.release(peerId)
+      const members = membersOf(resident.configuration)
+      if (members.length > 0 && !members.includes(peerId)) this.release(peerId)
     }
   }
 

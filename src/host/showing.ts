@@ -1,6 +1,7 @@
 /** What the page is shown of the room: status, members, settings. */
 import type { MachineEvent } from '../machine/outcome.js'
 import { listSessions } from '../machine/session/view.js'
+import { isVoter, votersOf } from '../raft/configuration.js'
 import type { Entry } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
@@ -99,21 +100,21 @@ export class Showing {
   /** Voters that are not there, as far as this peer sees. */
   #missing(): string[] {
     const { raft, peers, self } = this.#context
-    return raft.configuration.voters.filter((peerId) => peerId !== self.peerId && !peers.isReachable(peerId))
+    return votersOf(raft.configuration).filter((peerId) => peerId !== self.peerId && !peers.isReachable(peerId))
   }
 
   #showMembers(): void {
     const { raft, peers, self, machine } = this.#context
-    const { voters, learners } = raft.configuration
+    const { configuration } = raft
     const sessions = new Map(listSessions(machine).map((session) => [session.peerId, session]))
-    const members = [...voters, ...learners].map((peerId): MemberRecord => {
+    const members = [...votersOf(configuration), ...configuration.learners].map((peerId): MemberRecord => {
       const session = sessions.get(peerId)
       const link = peerId === self.peerId ? null : peers.link(peerId)
       const isReachable = peers.isReachable(peerId)
       return {
         peerId,
         browserId: session?.browserId ?? peers.peer(peerId)?.browserId ?? '',
-        role: voters.includes(peerId) ? 'voter' : 'learner',
+        role: isVoter(configuration, peerId) ? 'voter' : 'learner',
         connected: peerId === self.peerId || isReachable,
         link: isReachable && link ? link.kind : null,
         rtt: isReachable ? peers.rtt(peerId) : null,

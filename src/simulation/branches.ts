@@ -4,6 +4,7 @@
  */
 import { decodeFrame } from '../host/frame.js'
 import type { Applied } from '../machine/outcome.js'
+import { isJoint, membersOf, votersOf } from '../raft/configuration.js'
 import type { Configuration, PeerId } from '../raft/entry.js'
 import type { Message } from '../raft/message.js'
 import type { Status } from '../raft/ready.js'
@@ -99,6 +100,8 @@ export function coverChange(coverage: Coverage, change: Change): void {
 
 function coverRole(coverage: Coverage, { before, now }: Change): void {
   if (before.role !== now.role && now.role !== 'follower') coverage.hit(`role ${now.role}`)
+  if (before.role !== 'leader' && now.role === 'leader' && isJoint(now.configuration))
+    coverage.hit('members joint configuration taken over')
   if (before.role === 'leader' && now.role !== 'leader') {
     if (now.term === before.term) coverage.hit('leader stepped down in its term')
     else if (before.promisedTo !== null && now.term === before.term + 1)
@@ -132,18 +135,25 @@ function coverProgress(coverage: Coverage, { before, now }: Change): void {
 }
 
 function coverConfiguration(coverage: Coverage, leader: PeerId, before: Configuration, now: Configuration): void {
-  if (now.outgoing.length > 0) coverage.hit('members joint')
+  if (isJoint(now)) coverage.hit('members joint configuration entered')
+  if (isJoint(before)) coverage.hit('members joint configuration left')
+  const [voted, members] = [votersOf(before), membersOf(now)]
   for (const peerId of now.learners)
     if (!before.learners.includes(peerId))
-      coverage.hit(before.voters.includes(peerId) ? 'members voter demoted' : 'members learner added')
+      coverage.hit(voted.includes(peerId) ? 'members voter demoted' : 'members learner added')
   for (const peerId of now.voters)
-    if (!before.voters.includes(peerId))
+    if (!voted.includes(peerId))
       coverage.hit(before.learners.includes(peerId) ? 'members learner promoted' : 'members voter added')
-  const isMember = (peerId: PeerId) => now.voters.includes(peerId) || now.learners.includes(peerId)
-  for (const peerId of before.voters)
-    if (!isMember(peerId)) coverage.hit(peerId === leader ? 'members leader removed itself' : 'members voter removed')
-  for (const peerId of before.learners) if (!isMember(peerId)) coverage.hit('members learner removed')
-  if (before.voters.length !== now.voters.length) coverage.hit(`members ${now.voters.length} voters`)
-  if (before.voters.join() === now.voters.join() && before.learners.join() === now.learners.join())
-    coverage.hit('members incarnation noted')
+  for (const peerId of voted)
+    if (!members.includes(peerId))
+      coverage.hit(peerId === leader ? 'members leader removed itself' : 'members voter removed')
+  for (const peerId of before.learners) if (!members.includes(peerId)) coverage.hit('members learner removed')
+  const [from, to] = [before.voters.length, now.voters.length]
+  if (from !== to) coverage.hit(`members ${to} voters`)
+  if (isJoint(now)) coverage.hit(`members joint from ${from} to ${to}`)
+  if (sameMembers(before, now)) coverage.hit('members incarnation noted')
+}
+
+function sameMembers(before: Configuration, now: Configuration): boolean {
+  return (['voters', 'outgoing', 'learners'] as const).every((key) => before[key].join() === now[key].join())
 }

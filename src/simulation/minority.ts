@@ -1,7 +1,8 @@
 /**
  * The other kind of liveness: a fixed healthy quorum, and a few who are broken for ever. Whatever those do, the others must get on.
  */
-import type { PeerId } from '../raft/entry.js'
+import { votersOf } from '../raft/configuration.js'
+import { emptyConfiguration, type PeerId } from '../raft/entry.js'
 import type { Prng } from './prng.js'
 import type { Simulation } from './simulation.js'
 import type { SimTab } from './tab.js'
@@ -46,8 +47,12 @@ export const afflictions: Readonly<Record<string, Affliction>> = {
 
 /** Breaks some of those who vote, fewer than a majority can do without. The tabs that are left whole; null if none can be spared. */
 export function breakMinority(sim: Simulation, prng: Prng): SimTab[] | null {
-  const voters = sim.leader?.host.status.configuration.voters ?? []
-  const spare = Math.ceil(voters.length / 2) - 1
+  const configuration = sim.leader?.host.status.configuration ?? emptyConfiguration
+  // A joint change needs a majority of both halves.
+  const voters = votersOf(configuration)
+  const halves = [configuration.voters, configuration.outgoing].filter((half) => half.length > 0)
+  const spareOf = (half: readonly PeerId[]) => Math.ceil(half.length / 2) - 1
+  const spare = Math.min(voters.length, ...halves.map(spareOf))
   const broken: SimTab[] = []
   const isBroken = (peerId: PeerId) => {
     const tab = tabOf(sim, peerId)
@@ -57,7 +62,7 @@ export function breakMinority(sim: Simulation, prng: Prng): SimTab[] | null {
     const tab = tabOf(sim, peerId)
     if (!tab) continue
     broken.push(tab)
-    if (voters.filter(isBroken).length > spare) broken.pop()
+    if (halves.some((half) => half.filter(isBroken).length > spareOf(half))) broken.pop()
   }
   if (broken.length === 0) return null
   for (const tab of broken) {

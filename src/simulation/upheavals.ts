@@ -164,8 +164,11 @@ export class Upheavals {
     const record = this.#anyHost()
     const tab = record && this.#tabOf(record)
     if (!tab || !this.#canDoWithout([record.self.peerId])) return false
-    const { browser, self } = record
-    this.#crashForGood(prng, browser, [tab], [self.peerId], () => lose(browser, self.peerId))
+    tab.crash()
+    this.#sim.world.note(`${record.self.peerId} has lost its disk`)
+    this.#sim.world.coverage.hit('disk lost for good')
+    lose(record.browser, record.self.peerId)
+    this.#reopen([tab], prng.tail(1_000, 8_000))
     return true
   }
 
@@ -175,43 +178,16 @@ export class Upheavals {
     const lost = [...browser.disks.keys()]
     if (lost.length === 0 || !this.#canDoWithout(lost)) return false
     const tabs = this.#tabsOf(browser)
-    this.#crashForGood(prng, browser, tabs, lost, () => {
-      for (const tab of tabs) tab.forget()
-      for (const peerId of lost) browser.lose(peerId)
-      browser.roomId = null
-    })
+    this.#sim.world.note(`browser ${browser.id} is cleared of ${lost}`)
+    for (const tab of tabs) {
+      tab.crash()
+      tab.forget()
+    }
+    this.#sim.world.coverage.hit('disk lost for good', lost.length)
+    for (const peerId of lost) browser.lose(peerId)
+    browser.roomId = null
+    this.#reopen(tabs, prng.tail(1_000, 8_000))
     return true
-  }
-
-  /**
-   * These tabs crash, and their disks are lost a while later: once the leader knows that they are away. Before that it may let
-   * another voter go and count on a lost one, which is a second failure where the room can bear but one.
-   */
-  #crashForGood(
-    prng: Prng,
-    browser: SimBrowser,
-    tabs: readonly SimTab[],
-    peerIds: readonly PeerId[],
-    lose: () => void,
-  ) {
-    for (const tab of tabs) tab.crash()
-    const livesOf = () => peerIds.map((peerId) => browser.disks.get(peerId)?.memory.incarnation.counter).join()
-    const lives = livesOf()
-    this.#later(prng.between(2_500, 5_000), 'lose disks', () => {
-      const isAsItWas = tabs.every((tab) => !tab.isOpen && !tab.isAside) && livesOf() === lives
-      if (!isAsItWas || !this.#areMissed(peerIds) || !this.#canDoWithout(peerIds)) return
-      this.#sim.world.note(`${peerIds} have lost their disks`)
-      this.#sim.world.coverage.hit('disk lost for good', peerIds.length)
-      lose()
-    })
-    this.#reopen(tabs, 5_000 + prng.tail(500, 4_000))
-  }
-
-  #areMissed(peerIds: readonly PeerId[]): boolean {
-    const host = this.#sim.leader?.host
-    if (!host) return false
-    const { voters } = host.status.configuration
-    return peerIds.every((peerId) => !voters.includes(peerId) || host.unreachableVoters.includes(peerId))
   }
 
   /** Power is out everywhere at once. */
@@ -328,8 +304,7 @@ export class Upheavals {
 
   /**
    * Whether the room goes on for good without these disks, and those lost before: whatever configuration anyone may still
-   * hold to be in force keeps a majority, also if a leader who has not noticed yet lets the lost learners vote: until that is
-   * committed nothing else can be changed. Less than that no protocol survives.
+   * hold to be in force keeps a majority, of both halves if it is joint. Less than that no protocol survives.
    */
   #canDoWithout(peerIds: readonly PeerId[]): boolean {
     const { browsers, hosts } = this.#sim
@@ -337,11 +312,11 @@ export class Upheavals {
     const disks = browsers.flatMap(({ disks }) => [...disks.values()])
     const known = [...hosts.map(({ host }) => host.status.configuration), ...disks.flatMap(configurationsOn)]
     const founded = known.filter(({ voters }) => voters.length > 0)
-    const keepsMajority = ({ voters, learners }: Configuration) => {
-      const lostLearners = learners.filter(isLost).length
-      return (voters.filter(isLost).length + lostLearners) * 2 < voters.length + lostLearners
-    }
-    return founded.length > 0 && founded.every(keepsMajority)
+    const isMajorityKept = (voters: readonly PeerId[]) =>
+      voters.length === 0 || voters.filter(isLost).length * 2 < voters.length
+    return (
+      founded.length > 0 && founded.every(({ voters, outgoing }) => isMajorityKept(voters) && isMajorityKept(outgoing))
+    )
   }
 
   #tabOf({ thread }: HostRecord): SimTab | null {

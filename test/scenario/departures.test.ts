@@ -138,4 +138,22 @@ describe('a tab that is gone', () => {
     await story.until(() => next.at !== null)
     expect((next.at ?? 0) - closedAt).toBeLessThan(300)
   })
+
+  it('[M1] and has said so: the one who is then needed for every commit is asked first whether it is there', async () => {
+    const story = new Story('goodbye beside a dead one', { ...withLease(lease), registrar: true })
+    const tabs = await story.open(1, 1, 1)
+    const leader = story.leaderOf(tabs)
+    const [silent, leaving] = tabs.filter((tab) => tab !== leader)
+    if (!silent || !leaving) throw new Error('three tabs')
+    const host = story.sim.leader?.host
+    await story.pass(500)
+    // Its link looks alive: nothing but an answer could tell.
+    story.cutOff(silent, [leader, leaving])
+    leaving.close()
+    await story.pass(250)
+    expect(host?.status.configuration.voters).toHaveLength(3)
+    story.heal()
+    await story.until(() => story.sim.leader?.host.status.configuration.voters.length === 2, 2_000, 'two voters')
+    expect(story.sim.leader?.host.status.configuration.voters).not.toContain(story.peerOf(leaving))
+  })
 })

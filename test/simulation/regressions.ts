@@ -57,4 +57,9 @@ export const regressions: readonly Regression[] = [
     cause:
       'S-10: a waiting request that a snapshot made ask again was asked for twice when its session ended too, and one was never released',
   },
+  ...[710443, 710556].map((seed) => ({
+    edition: 2 as const,
+    seed,
+    cause: 'M1: voters changed to some who had just died unseen, and nothing could be committed any more',
+  })),
 ]

@@ -128,7 +128,9 @@ export class LogChecker {
       if ((group.snapshot?.meta.index ?? 0) >= index) return true
       return group.entries.some((entry) => entry.index === index && entry.term === term)
     }
-    for (const { voters } of configurations) if (voters.filter(holds).length * 2 > voters.length) return
+    const isMajority = (voters: readonly string[]) => voters.filter(holds).length * 2 > voters.length
+    for (const { voters, outgoing } of configurations)
+      if (isMajority(voters) && (outgoing.length === 0 || isMajority(outgoing))) return
     this.#world.convict('durability', `entry ${index} of term ${term} was applied and is on no quorum of disks`)
   }
 
