@@ -1,3 +1,4 @@
+import { assert } from './assert.js'
 import { onOwnVoteDurable } from './candidate.js'
 import type { Entry } from './entry.js'
 import { entryBytes } from './entry-bytes.js'
@@ -57,7 +58,7 @@ function takeCommitted({ log, limits }: RaftState): readonly Entry[] {
   let bytes = 0
   while (last < log.commit) {
     const entry = log.entries[last - log.base.index]
-    if (entry === undefined) break
+    assert(entry !== undefined, 'what is committed is in the log')
     bytes += entryBytes(entry)
     if (bytes > limits.committedBytes && last >= first) break
     last++
