@@ -11,7 +11,7 @@ export type {
 } from './client/locks.js'
 export type { Observable, Subscription } from './client/observable.js'
 export type { JoinOptions } from './client/options.js'
-export type { Member, Metrics, Room, RoomEventMap, RoomStatus, Settings } from './client/room.js'
+export type { Member, Metrics, Room, RoomEventMap, RoomReset, RoomStatus, Settings } from './client/room.js'
 export type { Expectation, Fence, Revised, SetOptions, Store, WriteOptions } from './client/store.js'
 export type { Limits, Timing } from './machine/command.js'
 export type { Value } from './shared/value.js'

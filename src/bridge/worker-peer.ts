@@ -133,6 +133,7 @@ export class WorkerPeer implements WorkerApi {
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, [this.#channels]),
       seed: randomSeed(),
+      randomText,
       learnerOnly: request.learnerOnly,
       state: request.state,
       emit: (event) => {
@@ -167,6 +168,7 @@ export class WorkerPeer implements WorkerApi {
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
       seed: randomSeed(),
+      randomText,
       learnerOnly: true,
       state: null,
       emit: () => {},

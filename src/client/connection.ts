@@ -14,6 +14,7 @@ import type {
   MemberRecord,
   Notice,
   Reply,
+  Reset,
   WatchId,
 } from '../host/page.js'
 import type { RoomSettings, SessionId } from '../machine/command.js'
@@ -45,6 +46,7 @@ export interface ConnectionListener {
   settings?(settings: RoomSettings): void
   failed?(failure: Failure): void
   refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
+  reset?(reset: Reset): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
 }
 
@@ -241,6 +243,9 @@ export class RoomConnection {
         for (const listener of this.#listeners) listener.testament?.(event)
         // M2: whoever listens has taken it over by now, and nothing that it replaced can leave this page.
         if (event.confirm) this.#port?.notice({ type: 'testament', number: event.number })
+        break
+      case 'reset':
+        for (const listener of this.#listeners) listener.reset?.(event.reset)
         break
       case 'refused':
         for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)

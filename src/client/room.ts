@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { HostMetrics, MemberRecord } from '../host/page.js'
+import type { HostMetrics, MemberRecord, Reset } from '../host/page.js'
 import type { Limits, RoomSettings, Timing } from '../machine/command.js'
 import { defaultTiming } from '../machine/settings.js'
 import type { Failure } from '../shared/failure.js'
@@ -48,7 +48,24 @@ export interface RoomEventMap {
   leaderchange: CustomEvent<{ readonly leader: string | null; readonly term: number }>
   memberschange: CustomEvent<readonly Member[]>
   identitychange: CustomEvent<{ readonly peerId: string }>
+  /** This peer's room began a new history, or was merged into another room. */
+  reset: CustomEvent<RoomReset>
   error: CustomEvent<ComityError>
+}
+
+/** Why the room is not what it was for this peer, and what it had that is gone. */
+export interface RoomReset {
+  /**
+   * `forked`: those who were left went on without the quorum (`recover()`): this peer keeps its locks and its store. `merged`: another history of
+   * this room goes on, and what was agreed here is over.
+   */
+  readonly cause: 'forked' | 'merged'
+  readonly lost: {
+    /** Names of the locks that this page held. Their handles are `lost` with the reason `reset`. */
+    readonly locks: readonly string[]
+    /** What was stored here and has no place in the history that goes on. */
+    readonly store: readonly { readonly key: string; readonly value: Value; readonly revision: number }[]
+  }
 }
 
 /** One handle on a room. Several handles of one page share one peer; what one acquired is given back when it leaves. */
@@ -70,6 +87,15 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
   readonly store: Store
   metrics(): Promise<Metrics>
   /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */
+  /**
+   * For a room whose quorum will not come back: forms a new one from the peers that are left. Whoever of them has the longest log leads, so that
+   * nothing is lost that any of them knows to be agreed; what only the missing ones know may be. Each of them hears `reset`. Fencing
+   * tokens go on rising. Should the missing come back, one of the two histories ends by rule, and tells its peers what they lose.
+   *
+   * Resolves when the new quorum stands. Rejects with `TypeError` unless the loss is accepted; with code `conflict` while this peer,
+   * or one that it reaches, has a quorum; with `NoQuorumError` when none has come within 10 s.
+   */
+  recover(options: { acceptDataLoss: true }): Promise<void>
   leave(): Promise<void>
   addEventListener<K extends keyof RoomEventMap>(
     type: K,
@@ -130,6 +156,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
       shared.connection.listen({
         status: () => this.#show(),
         members: (members) => this.#showMembers(members),
+        reset: (reset) => this.#tellReset(reset),
         failed: (failure) => {
           const error = errorOf(failure)
           queueMicrotask(() => {
@@ -200,6 +227,13 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     return this.#left
   }
 
+  async recover(options: { acceptDataLoss: true }): Promise<void> {
+    if ((options as { acceptDataLoss?: unknown } | undefined)?.acceptDataLoss !== true) {
+      throw new TypeError('options.acceptDataLoss: expected true, since what only the missing peers know may be lost')
+    }
+    await this.#shared.connection.call({ type: 'recover' })
+  }
+
   async #leave(): Promise<void> {
     this.#locks.leave()
     this.#store.leave()
@@ -228,6 +262,12 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     if (leader !== before.leader || (leader !== null && term !== before.term)) {
       this.dispatchEvent(new CustomEvent('leaderchange', { detail: { leader, term } }))
     }
+  }
+
+  #tellReset({ cause, store }: Reset): void {
+    const lost = store.map(({ key, value, revision }) => ({ key, value: decodeValue(value), revision }))
+    const detail: RoomReset = { cause, lost: { locks: [], store: lost } }
+    queueMicrotask(() => this.dispatchEvent(new CustomEvent('reset', { detail })))
   }
 
   #showMembers(records: readonly MemberRecord[]): void {

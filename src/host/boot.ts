@@ -1,7 +1,7 @@
 /** How a peer gets its identity and its room, before there is a host. */
 
 import type { RoomSettings } from '../machine/command.js'
-import { encodeInstruction } from '../machine/instruction.js'
+import { encodeInstruction, tokensPerSecond } from '../machine/instruction.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
 import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
@@ -12,8 +12,6 @@ import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.
 const reclaimWithin = 1_000
 /** ... and for the life lock of an identity that seems free: another tab may be looking at it this very moment. */
 const otherWithin = 100
-/** Tokens of one founding: about a million grants a second before the next second's base (T1). */
-const tokensPerSecond = 2 ** 20
 
 export interface Claim {
   readonly peerId: PeerId

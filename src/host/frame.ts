@@ -3,7 +3,7 @@
  * that says who speaks to whom in which life of which room (F1). A frame that does not decode, or whose header is not
  * meant for this very life, never reaches a core.
  */
-import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import type { Message } from '../raft/message.js'
 import {
   assertEnd,
@@ -22,7 +22,7 @@ import {
   written,
 } from '../shared/bytes.js'
 import type { GroupId, Lineage } from '../storage/storage.js'
-import { readIncarnation, readPeerId, readShortText, writeIncarnation } from './id-codec.js'
+import { readEntryId, readIncarnation, readPeerId, readShortText, writeEntryId, writeIncarnation } from './id-codec.js'
 import { readItem, writeItem } from './item-codec.js'
 
 /** The first number of every frame of every version. */
@@ -60,6 +60,16 @@ export type Item =
       readonly proof: 'goodbye' | 'death'
       readonly lastNumber: number
     }
+  /** The sender wants to begin a history anew with those who are left (N3): how far has the receiver come? */
+  | { readonly type: 'recover'; readonly forkId: string }
+  /** Null: it is in touch with a quorum. */
+  | {
+      readonly type: 'position'
+      readonly forkId: string
+      readonly position: { readonly term: number; readonly last: EntryId } | null
+    }
+  /** The receiver has the best log: it begins that history, in that term. */
+  | { readonly type: 'lead'; readonly forkId: string; readonly term: number }
   | { readonly type: 'ping'; readonly time: number }
   | { readonly type: 'pong'; readonly time: number }
 
@@ -194,17 +204,20 @@ function partsOf(item: Item): number {
   return item.type === 'raft' && item.message.type === 'append' ? item.message.entries.length : 0
 }
 
-function writeLineage(writer: ByteWriter, { roomId, epoch, forkId }: Lineage): void {
+function writeLineage(writer: ByteWriter, { roomId, epoch, forkId, foundation }: Lineage): void {
   writeText(writer, roomId)
   writeCount(writer, epoch)
   writeText(writer, forkId)
+  writeFlag(writer, foundation !== undefined)
+  if (foundation) writeEntryId(writer, foundation)
 }
 
 function readLineage(reader: ByteReader): Lineage {
   const roomId = readShortText(reader)
   if (roomId === '') refuse('a room without an id')
   const epoch = readCount(reader)
-  return { roomId, epoch, forkId: readShortText(reader) }
+  const forkId = readShortText(reader)
+  return readFlag(reader) ? { roomId, epoch, forkId, foundation: readEntryId(reader) } : { roomId, epoch, forkId }
 }
 
 export function sameIncarnation(a: Incarnation, b: Incarnation): boolean {

@@ -120,6 +120,9 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
   departed: fc.record({ peerId, incarnation, proof: fc.constantFrom('goodbye', 'death'), lastNumber: index }),
   ping: fc.record({ time }),
   pong: fc.record({ time }),
+  recover: fc.record({ forkId: text }),
+  position: fc.record({ forkId: text, position: fc.option(fc.record({ term: index, last: entryId })) }),
+  lead: fc.record({ forkId: text, term: index }),
 }
 const item: fc.Arbitrary<Item> = fc.oneof(
   ...Object.entries(itemBodies).map(([type, body]) =>
@@ -130,7 +133,12 @@ const roomId = text.filter((id) => id.length > 0)
 const frame: fc.Arbitrary<Frame> = fc
   .record({
     version: fc.constant(protocolVersion),
-    lineage: fc.option(fc.record({ roomId, epoch: index, forkId: text })),
+    lineage: fc.option(
+      fc.record(
+        { roomId, epoch: index, forkId: text, foundation: entryId },
+        { requiredKeys: ['roomId', 'epoch', 'forkId'] },
+      ),
+    ),
     from: peerId,
     fromIncarnation: incarnation,
     to: peerId,

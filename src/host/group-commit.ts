@@ -63,6 +63,11 @@ export class GroupCommit {
     this.#next()
   }
 
+  /** Durable together with what is added next, or not at all. */
+  addToNext(extra: ExtraWrite): void {
+    this.#extras.push(extra)
+  }
+
   stop(): void {
     this.#stopped = true
   }

@@ -6,6 +6,7 @@
  * nothing more to say: messages leave, the disk writes, the page hears.
  */
 import type { RoomSettings } from '../machine/command.js'
+import { encodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
@@ -27,7 +28,8 @@ import { GroupCommit } from './group-commit.js'
 import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
-import { type Peer, Peers, type Self } from './peers.js'
+import { type Peer, Peers, type Self, type Stranger } from './peers.js'
+import { Recovery } from './recovery.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 
 export interface HostOptions {
@@ -42,6 +44,8 @@ export interface HostOptions {
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
+  /** Ids of histories that this peer begins (N3): never the same one twice. */
+  readonly randomText: () => string
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
@@ -79,10 +83,13 @@ export class Host {
   readonly #departures: Departures
   readonly #leadership: Leadership
   readonly #page: PageSide
+  readonly #recovery: Recovery
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
   #lineage: Lineage | null
+  /** The history that this peer begins: nobody hears of it before it is durable. */
+  #forking: Lineage | null = null
   #now: Instant
   #ticked: number
   #housekeptAt: number
@@ -121,6 +128,7 @@ export class Host {
       seed: options.seed,
       maxChunkBytes: chunkBytes,
       maxInflightChunkBytes: 4 * chunkBytes,
+      ...(this.#lineage?.foundation && { foundation: this.#lineage.foundation }),
       // The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot.
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
@@ -130,6 +138,7 @@ export class Host {
       unreachable: (peer, reason) => this.#unreachable(peer, reason),
       roomFound: (lineage) => this.#adopt(lineage),
       refused: (peerId, reason) => this.#page.refused(peerId, reason),
+      strangerMet: (stranger) => this.#metStranger(stranger),
     })
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
@@ -143,6 +152,11 @@ export class Host {
     this.#page = new PageSide(this.#context, {
       state: options.state,
       metrics: () => this.#metrics(),
+      recover: (reply) => this.#recovery.begin(reply),
+    })
+    this.#recovery = new Recovery(this.#context, () => this.#lineage, {
+      fork: (forkId, term) => this.#fork(forkId, term),
+      randomText: options.randomText,
     })
   }
 
@@ -263,7 +277,7 @@ export class Host {
     const ticks = Math.floor(this.#now.monotonic - this.#ticked)
     if (ticks <= 0) return
     this.#ticked += ticks
-    this.#raft.tick(ticks)
+    if (!this.#recovery.isStandingBy) this.#raft.tick(ticks)
   }
 
   /** A leader that was away for a minimum election time-out may have been replaced. */
@@ -299,6 +313,7 @@ export class Host {
     this.#askToBeAdmitted()
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()
+    this.#recovery.tick()
     this.#page.tick()
     if (this.#now.monotonic - this.#pingedAt < pingEvery) return
     this.#pingedAt = this.#now.monotonic
@@ -341,6 +356,8 @@ export class Host {
 
   #durable(ready: Ready): void {
     this.#raft.persisted(ready.sequence)
+    const { foundation } = this.#forking ?? {}
+    if (foundation && this.#raft.stableIndex >= foundation.index) this.#forked()
     for (const message of ready.messagesAfterWrite) this.#sendRaft(message)
   }
 
@@ -409,7 +426,7 @@ export class Host {
       case 'raft':
         if (item.group !== roomGroup) break
         // M1: what a life says after its goodbye is void, above all that it leads.
-        if (!this.#departures.isOver(peer)) this.#raft.step(item.message)
+        if (!this.#departures.isOver(peer) && !this.#isBetweenHistories) this.#raft.step(item.message)
         break
       case 'submit':
         if (this.#leadership.leading) this.#leadership.propose(item.instructions, peer.peerId)
@@ -430,6 +447,11 @@ export class Host {
         break
       case 'departed':
         this.#departed(item, item.proof, item.lastNumber)
+        break
+      case 'recover':
+      case 'position':
+      case 'lead':
+        this.#recovery.item(peer.peerId, item)
         break
       case 'ping':
         this.#peers.send(peer.peerId, { type: 'pong', time: item.time })
@@ -472,6 +494,49 @@ export class Host {
     this.#entered(lineage)
   }
 
+  /** N3: what of the old history is on its way has no part in the new one. */
+  get #isBetweenHistories(): boolean {
+    return this.#forking !== null || this.#recovery.isStandingBy
+  }
+
+  /** N3: this peer has the best log of those who are left. The entries and whose they are become durable together. */
+  #fork(forkId: string, term: number): void {
+    if (!this.#lineage) return
+    const { roomId, epoch } = this.#lineage
+    const foundation = this.#raft.fork(term)
+    const lineage = { roomId, epoch: epoch + 1, forkId, foundation }
+    this.#forking = lineage
+    this.#commit.addToNext({ lineage })
+    const seconds = Math.floor(this.#now.wall / 1_000)
+    const data = encodeInstruction({ type: 'fork', epoch: lineage.epoch, forkId, seconds })
+    this.#raft.propose(this.#context.clusterTime, [data])
+  }
+
+  #forked(): void {
+    const lineage = this.#forking
+    this.#forking = null
+    if (lineage) this.#goOver(lineage)
+  }
+
+  /** N3: another one of those who are left leads the history that this peer has agreed to. */
+  #metStranger({ lineage }: Stranger): void {
+    const mine = this.#lineage
+    const { foundation } = lineage
+    if (!mine || !foundation || !this.#recovery.hasAgreedTo(lineage)) return
+    if (lineage.roomId !== mine.roomId || lineage.epoch !== mine.epoch + 1 || foundation.term <= this.#raft.term) return
+    this.#raft.joinFork(foundation)
+    this.#commit.addExtra({ lineage })
+    this.#goOver(lineage)
+    this.#askToBeAdmitted(true)
+  }
+
+  #goOver(lineage: Lineage): void {
+    this.#lineage = lineage
+    this.#recovery.ended()
+    this.#peers.setLineage(lineage)
+    this.#page.wentOver()
+  }
+
   #entered(lineage: Lineage): void {
     this.#options.listener?.joined?.(lineage)
     if (!this.#options.self.resident) this.#page.open()
@@ -507,7 +572,9 @@ export class Host {
     this.#commit.stop()
     for (const network of this.#options.networks) network.close()
     this.#options.storage.close()
-    this.#page.fail(failure ?? { code: 'room-left', message: 'this peer has left the room' })
+    const gone: Failure = failure ?? { code: 'room-left', message: 'this peer has left the room' }
+    this.#recovery.fail({ ok: false, failure: gone })
+    this.#page.fail(gone)
     this.#options.listener?.stopped?.(failure)
   }
 

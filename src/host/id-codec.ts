@@ -1,4 +1,4 @@
-import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import {
   type ByteReader,
   type ByteWriter,
@@ -30,4 +30,14 @@ export function writeIncarnation(writer: ByteWriter, { counter, nonce }: Incarna
 export function readIncarnation(reader: ByteReader): Incarnation {
   const counter = readCount(reader)
   return { counter, nonce: readShortText(reader) }
+}
+
+export function writeEntryId(writer: ByteWriter, { term, index }: EntryId): void {
+  writeCount(writer, term)
+  writeCount(writer, index)
+}
+
+export function readEntryId(reader: ByteReader): EntryId {
+  const term = readCount(reader)
+  return { term, index: readCount(reader) }
 }

@@ -16,7 +16,7 @@ import {
   writeTime,
 } from '../shared/bytes.js'
 import type { Item } from './frame.js'
-import { readIncarnation, readPeerId, readShortText, writeIncarnation } from './id-codec.js'
+import { readEntryId, readIncarnation, readPeerId, readShortText, writeEntryId, writeIncarnation } from './id-codec.js'
 import { readMessage, writeMessage } from './message-codec.js'
 
 /** Never given twice: a number that is no longer used stays free. */
@@ -31,6 +31,9 @@ const codeOf = {
   departed: 7,
   ping: 8,
   pong: 9,
+  recover: 10,
+  position: 11,
+  lead: 12,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -82,6 +85,21 @@ export function writeItem(writer: ByteWriter, item: Item): void {
     case 'pong':
       writeTime(writer, item.time)
       break
+    case 'recover':
+      writeText(writer, item.forkId)
+      break
+    case 'position':
+      writeText(writer, item.forkId)
+      writeFlag(writer, item.position !== null)
+      if (item.position) {
+        writeCount(writer, item.position.term)
+        writeEntryId(writer, item.position.last)
+      }
+      break
+    case 'lead':
+      writeText(writer, item.forkId)
+      writeCount(writer, item.term)
+      break
     default:
       item satisfies never
   }
@@ -130,6 +148,18 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
       return { type: 'ping', time: readTime(reader) }
     case codeOf.pong:
       return { type: 'pong', time: readTime(reader) }
+    case codeOf.recover:
+      return { type: 'recover', forkId: readShortText(reader) }
+    case codeOf.position: {
+      const forkId = readShortText(reader)
+      if (!readFlag(reader)) return { type: 'position', forkId, position: null }
+      const term = readCount(reader)
+      return { type: 'position', forkId, position: { term, last: readEntryId(reader) } }
+    }
+    case codeOf.lead: {
+      const forkId = readShortText(reader)
+      return { type: 'lead', forkId, term: readCount(reader) }
+    }
     default:
       return refuse('an item of no kind')
   }

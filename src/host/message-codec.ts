@@ -3,7 +3,7 @@
  * somebody else's. An entry says nothing that the one before it has said: its index follows, its term and time are mostly the same.
  */
 import * as v from 'valibot'
-import type { Configuration, Entry, EntryId, PeerId } from '../raft/entry.js'
+import type { Configuration, Entry, PeerId } from '../raft/entry.js'
 import type { Message, MessageOf } from '../raft/message.js'
 import {
   type ByteReader,
@@ -23,7 +23,7 @@ import {
 } from '../shared/bytes.js'
 import { decode, encode } from '../shared/codec.js'
 import { configurationSchema, isPeerId } from './configuration-schema.js'
-import { readShortText } from './id-codec.js'
+import { readEntryId, readShortText, writeEntryId } from './id-codec.js'
 
 /** Never given twice: a number that is no longer used stays free. */
 const codeOf = {
@@ -53,10 +53,10 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
   switch (message.type) {
     case 'preVote':
     case 'commit':
-      writeId(writer, message.last)
+      writeEntryId(writer, message.last)
       break
     case 'vote':
-      writeId(writer, message.last)
+      writeEntryId(writer, message.last)
       writeFlag(writer, message.transfer)
       break
     case 'preVoteReply':
@@ -72,7 +72,7 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
     case 'appendReply':
       writeFlag(writer, message.rejected)
       writeCount(writer, message.index)
-      if (message.rejected) writeId(writer, message.hint)
+      if (message.rejected) writeEntryId(writer, message.hint)
       break
     case 'heartbeat':
       writeCount(writer, message.commitIndex)
@@ -92,7 +92,7 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
       writeSnapshot(writer, message)
       break
     case 'snapshotReply':
-      writeId(writer, message.snapshot)
+      writeEntryId(writer, message.snapshot)
       writeCount(writer, message.offset)
       break
     case 'readIndex':
@@ -114,17 +114,17 @@ export function readMessage(reader: ByteReader, from: PeerId, to: PeerId): Messa
   const term = readCount(reader)
   switch (code) {
     case codeOf.preVote:
-      return { type: 'preVote', from, to, term, last: readId(reader) }
+      return { type: 'preVote', from, to, term, last: readEntryId(reader) }
     case codeOf.preVoteReply:
       return { type: 'preVoteReply', from, to, term, granted: readFlag(reader) }
     case codeOf.vote:
-      return { type: 'vote', from, to, term, last: readId(reader), transfer: readFlag(reader) }
+      return { type: 'vote', from, to, term, last: readEntryId(reader), transfer: readFlag(reader) }
     case codeOf.voteReply:
       return { type: 'voteReply', from, to, term, granted: readFlag(reader) }
     case codeOf.append:
       return readAppend(reader, from, to, term)
     case codeOf.commit:
-      return { type: 'commit', from, to, term, last: readId(reader) }
+      return { type: 'commit', from, to, term, last: readEntryId(reader) }
     case codeOf.stable:
       return { type: 'stable', from, to, term, index: readCount(reader) }
     case codeOf.appendReply:
@@ -143,7 +143,7 @@ export function readMessage(reader: ByteReader, from: PeerId, to: PeerId): Messa
     case codeOf.snapshot:
       return readSnapshot(reader, from, to, term)
     case codeOf.snapshotReply: {
-      const snapshot = readId(reader)
+      const snapshot = readEntryId(reader)
       return { type: 'snapshotReply', from, to, term, snapshot, offset: readCount(reader) }
     }
     case codeOf.readIndex:
@@ -158,21 +158,11 @@ export function readMessage(reader: ByteReader, from: PeerId, to: PeerId): Messa
   }
 }
 
-function writeId(writer: ByteWriter, { term, index }: EntryId): void {
-  writeCount(writer, term)
-  writeCount(writer, index)
-}
-
-function readId(reader: ByteReader): EntryId {
-  const term = readCount(reader)
-  return { term, index: readCount(reader) }
-}
-
 function readAppendReply(reader: ByteReader, from: PeerId, to: PeerId, term: number): MessageOf<'appendReply'> {
   const rejected = readFlag(reader)
   const index = readCount(reader)
   if (!rejected) return { type: 'appendReply', from, to, term, rejected, index }
-  return { type: 'appendReply', from, to, term, rejected, index, hint: readId(reader) }
+  return { type: 'appendReply', from, to, term, rejected, index, hint: readEntryId(reader) }
 }
 
 function readHeartbeat(reader: ByteReader, from: PeerId, to: PeerId, term: number): MessageOf<'heartbeat'> {
@@ -189,7 +179,7 @@ function readHeartbeat(reader: ByteReader, from: PeerId, to: PeerId, term: numbe
 
 function writeSnapshot(writer: ByteWriter, message: MessageOf<'snapshot'>): void {
   const { meta, size, checksum, offset, data } = message
-  writeId(writer, meta)
+  writeEntryId(writer, meta)
   writeTime(writer, meta.time)
   writeConfiguration(writer, meta.configuration)
   writeCount(writer, size)
@@ -199,7 +189,7 @@ function writeSnapshot(writer: ByteWriter, message: MessageOf<'snapshot'>): void
 }
 
 function readSnapshot(reader: ByteReader, from: PeerId, to: PeerId, term: number): MessageOf<'snapshot'> {
-  const id = readId(reader)
+  const id = readEntryId(reader)
   const time = readTime(reader)
   const meta = { ...id, configuration: readConfiguration(reader), time }
   const size = readCount(reader)
@@ -227,7 +217,7 @@ const termBit = 4
 const timeBit = 8
 
 function writeAppend(writer: ByteWriter, { term, previous, commitIndex, entries }: MessageOf<'append'>): void {
-  writeId(writer, previous)
+  writeEntryId(writer, previous)
   writeCount(writer, commitIndex)
   writeCount(writer, entries.length)
   let lastTerm = term
@@ -246,7 +236,7 @@ function writeAppend(writer: ByteWriter, { term, previous, commitIndex, entries 
 }
 
 function readAppend(reader: ByteReader, from: PeerId, to: PeerId, term: number): MessageOf<'append'> {
-  const previous = readId(reader)
+  const previous = readEntryId(reader)
   const commitIndex = readCount(reader)
   const count = readCount(reader)
   if (count > entriesMax || previous.index + count > Number.MAX_SAFE_INTEGER) refuse('more entries than can be')

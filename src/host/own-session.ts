@@ -23,7 +23,7 @@ interface Pending {
   readonly exempt: boolean
   readonly numbered: (number: number) => void
   readonly wanted: () => boolean
-  readonly settle: (result: Outcome | Failure) => void
+  settle: (result: Outcome | Failure) => void
 }
 
 export interface SubmitOptions {
@@ -177,6 +177,18 @@ export class OwnSession {
     for (const { settle } of all) settle(failure)
   }
 
+  /**
+   * N3: what was sent may have been done in the history that was left, and is done in this one. A lock is asked for here and now,
+   * and its grant says where it holds.
+   */
+  wentOver(): void {
+    for (const pending of this.#sent) {
+      if (pending.command.type === 'lock.request' || pending.command.type === 'lock.release') continue
+      pending.settle(unknownOutcome(this.#id, 'the room began a new history'))
+      pending.settle = () => {}
+    }
+  }
+
   #opened({ attempt, session }: NonNullable<Applied['opened']>): void {
     if (attempt !== this.#attempt) return
     if (session !== null) this.#begin(session)
@@ -207,7 +219,7 @@ export class OwnSession {
         if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
         else pending.settle({ type: 'lock.unavailable' })
       } else if (pending.command.type === 'lock.release') pending.settle({ type: 'lock.released' })
-      else pending.settle(unknownOutcome(session))
+      else pending.settle(unknownOutcome(session, `session ${session} ended`))
     }
     this.#waiting = [...again, ...this.#waiting.filter((pending) => !this.#isVoid(pending))]
     this.#options.ended(session)
@@ -280,10 +292,10 @@ export class OwnSession {
   }
 }
 
-function unknownOutcome(session: SessionId): Failure {
+function unknownOutcome(session: SessionId | null, why: string): Failure {
   return {
     code: 'outcome-unknown',
-    message: `session ${session} ended before the answer came: the command may or may not have been applied`,
-    details: { retryable: false, session },
+    message: `${why} before the answer came: the command may or may not have been applied`,
+    details: { retryable: false, ...(session !== null && { session }) },
   }
 }

@@ -25,6 +25,7 @@ export interface PageSideOptions {
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
   readonly metrics: () => Omit<HostMetrics, 'session' | 'pendingCommands'>
+  readonly recover: (reply: (reply: Reply<null>) => void) => void
 }
 
 /** The calls that become one entry, and resolve when it is applied. */
@@ -101,6 +102,9 @@ export class PageSide {
       case 'metrics':
         answerTo<'metrics'>(reply)({ ok: true, value: this.#metrics() })
         break
+      case 'recover':
+        this.#options.recover(answerTo<'recover'>(reply))
+        break
       case 'leave':
         this.#session.close()
         answerTo<'leave'>(reply)({ ok: true, value: null })
@@ -157,6 +161,13 @@ export class PageSide {
     this.#session.leaderChanged()
     this.#lease.leaderChanged()
     this.#reads.leaderChanged()
+  }
+
+  /** N3: this peer belongs to a new history, with its session and its locks. */
+  wentOver(): void {
+    this.#session.wentOver()
+    this.#context.emit({ type: 'reset', reset: { cause: 'forked', store: [] } })
+    this.membersChanged()
   }
 
   membersChanged(): void {

@@ -46,6 +46,8 @@ export type Call =
     }
   | { readonly type: 'store.get'; readonly key: string; readonly consistency: 'linearizable' | 'local' }
   | { readonly type: 'metrics' }
+  /** Begins the room's history anew with those who are left (N3). Answered when they have a quorum. */
+  | { readonly type: 'recover' }
   /** Says goodbye, ends the session and stops. The host answers nothing after it. */
   | { readonly type: 'leave' }
 
@@ -64,6 +66,7 @@ export interface Answers {
   'store.compareAndSet': { readonly revision: number; readonly swapped: boolean }
   'store.get': StoreRecord | null
   metrics: HostMetrics
+  recover: null
   leave: null
 }
 
@@ -135,8 +138,23 @@ export type HostEvent =
     }
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
   | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
+  /** The room's history has split here, or ends here (N2, N3). */
+  | { readonly type: 'reset'; readonly reset: Reset }
   /** The host has stopped and will never answer again. */
   | { readonly type: 'failed'; readonly failure: Failure }
+
+export interface Reset {
+  /** `forked`: this peer goes on in a new history, with its locks. `merged`: the room here has ended, for the sake of another one. */
+  readonly cause: 'forked' | 'merged'
+  /** What is in this peer's store and not, as far as it knows, in the one that goes on. */
+  readonly store: readonly StoreLoss[]
+}
+
+export interface StoreLoss {
+  readonly key: string
+  readonly value: Uint8Array
+  readonly revision: number
+}
 
 export type LockLoss = 'expired' | 'stolen' | 'left'
 

@@ -57,6 +57,7 @@ function setUp(own: Self, room: Lineage | null = lineage) {
   const clock = { now: 0 }
   const peers = new Peers(own, room, () => clock.now, {
     met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
+    strangerMet: ({ peerId, lineage }) => heard.push(`stranger ${peerId} of ${lineage.roomId} ${lineage.epoch}`),
     unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
     roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
     refused: (peerId, reason) => heard.push(`refused ${peerId} ${reason}`),
@@ -143,22 +144,41 @@ describe('meeting', () => {
     expect(new Set([...ann.heard, ...bob.heard])).toEqual(new Set(['met bob 1 false', 'met ann 1 false']))
   })
 
-  it('[F1] another founding is refused on both sides, and the link closed', () => {
+  it('[F1] another founding is met as a stranger on both sides, and nothing that it says counts', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob'), { ...lineage, roomId: 'other' })]
     const { ab, ba } = meet(ann, bob)
-    expect(ann.heard).toEqual(['refused bob other-room'])
-    expect(ab.closed ?? ba.closed).toBe('other-room')
+    expect(new Set(ann.heard)).toEqual(new Set(['stranger bob of other 0']))
+    expect(new Set(bob.heard)).toEqual(new Set(['stranger ann of room 0']))
+    expect([ab.closed, ba.closed]).toEqual([null, null])
     expect(ann.peers.all()).toEqual([])
+    const other = { ...lineage, roomId: 'other' }
+    expect(ann.peers.receive(ab, encodeFrame(frameOfBob({ lineage: other, items: [ping] })))).toBeNull()
+  })
+
+  it('[N3] a peer that goes over to another history is a stranger to those who stay, and back among its own with those who follow', () => {
+    const [ann, bob] = [setUp(self('ann')), setUp(self('bob'))]
+    const { ab, ba } = meet(ann, bob)
+    const carry = () => converse(ann, ab, bob, ba)
+    const fork = { ...lineage, epoch: 1, forkId: 'fork', foundation: { term: 3, index: 7 } }
+    bob.peers.setLineage(fork)
+    carry()
+    expect(ann.heard).toContain('unreachable bob lost')
+    expect(ann.heard.at(-1)).toBe('stranger bob of room 1')
+    expect([ann.peers.all(), bob.peers.all()]).toEqual([[], []])
+    ann.peers.setLineage(fork)
+    carry()
+    expect(ann.peers.all().map(({ peerId }) => peerId)).toEqual(['bob'])
+    expect(bob.peers.all().map(({ peerId }) => peerId)).toEqual(['ann'])
   })
 
   it.each([
     ['another epoch', { ...lineage, epoch: 1 }],
     ['another fork', { ...lineage, forkId: 'fork' }],
-  ])('[F1] %s is another room', (_title, other) => {
+  ])('[F1] %s is another history', (_title, other) => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     ann.peers.receive(link, encodeFrame(frameOfBob({ lineage: other, items: [hello] })))
-    expect([ann.heard, link.closed]).toEqual([['refused bob other-room'], 'other-room'])
+    expect([ann.heard, link.closed]).toEqual([[`stranger bob of room ${other.epoch}`], null])
   })
 
   it('a hello to nobody in particular is answered by one that names the life', () => {
@@ -302,7 +322,7 @@ describe('[F2] incarnations', () => {
     expect(meet(ann, life(5)).closed).toBeNull()
   })
 
-  it('what was refused is not remembered', () => {
+  it('what a stranger shows is not remembered', () => {
     const ann = setUp(self('ann'))
     const link = ann.up(new TestLink('bob'))
     const foreign = { ...lineage, roomId: 'other' }

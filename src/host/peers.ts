@@ -33,6 +33,11 @@ export interface Peer {
   readonly resident: boolean
 }
 
+/** A peer of a room of this name whose history is another one (N2, N3): nothing that it says reaches the core. */
+export interface Stranger extends Peer {
+  readonly lineage: Lineage
+}
+
 export interface PeersListener {
   /** A peer has introduced itself, or again with something new. */
   met(peer: Peer): void
@@ -40,13 +45,19 @@ export interface PeersListener {
   unreachable(peer: Peer, reason: DownReason): void
   /** It belongs to a room that this host could join, while this host belongs to none. */
   roomFound(lineage: Lineage): void
-  /** It speaks another version, belongs to another founding of the room, or shows an incarnation that cannot be (F2). */
-  refused(peerId: PeerId, reason: 'version' | 'other-room' | 'incarnation'): void
+  /** A peer of another history has introduced itself, or a known one has gone over to another. */
+  strangerMet(stranger: Stranger): void
+  /** It speaks another version, or shows an incarnation that cannot be (F2). */
+  refused(peerId: PeerId, reason: 'version' | 'incarnation'): void
 }
 
 interface Connection {
   readonly link: Link
   peer: Peer | null
+  /** Instead of `peer`: the other end belongs to another history. */
+  stranger: Stranger | null
+  /** What the other end last said of itself. */
+  lineage: Lineage | null
   readonly sentHead: KnownHead
   readonly receivedHead: KnownHead
 }
@@ -93,10 +104,15 @@ export class Peers {
     this.#listener = listener
   }
 
-  /** From now on this host belongs to that room, and says so on every link. */
+  /** From now on this host belongs to that history, and says so on every link. */
   setLineage(lineage: Lineage): void {
     this.#lineage = lineage
-    for (const connection of this.#connections.values()) this.#greet(connection.link)
+    for (const connection of this.#connections.values()) {
+      const { peer, stranger } = connection
+      const other = peer ?? stranger
+      if (other) this.#sort(connection, other)
+      this.#greet(connection.link)
+    }
   }
 
   /** The incarnations that the room has agreed on count as seen. */
@@ -108,7 +124,14 @@ export class Peers {
   }
 
   up(link: Link): void {
-    this.#connections.set(link, { link, peer: null, sentHead: noHead(), receivedHead: noHead() })
+    this.#connections.set(link, {
+      link,
+      peer: null,
+      stranger: null,
+      lineage: null,
+      sentHead: noHead(),
+      receivedHead: noHead(),
+    })
     this.#greet(link)
   }
 
@@ -116,13 +139,17 @@ export class Peers {
     const connection = this.#connections.get(link)
     if (!connection) return
     this.#connections.delete(link)
-    if (connection.peer && !this.peer(connection.peer.peerId)) {
-      this.#outbox.delete(connection.peer.peerId)
-      this.#rtt.delete(connection.peer.peerId)
-      this.#heardAt.delete(connection.peer.peerId)
-      this.#lost.set(connection.peer.peerId, { peer: connection.peer, at: this.#now() })
-      this.#listener.unreachable(connection.peer, reason)
-    }
+    if (connection.peer) this.#lose(connection.peer, reason)
+  }
+
+  #lose(peer: Peer, reason: DownReason): void {
+    const { peerId } = peer
+    if (this.peer(peerId)) return
+    this.#outbox.delete(peerId)
+    this.#rtt.delete(peerId)
+    this.#heardAt.delete(peerId)
+    this.#lost.set(peerId, { peer, at: this.#now() })
+    this.#listener.unreachable(peer, reason)
   }
 
   /** The items of a frame meant for this life from an introduced peer; hellos are dealt with here. Else nothing. */
@@ -217,7 +244,12 @@ export class Peers {
   #greet(link: Link): void {
     const { browserId, resident } = this.#self
     const hello: HelloItem = { type: 'hello', browserId, founded: this.#lineage !== null, resident }
-    this.#transmit(link, 'control', this.#connections.get(link)?.peer?.incarnation ?? null, link.peerId, [hello])
+    this.#transmit(link, 'control', this.#lifeAt(link), link.peerId, [hello])
+  }
+
+  #lifeAt(link: Link): Incarnation | null {
+    const connection = this.#connections.get(link)
+    return (connection?.peer ?? connection?.stranger)?.incarnation ?? null
   }
 
   #transmit(link: Link, lane: Lane, toIncarnation: Incarnation | null, to: PeerId, items: readonly Item[]): void {
@@ -263,24 +295,30 @@ export class Peers {
   #meet(connection: Connection, frame: Frame, hello: HelloItem): boolean {
     const { link } = connection
     if (!this.#isPlausible(frame.from, frame.fromIncarnation)) return this.#refuse(link, 'incarnation')
-    if (frame.lineage && this.#lineage && !sameLineage(frame.lineage, this.#lineage))
-      return this.#refuse(link, 'other-room')
-    this.#highest.set(frame.from, frame.fromIncarnation)
-    const before = connection.peer
-    const knewMe = frame.toIncarnation !== null
-    connection.peer = {
-      peerId: frame.from,
-      incarnation: frame.fromIncarnation,
-      browserId: hello.browserId,
-      founded: hello.founded,
-      resident: hello.resident,
-    }
-    this.#closeOlderLives(connection.peer)
+    const { browserId, founded, resident } = hello
+    const peer = { peerId: frame.from, incarnation: frame.fromIncarnation, browserId, founded, resident }
+    const isFirst = connection.peer === null && connection.stranger === null
+    connection.lineage = frame.lineage
+    this.#sort(connection, peer)
+    // What a stranger shows says nothing of who is of this history.
+    if (connection.peer) this.#highest.set(peer.peerId, peer.incarnation)
+    this.#closeOlderLives(peer)
     // It could not address my life before it knew it: answer, so that it can.
-    if (!knewMe || !before) this.#greet(link)
+    if (frame.toIncarnation === null || isFirst) this.#greet(link)
     if (frame.lineage && !this.#lineage) this.#listener.roomFound(frame.lineage)
-    this.#listener.met(connection.peer)
-    return true
+    if (connection.stranger) this.#listener.strangerMet(connection.stranger)
+    if (connection.peer) this.#listener.met(connection.peer)
+    return connection.peer !== null
+  }
+
+  /** F1: of this history, or of another one. Who belongs to none is about to be taken in. */
+  #sort(connection: Connection, { peerId, incarnation, browserId, founded, resident }: Peer): void {
+    const { peer: before, lineage } = connection
+    const peer = { peerId, incarnation, browserId, founded, resident }
+    const isStrange = lineage !== null && this.#lineage !== null && !sameLineage(lineage, this.#lineage)
+    connection.peer = isStrange ? null : peer
+    connection.stranger = isStrange ? { ...peer, lineage } : null
+    if (before && isStrange) this.#lose(before, 'lost')
   }
 
   /** F2: a lower incarnation, or the same counter with another nonce, is a copy or a restored backup. */
@@ -290,7 +328,7 @@ export class Peers {
     return sameIncarnation(seen, incarnation)
   }
 
-  #refuse(link: Link, reason: 'other-room' | 'incarnation'): false {
+  #refuse(link: Link, reason: 'incarnation'): false {
     this.dropped += 1
     this.#listener.refused(link.peerId, reason)
     link.close(reason)
@@ -303,7 +341,8 @@ export class Peers {
   }
 
   #closeOlderLives(peer: Peer): void {
-    for (const { link, peer: other } of this.#connections.values()) {
+    for (const { link, peer: own, stranger } of this.#connections.values()) {
+      const other = own ?? stranger
       if (other?.peerId === peer.peerId && other.incarnation.counter < peer.incarnation.counter)
         link.close('a later life came')
     }

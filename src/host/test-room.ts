@@ -25,6 +25,7 @@ export class TestPeer {
       clock: systemClock,
       networks: [hub.join(peerId)],
       seed: peerId.charCodeAt(0),
+      randomText: () => `history of ${peerId}`,
       learnerOnly: false,
       state: null,
       emit: (event) => this.#heard(event),

@@ -46,6 +46,11 @@ export type Instruction =
       readonly tokenBase: number
       readonly settings: RoomSettings
     }
+  /**
+   * The room's history goes on with those who are left (N3): the leader's first command in it. Tokens rise above all that the history that
+   * was left may have given since (T1).
+   */
+  | { readonly type: 'fork'; readonly epoch: number; readonly forkId: string; readonly seconds: number }
   /** Opens a session (S-1). The same (incarnation, attempt) again gives the same session; a lower one is refused; a higher one ends the older. */
   | {
       readonly type: 'open'

@@ -7,6 +7,8 @@ import { bytes, id, incarnation, label, natural, positive } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { valueBytesMax } from './store/command.js'
 
+/** Tokens of one founding: about a million grants a second before the next second's base (T1). */
+export const tokensPerSecond = 2 ** 20
 /** Above it, base + index would stop being a safe integer one day (T1). As founding time it is the year 2106. */
 export const tokenBaseMax = 2 ** 52
 
@@ -17,6 +19,7 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
     settings: settingsSchema,
   }),
+  v.strictObject({ type: v.literal('fork'), epoch: positive, forkId: id, seconds: natural }),
   v.strictObject({
     type: v.literal('open'),
     peerId: id,

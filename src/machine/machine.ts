@@ -1,10 +1,13 @@
 import type { Entry } from '../raft/entry.js'
 import { assert, unreachable } from '../shared/assert.js'
 import type { Instruction } from './command.js'
-import { decodeInstruction } from './instruction.js'
+import { decodeInstruction, tokenBaseMax, tokensPerSecond } from './instruction.js'
 import type { Applied } from './outcome.js'
 import { close, expire, numbered, open } from './session/apply.js'
 import type { Context, MachineState } from './state.js'
+
+/** What a history that was left can give away before it hears of this one: an entry has one token, and a second some thousand entries. */
+const tokensApart = 2 ** 32
 
 export { decodeMachine, encodeMachine } from './snapshot.js'
 export { createMachine, type MachineState } from './state.js'
@@ -47,6 +50,9 @@ function applyInstruction(context: Context, instruction: Instruction): Omit<Appl
     case 'found':
       found(context.state, instruction)
       return {}
+    case 'fork':
+      raiseTokens(context.state, instruction.seconds, context.state.tokenBase + context.index)
+      return {}
     case 'open': {
       const opened = open(context, instruction)
       return opened ? { opened } : {}
@@ -75,4 +81,10 @@ function found(state: MachineState, { roomId, tokenBase, settings }: Extract<Ins
   state.roomId = roomId
   state.tokenBase = tokenBase
   state.settings = settings
+}
+
+/** T1: above every token that is known, and above those that others may have given meanwhile. */
+function raiseTokens(state: MachineState, seconds: number, highest: number): void {
+  const base = Math.max(seconds * tokensPerSecond, highest + tokensApart)
+  state.tokenBase = Math.min(tokenBaseMax, Math.max(state.tokenBase, base))
 }

@@ -2,7 +2,7 @@ import { isPairWith, isVoter, votersOf } from './configuration.js'
 import type { PeerId } from './entry.js'
 import { becomeFollower, enterTerm } from './follower.js'
 import { becomeLeader } from './leader.js'
-import { configurationOf, lastId, mayBeNeeded } from './log.js'
+import { configurationOf, lastId, mayBeNeeded, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { voteResult } from './quorum.js'
 import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
@@ -12,7 +12,12 @@ import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
  * still does, without counting itself: it may be the only one whose log can win (dissertation 4.2.2, Figure 4.6).
  */
 export function canCampaign(state: RaftState): boolean {
-  return state.role !== 'leader' && mayBeNeeded(state.log, state.peerId)
+  return state.role !== 'leader' && mayBeNeeded(state.log, state.peerId) && isFounded(state)
+}
+
+/** N3: its log has come to where this history began; a snapshot from there on has it too. */
+function isFounded({ log, foundation }: RaftState): boolean {
+  return foundation.index <= log.base.index || termAt(log, foundation.index) === foundation.term
 }
 
 /**

@@ -56,8 +56,9 @@ export function becomeLeader(state: RaftState): void {
  * Earlier terms' entries are committed by one of this term (Raft paper 5.4.2 and 8). Whoever leads by a promised vote needs no
  * quorum of two for it: the other appended no configuration while the promise stood, and is gone (M2).
  */
-function firstEntry({ log, term, succeeds }: RaftState): Entry {
+function firstEntry({ log, term, succeeds, forks }: RaftState): Entry {
   const slot = { term, index: lastIndex(log) + 1, time: lastTime(log) }
+  if (forks !== null) return { type: 'configuration', ...slot, configuration: forks }
   if (succeeds === null) return { type: 'noop', ...slot }
   return { type: 'configuration', ...slot, configuration: without(configurationOf(log), succeeds) }
 }

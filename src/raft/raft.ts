@@ -1,8 +1,9 @@
 import { assert } from './assert.js'
 import { campaign, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
-import type { Configuration, PeerId } from './entry.js'
+import type { Configuration, EntryId, PeerId } from './entry.js'
 import { forgetLeader } from './follower.js'
+import { fork, joinFork } from './fork.js'
 import { stepDown } from './leader.js'
 import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
 import type { Message, MessageOf, Snapshot } from './message.js'
@@ -122,6 +123,22 @@ export class Raft {
   /** The leader has gone for good and left its vote of that term to this peer (M2). Too late, or not for this one: no harm. */
   takePromisedVote(from: PeerId, term: number): void {
     takePromisedVote(this.#state, from, term)
+  }
+
+  /**
+   * Begins another history with this log, of which this peer is the only voter, and leads it in that term (PROTOCOL N3): for a group whose
+   * quorum is gone for good, on the word of somebody who accepts the loss. The term is above all that any peer with a part in it has seen;
+   * messages of the two histories must never meet (F1). Returns its first entry: the `foundation` of whoever takes part.
+   */
+  fork(term: number): EntryId {
+    fork(this.#state, term)
+    this.#state.foundation = { term, index: lastIndex(this.#state.log) }
+    return this.#state.foundation
+  }
+
+  /** This log is the beginning of another one's history from now on (N3): see `RaftOptions.foundation`. Its leader is unknown. */
+  joinFork(foundation: EntryId): void {
+    joinFork(this.#state, foundation)
   }
 
   /** Leader only: lets that voter lead, once it has the whole log. Given up after an election time-out (S61). */

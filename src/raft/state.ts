@@ -1,4 +1,4 @@
-import type { PeerId } from './entry.js'
+import { type Configuration, type EntryId, noEntry, type PeerId } from './entry.js'
 import { createLog, type Log, type Restored, termAt } from './log.js'
 import type { Message } from './message.js'
 import type { PartialSnapshot } from './partial.js'
@@ -24,6 +24,11 @@ export interface RaftOptions extends RaftTiming {
   readonly seed: number
   /** What was durable when the last life ended. Omitted: a newborn that knows nobody. */
   readonly restored?: Restored
+  /**
+   * The first entry of this history, if it began by `fork` from a log that others have too (PROTOCOL N3): a peer whose log has not come
+   * to it does not campaign, since its voters are those of the history before. @default none
+   */
+  readonly foundation?: EntryId
   /**
    * Lease reads: for so many ticks after a heartbeat round was *sent* that a quorum has answered, this leader answers reads without a round
    * (dissertation 6.4.1). 0: never. It assumes that no voter's clock, frozen or asleep included, runs faster against this one's than
@@ -136,12 +141,15 @@ export interface RaftState {
   readonly limits: Limits
   readonly random: Random
   readonly log: Log
+  foundation: EntryId
   term: number
   votedFor: PeerId | null
   /** Only of a leader: kept when it stops leading, by which it enters that term. */
   promise: Promised | null
   /** Of a candidate: whose promised vote it has, and whom its first entry therefore removes (M2). */
   succeeds: PeerId | null
+  /** Of a candidate: the configuration with which it begins a history of its own (N3). */
+  forks: Configuration | null
   role: Role
   leader: PeerId | null
   leading: Leading | null
@@ -207,10 +215,12 @@ export function createState(options: RaftOptions): RaftState {
     },
     random,
     log: createLog(restored),
+    foundation: options.foundation ?? noEntry,
     term,
     votedFor,
     promise: null,
     succeeds: null,
+    forks: null,
     role: 'follower',
     leader: null,
     leading: null,

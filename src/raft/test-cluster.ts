@@ -353,3 +353,16 @@ export class Cluster {
     return nextUint32(this.random) % bound
   }
 }
+
+/** Lets the two talk, with nobody else and no time in between, until neither has anything to say. */
+export function converse(leading: Raft, follower: Raft): void {
+  leading.read(0)
+  for (let rounds = 0; rounds < 100; rounds++) {
+    const there = drain(leading).filter(({ to }) => to === follower.status().peerId)
+    for (const message of there) follower.step(message)
+    const back = drain(follower)
+    for (const message of back) leading.step(message)
+    if (there.length + back.length === 0) return
+  }
+  throw new Error('they never stop talking')
+}

@@ -151,6 +151,7 @@ export class SimWorker {
     const { peerId, incarnation } = self
     const station = { peerId, life: lifeOf(incarnation), browser: this.#browser.id, thread: this.thread }
     const network = this.#sim.ether.join(station)
+    const histories = this.#sim.world.prng.fork(`histories of ${peerId} ${lifeOf(incarnation)}`)
     const host = new Host({
       self,
       storage,
@@ -159,6 +160,7 @@ export class SimWorker {
       clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
       networks: [surgery.network?.(network, self) ?? network],
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
+      randomText: () => histories.text(),
       learnerOnly: wiring.learnerOnly,
       state: wiring.state,
       snapshotSizes,

@@ -1,4 +1,4 @@
-import type { Entry, Incarnation } from '../raft/entry.js'
+import type { Entry, EntryId, Incarnation } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 import type { HardState } from '../raft/ready.js'
 
@@ -12,6 +12,8 @@ export interface Lineage {
   readonly epoch: number
   /** Random id of the fork; empty at founding. */
   readonly forkId: string
+  /** The fork's first entry; absent at founding. */
+  readonly foundation?: EntryId
 }
 
 /** Everything that was durable when the database was last open. */

@@ -1320,6 +1320,37 @@ const groups: readonly Mutant[] = [
   },
 ]
 
+const forks: readonly Mutant[] = [
+  {
+    name: 'who has not come to the beginning of a fork campaigns in it',
+    file: 'candidate.ts',
+    find: 'mayBeNeeded(state.log, state.peerId) && isFounded(state)',
+    replace: 'mayBeNeeded(state.log, state.peerId)',
+    cites: ['N3'],
+  },
+  {
+    name: 'a fork begins in a term that others have seen',
+    file: 'fork.ts',
+    find: 'assert(term > state.term,',
+    replace: 'assert(term >= state.term,',
+    cites: ['N3'],
+  },
+  {
+    name: 'a fork keeps the voters of the history before',
+    file: 'fork.ts',
+    find: 'state.forks = alone(state)',
+    replace: 'state.forks = configurationOf(state.log)',
+    cites: ['N3'],
+  },
+  {
+    name: 'a log that went on elsewhere joins a fork',
+    file: 'fork.ts',
+    find: "assert(state.term < foundation.term, 'a log that went on elsewhere has no part in a fork')",
+    replace: '',
+    cites: ['N3'],
+  },
+]
+
 export const mutants: readonly Mutant[] = [
   ...pages,
   ...votes,
@@ -1339,6 +1370,7 @@ export const mutants: readonly Mutant[] = [
   ...pairs,
   ...promises,
   ...groups,
+  ...forks,
   {
     name: 'terms fall along a log',
     file: 'follower.ts',
