@@ -1,10 +1,10 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
-import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
+import { type Claim, claimIdentity, type Settled, settleRoom } from '../host/boot.js'
 import type { Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
-import type { Answers, Call, CallType, Notice, Reply } from '../host/page.js'
+import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import { type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
@@ -12,10 +12,10 @@ import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
-import { lifeOf } from '../shared/life.js'
+import { foundingLockName, lifeOf } from '../shared/life.js'
 import { systemClock } from '../shared/system-clock.js'
 import { Identities, randomText } from '../storage/identities.js'
-import type { Storage, StoredState } from '../storage/storage.js'
+import type { Storage } from '../storage/storage.js'
 import type {
   BeginRequest,
   Claimed,
@@ -50,6 +50,7 @@ export class WorkerPeer implements WorkerApi {
   #broadcasts = new Set<BroadcastNetwork>()
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
+  #archiving: Promise<void> = Promise.resolve()
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post
@@ -83,7 +84,8 @@ export class WorkerPeer implements WorkerApi {
         settings: request.settings,
         randomText,
       })
-      this.#start(claim, request, settled.stored, settled.expectedRoomId, identities)
+      const tokenFloor = await identities.tokenFloor()
+      this.#start(claim, request, { ...settled, tokenFloor }, identities)
       return null
     })
   }
@@ -111,8 +113,7 @@ export class WorkerPeer implements WorkerApi {
   #start(
     claim: Claim,
     request: BeginRequest,
-    stored: StoredState,
-    expectedRoomId: string | null,
+    { stored, expectedRoomId, tokenFloor }: Settled & { readonly tokenFloor: number },
     identities: Identities,
   ): void {
     const { peerId, storage } = claim
@@ -123,7 +124,7 @@ export class WorkerPeer implements WorkerApi {
       locks: this.#locks,
       identities,
       onDead: (life) => this.#died(life),
-      start: (dead, disk) => this.#startResident(dead, disk, request),
+      start: (dead, disk) => this.#startResident(dead, disk, request, identities),
     })
     const host = new Host({
       self,
@@ -134,6 +135,7 @@ export class WorkerPeer implements WorkerApi {
       networks: this.#networks(peerId, storage.incarnation, request.links, [this.#channels]),
       seed: randomSeed(),
       randomText,
+      tokenFloor,
       learnerOnly: request.learnerOnly,
       state: request.state,
       emit: (event) => {
@@ -141,7 +143,8 @@ export class WorkerPeer implements WorkerApi {
           const since = this.#leaderlessSince ?? performance.now()
           this.#leaderlessSince = event.status.raftLeader === null ? since : null
         }
-        this.#post({ comity: 'event', event })
+        if (event.type === 'reset' && event.successor) this.#leaveHistory(peerId, event, event.successor, identities)
+        else this.#post({ comity: 'event', event })
       },
       listener: {
         joined: ({ roomId }) => void this.#remember(roomId, identities),
@@ -158,7 +161,7 @@ export class WorkerPeer implements WorkerApi {
     this.#lookAfterResidents()
   }
 
-  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest): Resident {
+  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, identities: Identities): Resident {
     let isOver = false
     const host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: true },
@@ -169,9 +172,13 @@ export class WorkerPeer implements WorkerApi {
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
       seed: randomSeed(),
       randomText,
+      // It has no session, and asks for no token.
+      tokenFloor: 0,
       learnerOnly: true,
       state: null,
-      emit: () => {},
+      emit: (event) => {
+        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor, identities)
+      },
       listener: {
         stopped: () => {
           isOver = true
@@ -218,6 +225,23 @@ export class WorkerPeer implements WorkerApi {
     await this.#registrar?.register(roomId, true).catch(() => {})
   }
 
+  /** N2, N3: the page hears of it when the next life of this tab is sure to be another peer's, in the room that goes on. */
+  #leaveHistory(peerId: PeerId, event: HostEvent, successor: Successor, identities: Identities): void {
+    this.#archiving = this.#archive(peerId, successor, identities).then(() => this.#post({ comity: 'event', event }))
+  }
+
+  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor, identities: Identities): Promise<void> {
+    try {
+      await identities.archive(peerId, tokenFloor)
+      const founding = await this.#locks.hold(foundingLockName(this.#room))
+      await identities.setRoomId(roomId)
+      founding?.release()
+    } catch (error) {
+      // Then this peer comes back as the one that it was, and meets the other history again.
+      reportError(error)
+    }
+  }
+
   /** Looks on a timer of its own: a room without a leader is silent. */
   #lookAfterResidents(): void {
     systemClock.after(adoptAfter, () => {
@@ -245,8 +269,10 @@ export class WorkerPeer implements WorkerApi {
     this.#host = null
     this.#watch?.close()
     this.#residents?.close()
-    this.#claim?.lock.release()
-    this.#identities?.close()
+    void this.#archiving.then(() => {
+      this.#claim?.lock.release()
+      this.#identities?.close()
+    })
   }
 }
 

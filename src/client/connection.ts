@@ -15,6 +15,7 @@ import type {
   Notice,
   Reply,
   Reset,
+  Successor,
   WatchId,
 } from '../host/page.js'
 import type { RoomSettings, SessionId } from '../machine/command.js'
@@ -33,7 +34,7 @@ type What = Extract<Notice, { type: 'watch' }>['what']
 /** What a lock request hears of itself. */
 export interface GrantListener {
   granted(grant: { readonly token: number; readonly since: number }): void
-  lost(reason: LockLoss | 'left'): void
+  lost(reason: LockLoss | 'left' | 'reset'): void
   /** It waited, and waits no more: the room has no place for it. */
   refused(error: ComityError): void
   /** The host went away under it: a request that waits is to be made anew. */
@@ -46,7 +47,8 @@ export interface ConnectionListener {
   settings?(settings: RoomSettings): void
   failed?(failure: Failure): void
   refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
-  reset?(reset: Reset): void
+  /** `successor`: the host has stopped, and another one is to come. */
+  reset?(reset: Reset & { readonly locks: readonly string[] }, successor: Successor | null): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
 }
 
@@ -112,12 +114,13 @@ export class RoomConnection {
   }
 
   /** The host is gone but another will come: locks are lost now, and writes on their way are uncertain. */
-  detach(): void {
+  detach(reason: 'left' | 'reset' = 'left'): void {
     this.#port = null
     this.#heard = null
     this.#status = null
-    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, 'left')
-    this.#rejectWaiting({ code: 'outcome-unknown', message: 'the page was put aside before the answer came' })
+    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, reason)
+    const why = reason === 'reset' ? 'the room went on in another history' : 'the page was put aside'
+    this.#rejectWaiting({ code: 'outcome-unknown', message: `${why} before the answer came` })
   }
 
   /** Nothing will be answered any more. */
@@ -159,11 +162,12 @@ export class RoomConnection {
     return this.#lastHandle
   }
 
-  readonly #held = new Set<number>()
+  /** By handle, the names of the locks that are held. */
+  readonly #held = new Map<number, string>()
 
   /** The request holds its lock now: it is lost, not asked again, when the host goes. */
-  holds(handle: number): void {
-    this.#held.add(handle)
+  holds(handle: number, name: string): void {
+    this.#held.set(handle, name)
   }
 
   forget(handle: number): void {
@@ -245,12 +249,18 @@ export class RoomConnection {
         if (event.confirm) this.#port?.notice({ type: 'testament', number: event.number })
         break
       case 'reset':
-        for (const listener of this.#listeners) listener.reset?.(event.reset)
+        this.#reset(event.reset, event.successor)
         break
       case 'refused':
         for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)
         break
     }
+  }
+
+  #reset(reset: Reset, successor: Successor | null): void {
+    // Before anybody lets go of them.
+    const locks = successor ? [...new Set(this.#held.values())] : []
+    for (const listener of this.#listeners) listener.reset?.({ ...reset, locks }, successor)
   }
 
   /** Echoes may overtake each other on the way: only a later one counts. */
@@ -264,7 +274,7 @@ export class RoomConnection {
     for (const { lease, run } of waiting) this.whenCertain(lease, run)
   }
 
-  #lose(handle: number, listener: GrantListener, reason: LockLoss | 'left'): void {
+  #lose(handle: number, listener: GrantListener, reason: LockLoss | 'left' | 'reset'): void {
     this.forget(handle)
     listener.lost(reason)
   }

@@ -50,7 +50,7 @@ export class LockRequest implements GrantListener {
   granted({ token }: { readonly token: number }): void {
     if (this.#phase !== 'waiting') return
     this.#phase = 'granted'
-    this.#connection.holds(this.#handle)
+    this.#connection.holds(this.#handle, this.#parameters.name)
     // An earlier grant may have been taken back before it was certain.
     const asked = this.#asked
     this.#connection.whenCertain(this.#parameters.lease, () => {
@@ -58,7 +58,7 @@ export class LockRequest implements GrantListener {
     })
   }
 
-  lost(reason: LockLoss | 'left'): void {
+  lost(reason: LockLoss | 'left' | 'reset'): void {
     if (this.#phase === 'ended') return
     if (this.#lock) {
       this.#phase = 'ended'

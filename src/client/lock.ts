@@ -111,7 +111,7 @@ export class HeldLock implements Lock {
   }
 
   /** The room, or the page's end, has taken it. */
-  lose(reason: LockLoss | 'left'): void {
+  lose(reason: LockLoss | 'left' | 'reset'): void {
     if (this.#phase !== 'mine') return
     this.#phase = 'lost'
     this.#reason = reason

@@ -50,6 +50,9 @@ export class PagePeer implements SharedRoom {
       testament: ({ goodbyes }) => {
         this.#goodbyes = goodbyes
       },
+      reset: (_reset, successor) => {
+        if (successor) this.#comeBack()
+      },
       failed: () => this.#shut(),
     })
   }
@@ -214,6 +217,17 @@ export class PagePeer implements SharedRoom {
       return
     }
     this.#isSuspended = false
+    this.#reenter()
+  }
+
+  /** N2, N3: the room goes on in another history, and this tab comes back to it as another peer. */
+  #comeBack(): void {
+    this.connection.detach('reset')
+    this.#disconnect()
+    this.#reenter()
+  }
+
+  #reenter(): void {
     this.#enter().catch((error: unknown) => {
       this.#end(error instanceof ComityError ? error : errorOf({ code: 'storage', message: String(error) }))
     })

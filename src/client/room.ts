@@ -264,9 +264,9 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     }
   }
 
-  #tellReset({ cause, store }: Reset): void {
+  #tellReset({ cause, store, locks }: Reset & { readonly locks: readonly string[] }): void {
     const lost = store.map(({ key, value, revision }) => ({ key, value: decodeValue(value), revision }))
-    const detail: RoomReset = { cause, lost: { locks: [], store: lost } }
+    const detail: RoomReset = { cause, lost: { locks, store: lost } }
     queueMicrotask(() => this.dispatchEvent(new CustomEvent('reset', { detail })))
   }
 

@@ -100,6 +100,14 @@ class TestIdentities implements IdentityStore {
     this.known = roomId
   }
 
+  async archive(peerId: string) {
+    this.disks.delete(peerId)
+  }
+
+  async tokenFloor() {
+    return 0
+  }
+
   async lastIncarnation(peerId: string) {
     const incarnation = this.disks.get(peerId)?.incarnation
     return incarnation && incarnation.counter > 0 ? incarnation : null

@@ -141,11 +141,17 @@ async function goOn(
 ): Promise<Settled> {
   // Not noted: whoever founded it may have died before it was registered, and somebody else have founded the room since.
   const winner = known ?? (await registrar?.register(lineage.roomId, false)) ?? lineage.roomId
-  if (winner !== lineage.roomId) return giveUp(claim, winner)
-  if (known === null) await identities.setRoomId(lineage.roomId)
+  if (winner !== lineage.roomId && isUntold(claim.storage.stored)) return giveUp(claim, winner)
+  if (known === null) await identities.setRoomId(winner)
   // The servers may have restarted and forgotten the room; nothing here waits for them.
-  else void registrar?.register(lineage.roomId, true).catch(() => {})
+  if (known !== null) void registrar?.register(lineage.roomId, true).catch(() => {})
   return { stored: claim.storage.stored, expectedRoomId: lineage.roomId }
+}
+
+/** It never got beyond its founding. A room that did has something to lose, and ends only when it meets the other one (N2). */
+function isUntold({ lineage, groups }: StoredState): boolean {
+  const group = groups.get(0)
+  return lineage?.epoch === 0 && !group?.snapshot && (group?.entries.length ?? 0) <= 2
 }
 
 async function found(

@@ -25,7 +25,7 @@ export interface HeldLock {
 export interface IdentityStore {
   /** Random, made once per browser and kept as long as its storage. */
   browserId(): Promise<string>
-  /** The newest claim first. */
+  /** Without those that are archived. The newest claim first. */
   list(): Promise<readonly { readonly peerId: PeerId }[]>
   /** A new key pair; the peer id is the hash of its public part. */
   create(): Promise<{ readonly peerId: PeerId }>
@@ -33,6 +33,10 @@ export interface IdentityStore {
   roomId(): Promise<string | null>
   /** Only under the founding lock. */
   setRoomId(roomId: string): Promise<void>
+  /** That identity's history has ended here: it is kept for whoever wants to look, and never claimed again. */
+  archive(peerId: PeerId, tokenFloor: number): Promise<void>
+  /** The highest token that the archived ones know of, 0 if there are none (T1). */
+  tokenFloor(): Promise<number>
   /** The last life that the identity's database saw, null if it never had one. Only under its identity lock. */
   lastIncarnation(peerId: PeerId): Promise<Incarnation | null>
   /** Opens the identity's database for a new incarnation (F2). Only under its identity lock (L1). */

@@ -22,6 +22,7 @@ import {
   written,
 } from '../shared/bytes.js'
 import type { GroupId, Lineage } from '../storage/storage.js'
+import type { Claim } from './histories.js'
 import { readEntryId, readIncarnation, readPeerId, readShortText, writeEntryId, writeIncarnation } from './id-codec.js'
 import { readItem, writeItem } from './item-codec.js'
 
@@ -69,7 +70,9 @@ export type Item =
       readonly position: { readonly term: number; readonly last: EntryId } | null
     }
   /** The receiver has the best log: it begins that history, in that term. */
-  | { readonly type: 'lead'; readonly forkId: string; readonly term: number }
+  | { readonly type: 'lead'; readonly forkId: string; readonly term: number; readonly members: number }
+  /** To a peer of another history: what the sender's own has come to (N2, N3). */
+  | { readonly type: 'claim'; readonly claim: Claim }
   | { readonly type: 'ping'; readonly time: number }
   | { readonly type: 'pong'; readonly time: number }
 
@@ -209,7 +212,10 @@ function writeLineage(writer: ByteWriter, { roomId, epoch, forkId, foundation }:
   writeCount(writer, epoch)
   writeText(writer, forkId)
   writeFlag(writer, foundation !== undefined)
-  if (foundation) writeEntryId(writer, foundation)
+  if (!foundation) return
+  writeEntryId(writer, foundation)
+  writeCount(writer, foundation.previousTerm)
+  writeCount(writer, foundation.members)
 }
 
 function readLineage(reader: ByteReader): Lineage {
@@ -217,7 +223,10 @@ function readLineage(reader: ByteReader): Lineage {
   if (roomId === '') refuse('a room without an id')
   const epoch = readCount(reader)
   const forkId = readShortText(reader)
-  return readFlag(reader) ? { roomId, epoch, forkId, foundation: readEntryId(reader) } : { roomId, epoch, forkId }
+  if (!readFlag(reader)) return { roomId, epoch, forkId }
+  const first = readEntryId(reader)
+  const previousTerm = readCount(reader)
+  return { roomId, epoch, forkId, foundation: { ...first, previousTerm, members: readCount(reader) } }
 }
 
 export function sameIncarnation(a: Incarnation, b: Incarnation): boolean {

@@ -122,7 +122,10 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
   pong: fc.record({ time }),
   recover: fc.record({ forkId: text }),
   position: fc.record({ forkId: text, position: fc.option(fc.record({ term: index, last: entryId })) }),
-  lead: fc.record({ forkId: text, term: index }),
+  lead: fc.record({ forkId: text, term: index, members: index }),
+  claim: fc.record({
+    claim: fc.record({ hasQuorum: fc.boolean(), foundedAt: index, lastCommand: entryId, highestToken: index }),
+  }),
 }
 const item: fc.Arbitrary<Item> = fc.oneof(
   ...Object.entries(itemBodies).map(([type, body]) =>
@@ -130,14 +133,12 @@ const item: fc.Arbitrary<Item> = fc.oneof(
   ),
 )
 const roomId = text.filter((id) => id.length > 0)
+const foundation = fc.record({ term: index, index, previousTerm: index, members: index })
 const frame: fc.Arbitrary<Frame> = fc
   .record({
     version: fc.constant(protocolVersion),
     lineage: fc.option(
-      fc.record(
-        { roomId, epoch: index, forkId: text, foundation: entryId },
-        { requiredKeys: ['roomId', 'epoch', 'forkId'] },
-      ),
+      fc.record({ roomId, epoch: index, forkId: text, foundation }, { requiredKeys: ['roomId', 'epoch', 'forkId'] }),
     ),
     from: peerId,
     fromIncarnation: incarnation,

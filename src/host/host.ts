@@ -10,9 +10,10 @@ import { encodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
+import { storedSince } from '../machine/store/view.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
 import { membersOf, votersOf } from '../raft/configuration.js'
-import type { Entry, PeerId } from '../raft/entry.js'
+import { type Entry, noEntry, type PeerId } from '../raft/entry.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
 import type { RaftTiming } from '../raft/state.js'
@@ -25,7 +26,9 @@ import type { HostContext } from './context.js'
 import { Departures } from './departures.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
+import { splitAt } from './histories.js'
 import { Leadership } from './leadership.js'
+import { Meetings } from './meetings.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
 import { type Peer, Peers, type Self, type Stranger } from './peers.js'
@@ -46,6 +49,8 @@ export interface HostOptions {
   readonly learnerOnly: boolean
   /** Ids of histories that this peer begins (N3): never the same one twice. */
   readonly randomText: () => string
+  /** The highest token that this browser knows of histories of this room that have ended (T1). */
+  readonly tokenFloor: number
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
@@ -73,6 +78,8 @@ const housekeepingEvery = 50
 /** A gap in this host's own time, ms: whatever it believed before is old (PLATFORM, derived numbers). */
 const pauseAfter = 1_000
 const pingEvery = 1_000
+/** A peer without a room waits that long for the one that it was told of before it takes another, ms (N2). */
+const expectedWithin = 3_000
 
 export class Host {
   readonly #options: HostOptions
@@ -84,12 +91,17 @@ export class Host {
   readonly #leadership: Leadership
   readonly #page: PageSide
   readonly #recovery: Recovery
+  readonly #meetings: Meetings
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
   #lineage: Lineage | null
   /** The history that this peer begins: nobody hears of it before it is durable. */
   #forking: Lineage | null = null
+  /** Met instead of the room that was expected: taken when nobody of that one comes. */
+  #unexpected: { readonly lineage: Lineage; readonly since: Instant } | null = null
+  /** This peer's history is over for it: that one goes on. */
+  #successor: Lineage | null = null
   #now: Instant
   #ticked: number
   #housekeptAt: number
@@ -139,6 +151,7 @@ export class Host {
       roomFound: (lineage) => this.#adopt(lineage),
       refused: (peerId, reason) => this.#page.refused(peerId, reason),
       strangerMet: (stranger) => this.#metStranger(stranger),
+      claimed: (stranger, claim) => this.#meetings.heard(stranger, claim),
     })
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
@@ -151,12 +164,16 @@ export class Host {
     this.#leadership = new Leadership(this.#context, this.#departures, () => this.#page.withdrawVote())
     this.#page = new PageSide(this.#context, {
       state: options.state,
+      tokenFloor: options.tokenFloor,
       metrics: () => this.#metrics(),
       recover: (reply) => this.#recovery.begin(reply),
     })
     this.#recovery = new Recovery(this.#context, () => this.#lineage, {
-      fork: (forkId, term) => this.#fork(forkId, term),
+      fork: (forkId, term, members) => this.#fork(forkId, term, members),
       randomText: options.randomText,
+    })
+    this.#meetings = new Meetings(this.#context, () => this.#lineage, {
+      leaveFor: (lineage) => this.#leaveFor(lineage),
     })
   }
 
@@ -170,6 +187,7 @@ export class Host {
       })
     }
     this.#turn(() => {
+      this.#noticeSuccessor()
       if (this.#lineage) this.#entered(this.#lineage)
       // A lone voter has nobody to wait for.
       const { voters, outgoing } = this.#raft.configuration
@@ -200,10 +218,12 @@ export class Host {
   /** Says goodbye on every link and stops. */
   leave(): void {
     if (this.#stopped) return
-    this.#turn(() => {
-      for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, this.#page.goodbye(peerId))
-    })
+    this.#turn(() => this.#sayGoodbye())
     this.#stop(null)
+  }
+
+  #sayGoodbye(): void {
+    for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, this.#page.goodbye(peerId))
   }
 
   /** Ends at once without a word, as a crash would. The disk keeps what it has. */
@@ -238,8 +258,9 @@ export class Host {
     return this.#replicated.machine
   }
 
+  /** Whose entries this peer's core writes now, also while nobody else is told. */
   get lineage(): Lineage | null {
-    return this.#lineage
+    return this.#forking ?? this.#lineage
   }
 
   /** For checkers: the term of an entry that is still in the log. */
@@ -295,12 +316,14 @@ export class Host {
     } while (this.#raft.hasReady())
     this.#page.settle()
     this.#peers.flush()
-    this.#arm()
+    if (this.#successor) this.#reset(this.#successor)
+    else this.#arm()
   }
 
   #lead(): void {
     this.#leadership.leases.release()
     this.#leadership.answered()
+    this.#meetings.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
     this.#hasWaiting = false
     this.#departures.tick()
@@ -313,7 +336,9 @@ export class Host {
     this.#askToBeAdmitted()
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()
+    if (!this.#lineage && this.#unexpected) this.#adopt(this.#unexpected.lineage)
     this.#recovery.tick()
+    this.#meetings.tick()
     this.#page.tick()
     if (this.#now.monotonic - this.#pingedAt < pingEvery) return
     this.#pingedAt = this.#now.monotonic
@@ -342,6 +367,7 @@ export class Host {
     if (installed) {
       this.#cluster.stored(installed.meta.time, this.#now)
       this.#replicated.install(installed)
+      this.#noticeSuccessor()
       this.#page.reconcile()
     }
     this.#commit.add(roomGroup, ready)
@@ -364,6 +390,7 @@ export class Host {
   #apply(entry: Entry): void {
     const applied = this.#replicated.apply(entry)
     this.#options.listener?.applied?.(entry, this.machine)
+    this.#noticeSuccessor()
     if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
   }
@@ -400,6 +427,7 @@ export class Host {
   #beginToLead(): void {
     this.#hasWaiting = true
     this.#leadership.begin()
+    this.#meetings.ledAnew()
   }
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
@@ -487,7 +515,9 @@ export class Host {
   /** N1: a peer without a room takes over the lineage of the first that has it, and says so durably before anything else. */
   #adopt(lineage: Lineage): void {
     const { expectedRoomId } = this.#options
-    if (this.#lineage || (expectedRoomId !== null && expectedRoomId !== lineage.roomId)) return
+    if (this.#lineage) return
+    const isOther = expectedRoomId !== null && expectedRoomId !== lineage.roomId
+    if (isOther && !this.#hasWaitedFor(lineage)) return
     this.#lineage = lineage
     this.#commit.addExtra({ lineage })
     this.#peers.setLineage(lineage)
@@ -500,10 +530,11 @@ export class Host {
   }
 
   /** N3: this peer has the best log of those who are left. The entries and whose they are become durable together. */
-  #fork(forkId: string, term: number): void {
+  #fork(forkId: string, term: number, members: number): void {
     if (!this.#lineage) return
     const { roomId, epoch } = this.#lineage
-    const foundation = this.#raft.fork(term)
+    const previousTerm = this.#raft.entryTerm(this.#raft.lastIndex) ?? 0
+    const foundation = { ...this.#raft.fork(term), previousTerm, members }
     const lineage = { roomId, epoch: epoch + 1, forkId, foundation }
     this.#forking = lineage
     this.#commit.addToNext({ lineage })
@@ -518,8 +549,45 @@ export class Host {
     if (lineage) this.#goOver(lineage)
   }
 
+  /** N2, N3: a history that has ended is told of whatever way this peer learns of it: by its log, or by a snapshot. */
+  #noticeSuccessor(): void {
+    const { successor } = this.machine
+    if (!successor) return
+    const { foundation, ...lineage } = successor
+    this.#successor ??= foundation ? { ...lineage, foundation } : lineage
+  }
+
+  #leaveFor(lineage: Lineage): void {
+    if (this.#raft.lastIndex > 0 || this.#raft.term > 0) {
+      this.#successor = lineage
+      return
+    }
+    // It was on its way in, and has promised nothing to anybody: it turns round.
+    this.#lineage = lineage
+    this.#commit.addExtra({ lineage })
+    this.#raft.joinFork(lineage.foundation ?? noEntry)
+    this.#peers.setLineage(lineage)
+    this.#askToBeAdmitted(true)
+  }
+
+  /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
+  #reset(successor: Lineage): void {
+    const mine = this.#lineage
+    const { tokenBase, appliedIndex } = this.machine
+    const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
+    const store = storedSince(this.machine, from)
+    const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
+    const { roomId } = successor
+    this.#sayGoodbye()
+    this.#peers.flush()
+    this.#options.emit({ type: 'reset', reset: { cause: 'merged', store }, successor: { roomId, tokenFloor } })
+    // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
+    this.#end(null)
+  }
+
   /** N3: another one of those who are left leads the history that this peer has agreed to. */
   #metStranger({ lineage }: Stranger): void {
+    this.#meetings.met()
     const mine = this.#lineage
     const { foundation } = lineage
     if (!mine || !foundation || !this.#recovery.hasAgreedTo(lineage)) return
@@ -535,6 +603,12 @@ export class Host {
     this.#recovery.ended()
     this.#peers.setLineage(lineage)
     this.#page.wentOver()
+  }
+
+  /** N2: a server, or this browser, may still name a room that has gone over to another one. */
+  #hasWaitedFor(lineage: Lineage): boolean {
+    this.#unexpected ??= { lineage, since: this.#now }
+    return elapsedAtMost(this.#unexpected.since, this.#now) >= expectedWithin
   }
 
   #entered(lineage: Lineage): void {
@@ -567,14 +641,18 @@ export class Host {
 
   #stop(failure: Failure | null): void {
     if (this.#stopped) return
+    const gone: Failure = failure ?? { code: 'room-left', message: 'this peer has left the room' }
+    this.#recovery.fail({ ok: false, failure: gone })
+    this.#page.fail(gone)
+    this.#end(failure)
+  }
+
+  #end(failure: Failure | null): void {
     this.#stopped = true
     this.#timer?.timer.cancel()
     this.#commit.stop()
     for (const network of this.#options.networks) network.close()
     this.#options.storage.close()
-    const gone: Failure = failure ?? { code: 'room-left', message: 'this peer has left the room' }
-    this.#recovery.fail({ ok: false, failure: gone })
-    this.#page.fail(gone)
     this.#options.listener?.stopped?.(failure)
   }
 

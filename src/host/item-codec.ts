@@ -34,6 +34,7 @@ const codeOf = {
   recover: 10,
   position: 11,
   lead: 12,
+  claim: 13,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -99,6 +100,13 @@ export function writeItem(writer: ByteWriter, item: Item): void {
     case 'lead':
       writeText(writer, item.forkId)
       writeCount(writer, item.term)
+      writeCount(writer, item.members)
+      break
+    case 'claim':
+      writeFlag(writer, item.claim.hasQuorum)
+      writeCount(writer, item.claim.foundedAt)
+      writeEntryId(writer, item.claim.lastCommand)
+      writeCount(writer, item.claim.highestToken)
       break
     default:
       item satisfies never
@@ -158,7 +166,14 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     }
     case codeOf.lead: {
       const forkId = readShortText(reader)
-      return { type: 'lead', forkId, term: readCount(reader) }
+      const term = readCount(reader)
+      return { type: 'lead', forkId, term, members: readCount(reader) }
+    }
+    case codeOf.claim: {
+      const hasQuorum = readFlag(reader)
+      const foundedAt = readCount(reader)
+      const lastCommand = readEntryId(reader)
+      return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand, highestToken: readCount(reader) } }
     }
     default:
       return refuse('an item of no kind')

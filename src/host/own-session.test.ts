@@ -35,6 +35,7 @@ beforeEach(() => {
   session = new OwnSession(context, {
     pendingMax: () => pendingMax,
     state: null,
+    tokenFloor: 0,
     opened: (id) => events.push(`opened ${id}`),
     ended: (id) => events.push(`ended ${id}`),
   })
@@ -113,6 +114,7 @@ describe('[S-1] opening', () => {
         attempt: 1,
         browserId: 'b',
         state: null,
+        tokenFloor: 0,
       }),
     )
     expect(session.id).toBeNull()

@@ -41,6 +41,8 @@ export interface OwnSessionOptions {
   readonly pendingMax: () => number
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
+  /** The highest token that this browser knows of histories that have ended (T1). */
+  readonly tokenFloor: number
   /** A session is open, and nothing of an earlier one is left. */
   readonly opened: (session: SessionId) => void
   /** The session has ended while this peer lives; a new one will be opened. */
@@ -287,6 +289,7 @@ export class OwnSession {
       attempt: this.#attempt,
       browserId: self.browserId,
       state: this.#options.state,
+      tokenFloor: this.#options.tokenFloor,
     }
     return encodeInstruction(open)
   }

@@ -25,6 +25,7 @@ beforeEach(() => {
   session = new OwnSession(context, {
     pendingMax: () => 128,
     state: null,
+    tokenFloor: 0,
     opened: () => {},
     ended: () => locks.sessionEnded(),
   })

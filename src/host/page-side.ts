@@ -24,6 +24,7 @@ import { lockRecord, Watches } from './watches.js'
 export interface PageSideOptions {
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
+  readonly tokenFloor: number
   readonly metrics: () => Omit<HostMetrics, 'session' | 'pendingCommands'>
   readonly recover: (reply: (reply: Reply<null>) => void) => void
 }
@@ -48,6 +49,7 @@ export class PageSide {
     this.#session = new OwnSession(context, {
       pendingMax: () => (context.machine.settings ?? defaultSettings).limits.pendingProposals,
       state: options.state,
+      tokenFloor: options.tokenFloor,
       opened: () => this.#lease.sessionOpened(),
       ended: () => {
         this.#lease.sessionEnded()
@@ -166,7 +168,7 @@ export class PageSide {
   /** N3: this peer belongs to a new history, with its session and its locks. */
   wentOver(): void {
     this.#session.wentOver()
-    this.#context.emit({ type: 'reset', reset: { cause: 'forked', store: [] } })
+    this.#context.emit({ type: 'reset', reset: { cause: 'forked', store: [] }, successor: null })
     this.membersChanged()
   }
 

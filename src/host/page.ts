@@ -139,7 +139,7 @@ export type HostEvent =
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
   | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
   /** The room's history has split here, or ends here (N2, N3). */
-  | { readonly type: 'reset'; readonly reset: Reset }
+  | { readonly type: 'reset'; readonly reset: Reset; readonly successor: Successor | null }
   /** The host has stopped and will never answer again. */
   | { readonly type: 'failed'; readonly failure: Failure }
 
@@ -148,6 +148,13 @@ export interface Reset {
   readonly cause: 'forked' | 'merged'
   /** What is in this peer's store and not, as far as it knows, in the one that goes on. */
   readonly store: readonly StoreLoss[]
+}
+
+/** Where this peer's room goes on. The host has stopped, and answers nothing: its peer comes back as another one. */
+export interface Successor {
+  readonly roomId: string
+  /** No token of the history that has ended is above it. */
+  readonly tokenFloor: number
 }
 
 export interface StoreLoss {

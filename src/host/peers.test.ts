@@ -58,6 +58,7 @@ function setUp(own: Self, room: Lineage | null = lineage) {
   const peers = new Peers(own, room, () => clock.now, {
     met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
     strangerMet: ({ peerId, lineage }) => heard.push(`stranger ${peerId} of ${lineage.roomId} ${lineage.epoch}`),
+    claimed: ({ peerId }, claim) => heard.push(`claim of ${peerId} ${claim.hasQuorum}`),
     unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
     roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
     refused: (peerId, reason) => heard.push(`refused ${peerId} ${reason}`),
@@ -159,7 +160,12 @@ describe('meeting', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob'))]
     const { ab, ba } = meet(ann, bob)
     const carry = () => converse(ann, ab, bob, ba)
-    const fork = { ...lineage, epoch: 1, forkId: 'fork', foundation: { term: 3, index: 7 } }
+    const fork = {
+      ...lineage,
+      epoch: 1,
+      forkId: 'fork',
+      foundation: { term: 3, index: 7, previousTerm: 2, members: 2 },
+    }
     bob.peers.setLineage(fork)
     carry()
     expect(ann.heard).toContain('unreachable bob lost')

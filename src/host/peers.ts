@@ -13,6 +13,7 @@ import {
   sameIncarnation,
   sameLineage,
 } from './frame.js'
+import type { Claim } from './histories.js'
 
 /** Who this host is to others. */
 export interface Self {
@@ -47,6 +48,8 @@ export interface PeersListener {
   roomFound(lineage: Lineage): void
   /** A peer of another history has introduced itself, or a known one has gone over to another. */
   strangerMet(stranger: Stranger): void
+  /** What a stranger says of its history. */
+  claimed(stranger: Stranger, claim: Claim): void
   /** It speaks another version, or shows an incarnation that cannot be (F2). */
   refused(peerId: PeerId, reason: 'version' | 'incarnation'): void
 }
@@ -232,6 +235,19 @@ export class Peers {
     return [...peers.values()]
   }
 
+  /** Every introduced peer of another history, once. */
+  strangers(): readonly Stranger[] {
+    const strangers = new Map<PeerId, Stranger>()
+    for (const { stranger } of this.#connections.values()) if (stranger) strangers.set(stranger.peerId, stranger)
+    return [...strangers.values()]
+  }
+
+  /** At once: to peers of other histories little is said. */
+  sendToStranger(to: PeerId, item: Extract<Item, { type: 'claim' }>): void {
+    for (const { link, stranger } of this.#connections.values())
+      if (stranger?.peerId === to) this.#transmit(link, 'control', stranger.incarnation, to, [item])
+  }
+
   rtt(peerId: PeerId): number | null {
     return this.#rtt.get(peerId) ?? null
   }
@@ -277,10 +293,19 @@ export class Peers {
     if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop()
     const hello = frame.items.find((item) => item.type === 'hello')
     if (hello && !this.#meet(connection, frame, hello)) return null
+    if (connection.stranger) return this.#hearStranger(connection.stranger, frame)
     const { peer } = connection
     if (!peer || !this.#isForMe(frame, peer)) return hello ? null : this.#drop()
     const items = hello ? frame.items.filter((item) => item.type !== 'hello') : frame.items
     return { peer, items }
+  }
+
+  #hearStranger(stranger: Stranger, { lineage, fromIncarnation, toIncarnation, items }: Frame): null {
+    const isOfItsHistory = lineage !== null && sameLineage(lineage, stranger.lineage)
+    if (!isOfItsHistory || !toIncarnation || !sameIncarnation(fromIncarnation, stranger.incarnation))
+      return this.#drop()
+    for (const item of items) if (item.type === 'claim') this.#listener.claimed(stranger, item.claim)
+    return null
   }
 
   /** F1: this room, this life of the sender, this life of mine. */

@@ -38,7 +38,7 @@ interface Attempt {
 
 export interface RecoveryActions {
   /** Begins that history with this peer's log, as its only voter. */
-  fork(forkId: string, term: number): void
+  fork(forkId: string, term: number, members: number): void
   randomText(): string
 }
 
@@ -99,7 +99,7 @@ export class Recovery {
         this.#answered(from, item.forkId, item.position)
         break
       case 'lead':
-        if (this.isStandingBy && this.#agreed?.forkId === item.forkId) this.#lead(item.forkId, item.term)
+        if (this.isStandingBy && this.#agreed?.forkId === item.forkId) this.#lead(item)
         break
       default:
         item satisfies never
@@ -168,13 +168,13 @@ export class Recovery {
     const best = bestOf(positions)
     // One more than a promised vote could take (M2).
     const term = Math.max(...[...positions.values()].map((position) => position.term)) + 2
-    this.#context.send(best, { type: 'lead', forkId: attempt.forkId, term })
+    this.#context.send(best, { type: 'lead', forkId: attempt.forkId, term, members: positions.size })
   }
 
-  #lead(forkId: string, term: number): void {
+  #lead({ forkId, term, members }: Extract<Item, { type: 'lead' }>): void {
     if (term <= this.#context.raft.term + 1) return
     this.#attempt = null
-    this.#actions.fork(forkId, term)
+    this.#actions.fork(forkId, term, members)
   }
 
   #agree(forkId: string, by: PeerId): void {

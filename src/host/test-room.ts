@@ -26,6 +26,7 @@ export class TestPeer {
       networks: [hub.join(peerId)],
       seed: peerId.charCodeAt(0),
       randomText: () => `history of ${peerId}`,
+      tokenFloor: 0,
       learnerOnly: false,
       state: null,
       emit: (event) => this.#heard(event),

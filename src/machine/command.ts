@@ -30,6 +30,20 @@ export interface Limits {
   readonly barriers: number
 }
 
+/** The history that goes on where one has ended. */
+export interface Successor {
+  readonly roomId: string
+  readonly epoch: number
+  readonly forkId: string
+  /** How it began if it is a fork, else null. */
+  readonly foundation: {
+    readonly term: number
+    readonly index: number
+    readonly previousTerm: number
+    readonly members: number
+  } | null
+}
+
 /** A session's id: the log index of the entry that opened it (S-1). */
 export type SessionId = number
 
@@ -51,6 +65,11 @@ export type Instruction =
    * was left may have given since (T1).
    */
   | { readonly type: 'fork'; readonly epoch: number; readonly forkId: string; readonly seconds: number }
+  /**
+   * This history ends for the sake of another one of its room (N2, N3): the last that is applied of it. Nothing that comes after it is done,
+   * so that nothing is acknowledged that nobody would keep.
+   */
+  | { readonly type: 'yield'; readonly to: Successor }
   /** Opens a session (S-1). The same (incarnation, attempt) again gives the same session; a lower one is refused; a higher one ends the older. */
   | {
       readonly type: 'open'
@@ -61,6 +80,8 @@ export type Instruction =
       readonly browserId: string
       /** First declared state of the peer, encoded, or null. */
       readonly state: Uint8Array | null
+      /** The highest token that this browser knows of histories that have ended: no later grant is under it (T1). */
+      readonly tokenFloor: number
     }
   /** A command of a session, applied once whatever the number of retries (S-2). */
   | {

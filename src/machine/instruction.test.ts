@@ -8,7 +8,15 @@ import { lock, put, release, swap } from './test-script.js'
 
 const incarnation = { counter: 1, nonce: 'n' }
 const found: Instruction = { type: 'found', roomId: 'r', tokenBase: 0, settings: defaultSettings }
-const opened: Instruction = { type: 'open', peerId: 'p', incarnation, attempt: 1, browserId: '', state: null }
+const opened: Instruction = {
+  type: 'open',
+  peerId: 'p',
+  incarnation,
+  attempt: 1,
+  browserId: '',
+  state: null,
+  tokenFloor: 0,
+}
 const numbered = { type: 'numbered', session: 1, number: 2, answered: 1 } as const
 
 const good: Instruction[] = [

@@ -3,7 +3,7 @@ import { assert } from '../shared/assert.js'
 import { decode, encode } from '../shared/codec.js'
 import type { Instruction } from './command.js'
 import { commandSchema } from './registry.js'
-import { bytes, id, incarnation, label, natural, positive } from './schema.js'
+import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { valueBytesMax } from './store/command.js'
 
@@ -20,6 +20,7 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     settings: settingsSchema,
   }),
   v.strictObject({ type: v.literal('fork'), epoch: positive, forkId: id, seconds: natural }),
+  v.strictObject({ type: v.literal('yield'), to: successorSchema }),
   v.strictObject({
     type: v.literal('open'),
     peerId: id,
@@ -27,6 +28,7 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     attempt: natural,
     browserId: label,
     state: v.nullable(v.pipe(bytes, v.maxLength(valueBytesMax))),
+    tokenFloor: v.pipe(natural, v.maxValue(tokenBaseMax)),
   }),
   v.pipe(
     v.strictObject({

@@ -35,6 +35,8 @@ export function applyEntry(state: MachineState, entry: Entry): Applied {
     lateEvents: new Map(),
     grants: 0,
   }
+  // N2, N3: it has ended. Who waits for an answer learns that there will be none.
+  if (state.successor) return { events: [] }
   const said = applyInstruction(context, instruction)
   return { ...said, events: [...context.events, ...context.lateEvents.values()] }
 }
@@ -51,9 +53,13 @@ function applyInstruction(context: Context, instruction: Instruction): Omit<Appl
       found(context.state, instruction)
       return {}
     case 'fork':
-      raiseTokens(context.state, instruction.seconds, context.state.tokenBase + context.index)
+      fork(context, instruction)
+      return {}
+    case 'yield':
+      context.state.successor ??= instruction.to
       return {}
     case 'open': {
+      raiseTokens(context, instruction.tokenFloor)
       const opened = open(context, instruction)
       return opened ? { opened } : {}
     }
@@ -81,10 +87,19 @@ function found(state: MachineState, { roomId, tokenBase, settings }: Extract<Ins
   state.roomId = roomId
   state.tokenBase = tokenBase
   state.settings = settings
+  state.foundedAt = Math.floor(tokenBase / tokensPerSecond)
 }
 
-/** T1: above every token that is known, and above those that others may have given meanwhile. */
-function raiseTokens(state: MachineState, seconds: number, highest: number): void {
-  const base = Math.max(seconds * tokensPerSecond, highest + tokensApart)
+/** T1: above every token that is known, and above those that the history that was left may have given since. */
+function fork({ state, index }: Context, { seconds }: Extract<Instruction, { type: 'fork' }>): void {
+  setTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))
+}
+
+/** T1, N2: a peer has come over from a history in which a token as high may have been given. */
+function raiseTokens({ state, index }: Context, floor: number): void {
+  if (floor >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)
+}
+
+function setTokenBase(state: MachineState, base: number): void {
   state.tokenBase = Math.min(tokenBaseMax, Math.max(state.tokenBase, base))
 }

@@ -17,6 +17,13 @@ export const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 export const bytes = v.instance(Uint8Array)
 export const incarnation = v.strictObject({ counter: natural, nonce: label })
 
+export const successorSchema = v.strictObject({
+  roomId: id,
+  epoch: natural,
+  forkId: label,
+  foundation: v.nullable(v.strictObject({ term: natural, index: natural, previousTerm: natural, members: natural })),
+})
+
 export const failedOutcome = v.strictObject({
   type: v.literal('failed'),
   failure: v.strictObject({

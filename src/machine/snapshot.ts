@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { decode, encode } from '../shared/codec.js'
 import { tokenBaseMax } from './instruction.js'
 import { outcomeSchema, registered } from './registry.js'
-import { bytes, id, incarnation, label, natural, positive } from './schema.js'
+import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { createMachine, type MachineState, type Session } from './state.js'
 
@@ -27,6 +27,9 @@ const machineSchema = v.strictObject({
   roomId: v.nullable(id),
   tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
   settings: v.nullable(settingsSchema),
+  foundedAt: natural,
+  lastCommand: v.strictObject({ term: natural, index: natural }),
+  successor: v.nullable(successorSchema),
   /** Sorted by id. */
   sessions: v.array(sessionSchema),
   /** In their order, which decides who is forgotten first. */
@@ -36,7 +39,18 @@ const machineSchema = v.strictObject({
 
 /** The whole state, answers included (S-10). Equal states give equal bytes, whatever way they came about. */
 export function encodeMachine(state: MachineState): Uint8Array {
-  const { version, clusterTime, appliedIndex, appliedTerm, roomId, tokenBase, settings } = state
+  const {
+    version,
+    clusterTime,
+    appliedIndex,
+    appliedTerm,
+    roomId,
+    tokenBase,
+    settings,
+    foundedAt,
+    lastCommand,
+    successor,
+  } = state
   return encode({
     version,
     clusterTime,
@@ -45,6 +59,9 @@ export function encodeMachine(state: MachineState): Uint8Array {
     roomId,
     tokenBase,
     settings,
+    foundedAt,
+    lastCommand,
+    successor,
     sessions: [...state.sessions.values()]
       .sort((a, b) => a.id - b.id)
       .map(({ answers, ...session }) => ({ ...session, answers: [...answers.values()] })),

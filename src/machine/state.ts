@@ -1,5 +1,5 @@
-import type { Incarnation, PeerId } from '../raft/entry.js'
-import type { Limits, RoomSettings, SessionId } from './command.js'
+import { type EntryId, type Incarnation, noEntry, type PeerId } from '../raft/entry.js'
+import type { Limits, RoomSettings, SessionId, Successor } from './command.js'
 import type { LocksState } from './lock/state.js'
 import type { MachineEvent, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
@@ -17,6 +17,12 @@ export interface MachineState {
   /** Base of the fencing tokens (T1). */
   tokenBase: number
   settings: RoomSettings | null
+  /** Wall time of the founding in seconds; 0 until then. */
+  foundedAt: number
+  /** The last command of a session that was applied. */
+  lastCommand: EntryId
+  /** Where the room went on when this history ended; null while it has not. */
+  successor: Successor | null
   /** The sessions that live, by id. */
   readonly sessions: Map<SessionId, Session>
   /** The newest life that each peer opened a session with; the one whose last `open` is the longest ago stands first. */
@@ -77,6 +83,9 @@ export function createMachine(): MachineState {
     roomId: null,
     tokenBase: 0,
     settings: null,
+    foundedAt: 0,
+    lastCommand: noEntry,
+    successor: null,
     sessions: new Map(),
     peers: new Map(),
     locks: { resources: new Map(), bySession: new Map() },

@@ -46,7 +46,7 @@ export class Script {
 
   tryOpen(peerId: PeerId, counter: number, attempt: number, nonce = `nonce ${counter}`): Applied {
     const incarnation = { counter, nonce }
-    return this.apply({ type: 'open', peerId, incarnation, attempt, browserId: 'browser', state: null })
+    return this.apply({ type: 'open', peerId, incarnation, attempt, browserId: 'browser', state: null, tokenFloor: 0 })
   }
 
   close(peerId: PeerId, counter = 1, nonce = `nonce ${counter}`): Applied {

@@ -2,7 +2,7 @@ import { assert } from './assert.js'
 import type { Configuration, EntryId } from './entry.js'
 import { becomeFollower, enterTerm } from './follower.js'
 import { becomeLeader } from './leader.js'
-import { configurationOf } from './log.js'
+import { configurationOf, lastIndex } from './log.js'
 import type { RaftState } from './state.js'
 
 /**
@@ -30,7 +30,8 @@ function alone({ log, peerId }: RaftState): Configuration {
 
 /** The log stays: what it holds beyond the fork's is cut as any other tail that a leader does not have. */
 export function joinFork(state: RaftState, foundation: EntryId): void {
-  assert(state.term < foundation.term, 'a log that went on elsewhere has no part in a fork')
+  const isUntouched = state.term === 0 && lastIndex(state.log) === 0
+  assert(isUntouched || state.term < foundation.term, 'a log that went on elsewhere has no part in a fork')
   becomeFollower(state, state.term, null)
   state.partial = null
   state.foundation = foundation

@@ -136,7 +136,10 @@ export class Raft {
     return this.#state.foundation
   }
 
-  /** This log is the beginning of another one's history from now on (N3): see `RaftOptions.foundation`. Its leader is unknown. */
+  /**
+   * This log is the beginning of another one's history from now on (N3): see `RaftOptions.foundation`. Its leader is unknown. An empty log of a
+   * peer that has promised nothing may be that of any history.
+   */
   joinFork(foundation: EntryId): void {
     joinFork(this.#state, foundation)
   }

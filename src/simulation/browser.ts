@@ -17,6 +17,8 @@ export class SimBrowser {
   readonly disks = new Map<PeerId, SimDisk>()
   /** Disks that are gone for good: only checkers know what they held. */
   readonly lost = new Map<PeerId, SimDisk>()
+  /** Identities of histories that have ended, with the highest token of each (N2, N3). */
+  readonly archived = new Map<PeerId, number>()
   roomId: string | null = null
   readonly #world: World
   readonly #onwrite: WriteListener
@@ -46,7 +48,15 @@ export class SimBrowser {
       )
     return {
       browserId: () => later('browser id', () => this.id),
-      list: () => later('identities', () => [...this.disks.keys()].reverse().map((peerId) => ({ peerId }))),
+      list: () =>
+        later('identities', () =>
+          [...this.disks.keys()]
+            .filter((peerId) => !this.archived.has(peerId))
+            .reverse()
+            .map((peerId) => ({ peerId })),
+        ),
+      archive: (peerId, tokenFloor) => later('archive', () => void this.archived.set(peerId, tokenFloor)),
+      tokenFloor: () => later('token floor', () => Math.max(0, ...this.archived.values())),
       create: () => later('new identity', () => ({ peerId: this.#create() })),
       roomId: () => later('room id', () => this.roomId),
       setRoomId: (roomId) =>

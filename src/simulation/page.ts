@@ -55,6 +55,9 @@ export class SimPage implements SharedRoom {
       testament: ({ goodbyes }) => {
         this.#goodbyes = goodbyes
       },
+      reset: (_reset, successor) => {
+        if (successor) this.#comeBack()
+      },
       failed: () => this.#shut(),
     })
     this.room = new RoomHandle(this, 'wait')
@@ -129,6 +132,13 @@ export class SimPage implements SharedRoom {
   show(): void {
     if (!this.#isSuspended) return
     this.#isSuspended = false
+    this.#open()
+  }
+
+  /** N2, N3. */
+  #comeBack(): void {
+    this.connection.detach('reset')
+    this.#disconnect()
     this.#open()
   }
 

@@ -19,10 +19,12 @@ import { SimBrowser } from './browser.js'
 import { BeliefChecker } from './checkers/belief.js'
 import { FenceRegister } from './checkers/fence.js'
 import { HistoryChecker } from './checkers/history.js'
-import { LogChecker } from './checkers/log.js'
+import type { LogChecker } from './checkers/log.js'
 import { LogMatchingChecker } from './checkers/log-matching.js'
-import { RaftChecker } from './checkers/raft.js'
+import type { RaftChecker } from './checkers/raft.js'
 import type { DeviceClockOptions } from './clock.js'
+import { Courts } from './court.js'
+import { historyKey } from './history-key.js'
 import { Ether, fairWeather, type Weather } from './network.js'
 import type { SimPage } from './page.js'
 import { SimRegistrar } from './registrar.js'
@@ -75,8 +77,7 @@ export class Simulation {
   readonly tabs: SimTab[] = []
   /** Every host that has not stopped. */
   readonly #hosts = new Set<HostRecord>()
-  readonly log: LogChecker
-  readonly raft: RaftChecker
+  readonly courts: Courts
   readonly logMatching: LogMatchingChecker
   readonly belief: BeliefChecker
   readonly history: HistoryChecker
@@ -90,13 +91,21 @@ export class Simulation {
     this.ether = new Ether(this.world, this.options.weather)
     this.registrar = this.options.registrar ? new SimRegistrar(this.world) : null
     this.ether.signaling = () => this.registrar?.isUp ?? false
-    this.log = new LogChecker(this.world, (peerId) => this.#diskOf(peerId))
     this.logMatching = new LogMatchingChecker(this.world)
-    this.raft = new RaftChecker(this.world, this.log, this.logMatching, (peerId) => this.#diskOf(peerId))
+    this.courts = new Courts(this.world, this.logMatching, (peerId) => this.#diskOf(peerId))
     this.belief = new BeliefChecker(this.world, this.log)
     this.history = new HistoryChecker(this.world, this.log)
     this.fence = new FenceRegister(this.world)
     this.world.check(() => this.#check())
+  }
+
+  /** What was committed in the room's first history: the only one, unless somebody asks for another or two are founded. */
+  get log(): LogChecker {
+    return this.courts.main.log
+  }
+
+  get raft(): RaftChecker {
+    return this.courts.main.raft
   }
 
   get hosts(): readonly HostRecord[] {
@@ -149,7 +158,7 @@ export class Simulation {
   }
 
   applied(record: HostRecord, entry: Entry, machine: MachineState): void {
-    this.log.applied(record, entry, machine, this.hosts)
+    this.courts.of(record).log.applied(record, entry, machine, this.hosts)
   }
 
   /** M1: a page's last word goes past its worker: to the other tab's worker, or to the other page. */
@@ -178,15 +187,16 @@ export class Simulation {
   #written(peerId: PeerId, batch: WriteBatch, before: StoredState): void {
     coverWrite(this.world.coverage, batch, before)
     // Two may found a room at once, and one of the two gives up: their first entries are of two logs.
-    const { roomId = '' } = batch.lineage ?? before.lineage ?? {}
-    for (const { entries } of batch.groups) this.logMatching.written(peerId, roomId, entries)
+    const lineage = batch.lineage ?? before.lineage
+    const key = lineage ? historyKey(lineage) : ''
+    for (const { entries } of batch.groups) this.logMatching.written(peerId, key, entries)
   }
 
   #check(): void {
     const { active } = this.world
     for (const record of this.#hosts) {
       if (record.stopped !== undefined) this.#hosts.delete(record)
-      else if (record.thread === active) this.raft.check(record)
+      else if (record.thread === active) this.courts.of(record).raft.check(record)
     }
     this.belief.check()
     const { load } = this.ether

@@ -1,14 +1,14 @@
 import type { BeginRequest, Claimed } from '../bridge/protocol.js'
-import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
+import { type Claim, claimIdentity, type Settled, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
-import type { Answers, Call, CallType, HostEvent, Notice, Reply } from '../host/page.js'
+import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { type Resident, Residents } from '../host/residents.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
-import { lifeOf } from '../shared/life.js'
+import { foundingLockName, lifeOf } from '../shared/life.js'
 import type { Storage, StoredState } from '../storage/storage.js'
 import type { SimBrowser } from './browser.js'
 import type { SimNetwork } from './network.js'
@@ -45,6 +45,7 @@ export class SimWorker {
   #residents: Residents | null = null
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
+  #archiving: Promise<void> = Promise.resolve()
 
   constructor(sim: Simulation, browser: SimBrowser, thread: Thread, emit: (event: HostEvent) => void) {
     this.#sim = sim
@@ -91,7 +92,8 @@ export class SimWorker {
         settings: request.settings,
         randomText: () => `room-${this.#sim.world.prng.fork(`room of ${this.thread.name}`).text()}`,
       })
-      this.#start(claim, request, settled.stored, settled.expectedRoomId)
+      const tokenFloor = await this.#identities.tokenFloor()
+      this.#start(claim, request, { ...settled, tokenFloor })
       return null
     })
   }
@@ -108,7 +110,11 @@ export class SimWorker {
     this.#host?.notice(notice)
   }
 
-  #start(claim: Claim, request: BeginRequest, stored: StoredState, expectedRoomId: string | null): void {
+  #start(
+    claim: Claim,
+    request: BeginRequest,
+    { stored, expectedRoomId, tokenFloor }: Settled & { readonly tokenFloor: number },
+  ): void {
     const { peerId, storage } = claim
     const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: false }
     const { room } = this.#sim
@@ -125,7 +131,11 @@ export class SimWorker {
       expectedRoomId,
       learnerOnly: request.learnerOnly,
       state: request.state,
-      emit: (event) => this.#heard(event),
+      tokenFloor,
+      emit: (event) => {
+        if (event.type === 'reset' && event.successor) this.#leaveHistory(peerId, event, event.successor)
+        else this.#heard(event)
+      },
       joined: (roomId) => void this.#remember(roomId),
       met: (peer) => {
         if (peer.browserId === this.#browser.id) this.#watch?.watch(peer)
@@ -161,6 +171,7 @@ export class SimWorker {
       networks: [surgery.network?.(network, self) ?? network],
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       randomText: () => histories.text(),
+      tokenFloor: wiring.tokenFloor,
       learnerOnly: wiring.learnerOnly,
       state: wiring.state,
       snapshotSizes,
@@ -194,7 +205,10 @@ export class SimWorker {
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       learnerOnly: true,
       state: null,
-      emit: () => {},
+      tokenFloor: 0,
+      emit: (event) => {
+        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor)
+      },
       joined: () => {},
       met: () => {},
       parted: () => {},
@@ -230,6 +244,19 @@ export class SimWorker {
     await this.#registrar?.register(roomId, true).catch(() => {})
   }
 
+  #leaveHistory(peerId: PeerId, event: HostEvent, successor: Successor): void {
+    this.#sim.world.coverage.hit('host went over to another history')
+    this.#archiving = this.#archive(peerId, successor).then(() => this.#heard(event))
+  }
+
+  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor): Promise<void> {
+    this.#sim.world.note(`${this.thread.name} leaves the history of ${peerId} for ${roomId}`)
+    await this.#identities.archive(peerId, tokenFloor)
+    const founding = await this.#locks.hold(foundingLockName(this.#sim.room))
+    await this.#identities.setRoomId(roomId)
+    founding?.release()
+  }
+
   #lookAfterResidents(): void {
     this.thread.clock.after(adoptAfter, () => {
       const host = this.#host
@@ -252,7 +279,7 @@ export class SimWorker {
     this.#host = null
     this.#watch?.close()
     this.#residents?.close()
-    this.#claim?.lock.release()
+    void this.#archiving.then(() => this.#claim?.lock.release())
   }
 }
 
@@ -261,6 +288,7 @@ interface Wiring {
   readonly expectedRoomId: string | null
   readonly learnerOnly: boolean
   readonly state: Uint8Array | null
+  readonly tokenFloor: number
   readonly emit: (event: HostEvent) => void
   readonly joined: (roomId: string) => void
   readonly met: (peer: {

@@ -20,6 +20,8 @@ export interface StoredIdentity {
   /** Non-extractable: no script can take it away, and a copied profile is the only way to have it twice. */
   readonly keys: CryptoKeyPair
   readonly lastUsed: number
+  /** Of a history that has ended (N2, N3): its database is an archive, and no token of it is above this. */
+  readonly archivedWith?: number
 }
 
 const registryName = 'comity'
@@ -59,8 +61,24 @@ export class Identities {
 
   /** The newest claim first: a reload shall get its own back. */
   async list(): Promise<readonly StoredIdentity[]> {
-    const all = await this.#database.getAll('identities', IDBKeyRange.bound([this.#room, ''], [this.#room, '\uffff']))
-    return all.sort((a, b) => b.lastUsed - a.lastUsed)
+    const all = await this.#all()
+    return all.filter(({ archivedWith }) => archivedWith === undefined).sort((a, b) => b.lastUsed - a.lastUsed)
+  }
+
+  #all(): Promise<StoredIdentity[]> {
+    return this.#database.getAll('identities', IDBKeyRange.bound([this.#room, ''], [this.#room, '\uffff']))
+  }
+
+  /** Its history has ended: it is never claimed again (N2, N3). */
+  async archive(peerId: string, tokenFloor: number): Promise<void> {
+    const transaction = this.#database.transaction('identities', 'readwrite')
+    const found = await transaction.store.get([this.#room, peerId])
+    if (found) await transaction.store.put({ ...found, archivedWith: tokenFloor }, [this.#room, peerId])
+    await transaction.done
+  }
+
+  async tokenFloor(): Promise<number> {
+    return Math.max(0, ...(await this.#all()).map(({ archivedWith = 0 }) => archivedWith))
   }
 
   async create(): Promise<StoredIdentity> {

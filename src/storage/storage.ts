@@ -12,8 +12,16 @@ export interface Lineage {
   readonly epoch: number
   /** Random id of the fork; empty at founding. */
   readonly forkId: string
-  /** The fork's first entry; absent at founding. */
-  readonly foundation?: EntryId
+  /** How the fork began; absent at founding. */
+  readonly foundation?: Foundation
+}
+
+/** A fork's first entry (N3): what came before it is shared with the history that it left. */
+export interface Foundation extends EntryId {
+  /** The term of the entry before it. */
+  readonly previousTerm: number
+  /** How many peers were left to begin it. */
+  readonly members: number
 }
 
 /** Everything that was durable when the database was last open. */

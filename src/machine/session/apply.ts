@@ -79,6 +79,7 @@ export function numbered(context: Context, instruction: Of<'numbered'>): Applied
   }
   const outcome: Outcome = applyCommand(context, { session: id, number }, command)
   session.lastNumber = number
+  context.state.lastCommand = { term: context.term, index: context.index }
   session.answers.set(number, outcome)
   return { session: id, number, outcome }
 }

@@ -1,4 +1,5 @@
 import type { Lock } from '../../client/lock.js'
+import { historyKey } from '../history-key.js'
 import type { SimPage } from '../page.js'
 import type { World } from '../world.js'
 import type { LogChecker } from './log.js'
@@ -37,9 +38,10 @@ export class BeliefChecker {
       }
       const left = holdings.filter((holding) => !isOver(holding))
       if (left.length < holdings.length) this.#holdings.set(name, left)
-      const certain = left.filter((holding) => this.#isCertain(holding))
-      const exclusive = certain.find(({ lock }) => lock.mode === 'exclusive')
-      if (exclusive && certain.length > 1) this.#convict(name, certain)
+      for (const certain of byHistory(left.filter((holding) => this.#isCertain(holding)))) {
+        const exclusive = certain.find(({ lock }) => lock.mode === 'exclusive')
+        if (exclusive && certain.length > 1) this.#convict(name, certain)
+      }
     }
   }
 
@@ -58,4 +60,17 @@ export class BeliefChecker {
 
 function isOver({ page, lock }: Holding): boolean {
   return page.thread.isDead || lock.state === 'lost' || lock.state === 'released'
+}
+
+/** N2: exclusion holds within one history. */
+function byHistory(holdings: readonly Holding[]): Iterable<Holding[]> {
+  const histories = new Map<string, Holding[]>()
+  for (const holding of holdings) {
+    const lineage = holding.page.worker?.record?.host.lineage
+    const key = lineage ? historyKey(lineage) : ''
+    const others = histories.get(key)
+    if (others) others.push(holding)
+    else histories.set(key, [holding])
+  }
+  return histories.values()
 }

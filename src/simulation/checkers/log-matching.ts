@@ -1,5 +1,6 @@
 import type { Entry } from '../../raft/entry.js'
 import type { Status } from '../../raft/ready.js'
+import { historyKey } from '../history-key.js'
 import type { HostRecord } from '../worker.js'
 import type { World } from '../world.js'
 import { hashOf } from './log.js'
@@ -10,9 +11,9 @@ import { hashOf } from './log.js'
  */
 export class LogMatchingChecker {
   readonly #world: World
-  /** By index and term: the term of the entry before it. */
+  /** By index, term and history: the term of the entry before it. */
   readonly #previous = new Map<string, number>()
-  /** By room, index and term: what it is. */
+  /** By index, term and history: what it is. */
   readonly #contents = new Map<string, number>()
 
   constructor(world: World) {
@@ -25,24 +26,26 @@ export class LogMatchingChecker {
     if (isSame) return
     const isLonger = before && host.entryTerm(before.lastIndex) === before.lastTerm
     const from = Math.max(now.firstIndex, (isLonger ? before.lastIndex : (before?.commitIndex ?? 0)) + 1)
+    const history = host.lineage ? historyKey(host.lineage) : ''
     for (let index = from; index <= now.lastIndex; index++) {
       const term = host.entryTerm(index)
       // What stood before the first one is compacted.
       const previous = index === 1 ? 0 : host.entryTerm(index - 1)
       if (term === null || previous === null) continue
-      const known = this.#previous.get(`${index} ${term}`)
-      if (known === undefined) this.#previous.set(`${index} ${term}`, previous)
+      const key = `${index} ${term} ${history}`
+      const known = this.#previous.get(key)
+      if (known === undefined) this.#previous.set(key, previous)
       else if (known !== previous)
         this.#convict(self.peerId, index, term, `behind term ${previous}, elsewhere ${known}`)
     }
   }
 
   /** Somebody asks its disk to keep them. */
-  written(peerId: string, roomId: string, entries: readonly Entry[]): void {
+  written(peerId: string, history: string, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const { index, term } = entry
       const hash = hashOf(entry)
-      const key = `${index} ${term} ${roomId}`
+      const key = `${index} ${term} ${history}`
       const known = this.#contents.get(key)
       if (known === undefined) this.#contents.set(key, hash)
       else if (known !== hash) this.#convict(peerId, index, term, 'another one than elsewhere')

@@ -34,6 +34,7 @@ export class LogChecker {
   readonly machine: MachineState = createMachine()
   readonly #world: World
   readonly #diskOf: (peerId: string) => SimDisk | null
+  readonly #entries: Entry[] = []
   readonly #hashes: number[] = []
   readonly #terms: number[] = []
   readonly #committedIn: number[] = []
@@ -49,6 +50,18 @@ export class LogChecker {
   constructor(world: World, diskOf: (peerId: string) => SimDisk | null) {
     this.#world = world
     this.#diskOf = diskOf
+  }
+
+  /** N3: another history, that shares the first entries of this one. */
+  split(upTo: number): LogChecker {
+    const log = new LogChecker(this.#world, this.#diskOf)
+    log.#foundedAt = this.#foundedAt
+    log.#roomId = this.#roomId
+    for (const [i, entry] of this.#entries.slice(0, upTo).entries()) {
+      log.#committedIn.push(this.#committedIn[i] ?? 0)
+      log.#note(entry, hashOf(entry))
+    }
+    return log
   }
 
   /** The highest index that anyone has applied. */
@@ -138,16 +151,21 @@ export class LogChecker {
     const { index, term, time } = entry
     if (index === 1) this.#foundedAt = this.#world.now
     const before = this.machine.clusterTime
-    this.#hashes.push(hash)
-    this.#terms.push(term)
     if (term < (this.termAt(index - 1) ?? 0))
       this.#world.convict('terms', `entry ${index} has term ${term}, lower than before`)
     // C1. The founding itself took a little while.
     const age = (this.#world.now - this.#foundedAt) * 1.01 + 50
     if (time < before) this.#world.convict('cluster-time', `entry ${index} goes back from ${before} to ${time}`)
     if (time > age) this.#world.convict('cluster-time', `entry ${index} is of ${time}, and the room is ${age} ms old`)
-    const applied = applyEntry(this.machine, entry)
-    this.#learn(entry, applied)
+    this.#note(entry, hash)
+  }
+
+  #note(entry: Entry, hash: number): void {
+    this.#entries.push(entry)
+    this.#hashes.push(hash)
+    this.#terms.push(entry.term)
+    this.#learn(entry, applyEntry(this.machine, entry))
+    const { index } = entry
     if (index % compareEvery === 0) this.#machines.set(index, hashBytes(0, encodeMachine(this.machine)))
   }
 

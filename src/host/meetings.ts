@@ -1,0 +1,100 @@
+/**
+ * Peers of other histories of this room (N2, N3). Whoever can speak for its history tells them what it has come to, and whoever can decide for
+ * its own ends it by rule. One with a quorum ends by an entry, so that all its members end it alike; a peer without one goes alone.
+ */
+import { encodeInstruction } from '../machine/instruction.js'
+import { elapsedAtMost, type Instant } from '../shared/instant.js'
+import type { Lineage } from '../storage/storage.js'
+import type { HostContext } from './context.js'
+import { type Claim, type History, yieldsTo } from './histories.js'
+import { kickRound } from './leases.js'
+import type { Stranger } from './peers.js'
+
+/** How often strangers are told again, ms. */
+const tellEvery = 1_000
+/** Without a quorum for this long a peer decides for itself, ms: several elections. */
+const aloneAfter = 2_000
+
+export interface MeetingsActions {
+  /** This peer leaves its history for that one, by itself. */
+  leaveFor(lineage: Lineage): void
+}
+
+export class Meetings {
+  readonly #context: HostContext
+  readonly #lineage: () => Lineage | null
+  readonly #actions: MeetingsActions
+  #quorumSeenAt: Instant
+  #toldAt: Instant | null = null
+  /** The heartbeat round that has to be answered before this leader may speak. */
+  #round: number | null = null
+
+  constructor(context: HostContext, lineage: () => Lineage | null, actions: MeetingsActions) {
+    this.#context = context
+    this.#lineage = lineage
+    this.#actions = actions
+    this.#quorumSeenAt = context.now
+  }
+
+  /** Somebody new has come: it is not kept waiting. */
+  met(): void {
+    this.#toldAt = null
+  }
+
+  tick(): void {
+    const { raft, peers, now } = this.#context
+    if (raft.hasQuorum) this.#quorumSeenAt = now
+    if (peers.strangers().length === 0) return
+    if (this.#toldAt && elapsedAtMost(this.#toldAt, now) < tellEvery) return
+    this.#toldAt = now
+    if (raft.committedInTerm && raft.hasQuorum) {
+      this.#round = raft.currentRound + 1
+      raft.read(kickRound)
+    } else if (this.#isAlone) this.#tell(false)
+  }
+
+  /** Leader: a quorum may have answered. */
+  answered(): void {
+    const { raft, machine } = this.#context
+    if (this.#round === null || raft.confirmedRound < this.#round || machine.appliedIndex < raft.commitIndex) return
+    this.#round = null
+    if (raft.committedInTerm) this.#tell(true)
+  }
+
+  /** Rounds are counted anew with each leadership. */
+  ledAnew(): void {
+    this.#round = null
+  }
+
+  heard({ lineage }: Stranger, claim: Claim): void {
+    const { raft } = this.#context
+    const mine = this.#lineage()
+    if (!mine || this.#context.machine.successor) return
+    const other: History = { lineage, claim }
+    if (raft.committedInTerm && raft.hasQuorum) {
+      if (yieldsTo({ lineage: mine, claim: this.#claim(true) }, other)) this.#end(lineage)
+    } else if (this.#isAlone && yieldsTo({ lineage: mine, claim: this.#claim(false) }, other)) {
+      this.#actions.leaveFor(lineage)
+    }
+  }
+
+  get #isAlone(): boolean {
+    return elapsedAtMost(this.#quorumSeenAt, this.#context.now) >= aloneAfter
+  }
+
+  #end({ roomId, epoch, forkId, foundation }: Lineage): void {
+    const to = { roomId, epoch, forkId, foundation: foundation ?? null }
+    this.#context.submit([encodeInstruction({ type: 'yield', to })])
+  }
+
+  #tell(hasQuorum: boolean): void {
+    const { peers } = this.#context
+    const claim = this.#claim(hasQuorum)
+    for (const { peerId } of peers.strangers()) peers.sendToStranger(peerId, { type: 'claim', claim })
+  }
+
+  #claim(hasQuorum: boolean): Claim {
+    const { foundedAt, lastCommand, tokenBase, appliedIndex } = this.#context.machine
+    return { hasQuorum, foundedAt, lastCommand, highestToken: tokenBase + appliedIndex }
+  }
+}
