@@ -31,6 +31,8 @@ const codeOf = {
   departed: 7,
   ping: 8,
   pong: 9,
+  condition: 10,
+  yield: 11,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -82,6 +84,19 @@ export function writeItem(writer: ByteWriter, item: Item): void {
     case 'pong':
       writeTime(writer, item.time)
       break
+    case 'yield':
+      writeCount(writer, item.vote)
+      break
+    case 'condition':
+      writeFlag(writer, item.visible)
+      writeFlag(writer, item.phone)
+      writeFlag(writer, item.frozen)
+      writeFlag(writer, item.learnerOnly)
+      writeTime(writer, item.stayed)
+      writeTime(writer, item.fitFor)
+      writeFlag(writer, item.rtt !== null)
+      if (item.rtt !== null) writeTime(writer, item.rtt)
+      break
     default:
       item satisfies never
   }
@@ -130,9 +145,24 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
       return { type: 'ping', time: readTime(reader) }
     case codeOf.pong:
       return { type: 'pong', time: readTime(reader) }
+    case codeOf.yield:
+      return { type: 'yield', vote: readCount(reader) }
+    case codeOf.condition: {
+      const [visible, phone, frozen] = [readFlag(reader), readFlag(reader), readFlag(reader)]
+      const learnerOnly = readFlag(reader)
+      const [stayed, fitFor] = [readSpan(reader), readSpan(reader)]
+      const rtt = readFlag(reader) ? readSpan(reader) : null
+      return { type: 'condition', visible, phone, frozen, learnerOnly, stayed, fitFor, rtt }
+    }
     default:
       return refuse('an item of no kind')
   }
+}
+
+/** A time that has passed, ms. */
+function readSpan(reader: ByteReader): number {
+  const value = readTime(reader)
+  return value >= 0 ? value : refuse('less than no time')
 }
 
 function readInstructions(reader: ByteReader): readonly Uint8Array[] {
