@@ -18,6 +18,8 @@ export class SimBrowser {
   /** Disks that are gone for good: only checkers know what they held. */
   readonly lost = new Map<PeerId, SimDisk>()
   roomId: string | null = null
+  /** What it hides, it may stop. */
+  isPhone = false
   readonly #world: World
   readonly #onwrite: WriteListener
   readonly #prng: Prng
