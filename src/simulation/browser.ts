@@ -20,6 +20,8 @@ export class SimBrowser {
   roomId: string | null = null
   /** What it hides, it may stop. */
   isPhone = false
+  /** Its tabs join as `role: 'learner'`. */
+  isLearnerOnly = false
   readonly #world: World
   readonly #onwrite: WriteListener
   readonly #prng: Prng

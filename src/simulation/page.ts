@@ -166,7 +166,7 @@ export class SimPage implements SharedRoom {
     this.#endLife = () => life?.release()
     const { settings } = this.#sim.options
     const begun = await port.ask('begin', () =>
-      worker.begin({ links: 'auto', learnerOnly: false, state: null, settings }),
+      worker.begin({ links: 'auto', learnerOnly: this.#browser.isLearnerOnly, state: null, settings }),
     )
     if (this.#worker !== worker) return
     const wrapped = this.#sim.options.surgery.port?.(port, this.thread.clock) ?? port
