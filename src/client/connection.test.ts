@@ -133,6 +133,60 @@ describe('[S-4][C2] certainty', () => {
   })
 })
 
+describe('[S-4] a page that is frozen', () => {
+  const seen = { visible: true, phone: false, frozen: false }
+  const frozen = { visible: false, phone: false, frozen: true }
+
+  it('is certain of nothing from then on', () => {
+    connection.attach(port)
+    connection.become(seen)
+    port.hear(clock.now())
+    expect(connection.isCertain(10_000)).toBe(true)
+    connection.become(frozen)
+    expect([connection.isCertain(10_000), connection.deadline(10_000)]).toEqual([false, 0])
+    port.hear(clock.now())
+    expect(connection.isCertain(10_000)).toBe(false)
+  })
+
+  it('believes only what a quorum says to what it said after it', () => {
+    connection.attach(port)
+    connection.become(seen)
+    const before = clock.now()
+    connection.become(frozen)
+    clock.pass(1_000)
+    port.hear(before)
+    connection.become({ ...frozen, frozen: false })
+    port.hear(before)
+    expect(connection.isCertain(10_000)).toBe(false)
+    expect(port.notices.at(-1)).toEqual({ type: 'alive', sentAt: clock.now() })
+    port.hear(clock.now())
+    expect(connection.isCertain(10_000)).toBe(true)
+  })
+
+  it('that is merely hidden goes on as before', () => {
+    connection.attach(port)
+    connection.become(seen)
+    port.hear(clock.now())
+    connection.become({ ...seen, visible: false })
+    expect(connection.isCertain(10_000)).toBe(true)
+  })
+})
+
+describe('[M4] how the page is', () => {
+  it('is told to the host, and to each one after it', () => {
+    const condition = { visible: false, phone: true, frozen: false }
+    connection.become(condition)
+    connection.attach(port)
+    expect(port.notices).toEqual([{ type: 'condition', condition }])
+    connection.become({ ...condition, visible: true })
+    expect(port.notices.at(-1)).toEqual({ type: 'condition', condition: { ...condition, visible: true } })
+    connection.detach()
+    const next = new TestPort()
+    connection.attach(next)
+    expect(next.notices).toEqual([{ type: 'condition', condition: { ...condition, visible: true } }])
+  })
+})
+
 describe('calls', () => {
   it('resolve with the value, or reject with the error that the failure stands for', async () => {
     connection.attach(port)

@@ -13,6 +13,7 @@ import type {
   LockLoss,
   MemberRecord,
   Notice,
+  PageCondition,
   Reply,
   Reset,
   Successor,
@@ -71,6 +72,9 @@ export class RoomConnection {
   #lastHandle = 0
   #lastWatch = 0
   #heard: { readonly session: SessionId; readonly sentAt: Instant } | null = null
+  #condition: PageCondition | null = null
+  /** Nothing that this page said before this time of its clock counts any more: it was frozen since. */
+  #believedFrom = Number.NEGATIVE_INFINITY
   #ended: ComityError | null = null
 
   constructor(clock: Clock) {
@@ -106,6 +110,7 @@ export class RoomConnection {
     port.onevent = (event) => {
       if (this.#port === port) this.#handle(event)
     }
+    if (this.#condition) port.notice({ type: 'condition', condition: this.#condition })
     for (const [id, { what }] of this.#watches) port.notice({ type: 'watch', id, what })
     const attached = this.#attached
     this.#attached = []
@@ -186,6 +191,21 @@ export class RoomConnection {
     }
   }
 
+  /**
+   * How the page is from now on; the host of the moment hears of it, and each later one. S-4: with the page its worker stops, so from `frozen` on
+   * nothing is certain, and nothing is again before a quorum has heard what this page says after it.
+   */
+  become(condition: PageCondition): void {
+    const wasFrozen = this.#condition?.frozen === true
+    this.#condition = condition
+    if (condition.frozen || wasFrozen) {
+      this.#heard = null
+      this.#believedFrom = condition.frozen ? Number.POSITIVE_INFINITY : this.#clock.now().monotonic
+    }
+    this.#port?.notice({ type: 'condition', condition })
+    if (wasFrozen && !condition.frozen) this.#sayAlive()
+  }
+
   /** What another page said to this one in its last moment (M1). */
   pageFrame(peerId: string, frame: Uint8Array): void {
     this.#port?.notice({ type: 'frame', peerId, frame })
@@ -211,7 +231,7 @@ export class RoomConnection {
   #handle(event: HostEvent): void {
     switch (event.type) {
       case 'ask':
-        this.#port?.notice({ type: 'alive', sentAt: this.#clock.now() })
+        this.#sayAlive()
         break
       case 'heard':
         this.#hear(event.session, event.sentAt)
@@ -263,8 +283,13 @@ export class RoomConnection {
     for (const listener of this.#listeners) listener.reset?.({ ...reset, locks }, successor)
   }
 
+  #sayAlive(): void {
+    this.#port?.notice({ type: 'alive', sentAt: this.#clock.now() })
+  }
+
   /** Echoes may overtake each other on the way: only a later one counts. */
   #hear(session: SessionId, sentAt: Instant): void {
+    if (sentAt.monotonic < this.#believedFrom) return
     const before = this.#heard
     if (before && before.session === session && before.sentAt.monotonic >= sentAt.monotonic) return
     this.#heard = { session, sentAt }

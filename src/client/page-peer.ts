@@ -11,6 +11,7 @@ import type { Value } from '../shared/value.js'
 import { RoomConnection } from './connection.js'
 import { ComityError, errorOf, RoomLeftError } from './errors.js'
 import type { Joining } from './options.js'
+import { followCondition } from './page-condition.js'
 import type { PageNetwork } from './page-network.js'
 import type { RoomHandle, SharedRoom } from './room.js'
 
@@ -31,6 +32,7 @@ export class PagePeer implements SharedRoom {
   #members: readonly MemberRecord[] = []
   #settings: RoomSettings
   #endLife: () => void = () => {}
+  #unfollow: () => void = () => {}
   #linger: ReturnType<typeof setTimeout> | null = null
   #isSuspended = false
   #isClosed = false
@@ -93,6 +95,7 @@ export class PagePeer implements SharedRoom {
     addEventListener('pageshow', this.#onPageShow)
     addEventListener('online', this.#onKick)
     document.addEventListener('visibilitychange', this.#onKick)
+    this.#unfollow = followCondition(this.connection)
   }
 
   onpeerchange(listener: () => void): () => void {
@@ -175,6 +178,7 @@ export class PagePeer implements SharedRoom {
     removeEventListener('pageshow', this.#onPageShow)
     removeEventListener('online', this.#onKick)
     document.removeEventListener('visibilitychange', this.#onKick)
+    this.#unfollow()
     this.#disconnect()
     this.#onClosed()
   }

@@ -4,6 +4,7 @@
  */
 import { isJoint, stepTowards, without } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
+import { byFitness } from './succession.js'
 
 export interface Candidate {
   readonly peerId: PeerId
@@ -20,6 +21,18 @@ export interface Candidate {
   readonly learnerOnly: boolean
   /** Its log has kept up with the leader's. */
   readonly caughtUp: boolean
+  /** Its page may stop at any moment without a word: hidden on a phone, or frozen. */
+  readonly unfit: boolean
+  /** It has stayed and been fit for long enough to be counted on. */
+  readonly settled: boolean
+  /** It was unfit before, in this life. */
+  readonly returned: boolean
+  readonly visible: boolean
+  readonly phone: boolean
+  /** What its commits would wait for, ms; null when not known. */
+  readonly rtt: number | null
+  /** How long this life has been in the room, ms. */
+  readonly stayed: number
 }
 
 export interface Situation {
@@ -28,20 +41,28 @@ export interface Situation {
   /** Everyone in the configuration and everyone who asked to be. */
   readonly candidates: ReadonlyMap<PeerId, Candidate>
   readonly votersMax: number
+  /** A lease has passed since silence last cost a voter its seat, or since this leader's election (M3). */
+  readonly mayRemoveSilent: boolean
 }
 
 /**
  * The next configuration, or null when this one is right. Steps, most urgent first: learners who are gone or silent leave; voters who are
- * gone leave, and those silent for a lease (M3, M2), and whoever has caught up votes in their place; who asks comes in as a learner;
- * learners that have caught up vote, one of each browser, and who is too many stops voting, but only while nobody who votes is
- * away (M4). What keeps the number of voters odd is one step, by a joint configuration if need be. No step is taken after which
+ * gone leave, and one at a time who is silent for a lease (M3, M2), and whoever has caught up votes in their place; a leader whose page
+ * may stop gets somebody to hand over to; who asks comes in as a learner; learners that have caught up and settled vote, one of each
+ * browser, and who is too many or unfit stops voting, but only while nobody who votes is away (M4). A voter is exchanged for another one
+ * only then, never because the other is a little better: the set does not wander.
+ *
+ * The 5 s of settling (M4) spare the room a change for a tab that is opened and closed. They hold only while the voters could lose
+ * any one of them: where every voter is needed, as in a room of one or two, it gains more by a newcomer's vote than it could
+ * lose by it, and most rooms begin so. Who was unfit before in its life settles always: a phone that is taken out of a pocket now and then
+ * moves nothing. What keeps the number of voters odd is one step, by a joint configuration if need be. No step is taken after which
  * those who are reachable could not commit.
  */
 export function nextConfiguration(situation: Situation): Configuration | null {
   const { configuration } = situation
   // Whoever leads ends a change that is under way before anything else.
   if (isJoint(configuration)) return null
-  const steps = [learnersLeft, votersLeft, admitted, rearranged, retired]
+  const steps = [learnersLeft, votersLeft, relieved, admitted, rearranged, retired]
   const next = steps.flatMap((step) => step(situation)).find((proposed) => canCommit(situation, proposed)) ?? null
   const members = next ?? configuration
   const incarnations = refreshed(members, situation)
@@ -67,8 +88,10 @@ function votersLeft(situation: Situation): Configuration[] {
   const others = configuration.voters.filter((peerId) => peerId !== leader)
   const gone = others.filter((peerId) => candidates.get(peerId)?.gone === true)
   const isAway = (peerId: PeerId) => candidates.get(peerId)?.live !== true
-  const silent = others.filter((peerId) => candidates.get(peerId)?.silent === true)
-  const leaving = [...new Set([...gone.filter(isAway), ...gone, ...silent])]
+  const silent = others.filter((peerId) => !gone.includes(peerId) && isSilent(situation, peerId))
+  // M3: at most one, or a leader whose own links are bad would do away with everybody at once.
+  const oneSilent = situation.mayRemoveSilent ? silent.slice(0, 1) : []
+  const leaving = [...new Set([...gone.filter(isAway), ...gone, ...oneSilent])]
   return leaving.length > 0 ? exchanges(situation, leaving) : []
 }
 
@@ -82,6 +105,23 @@ function retired(situation: Situation): Configuration[] {
   if (candidates.get(leader)?.gone !== true) return []
   const heir = configuration.voters.some((peerId) => peerId !== leader && isLive(situation, peerId))
   return heir ? exchanges(situation, [leader]) : []
+}
+
+/**
+ * A leader whose page may stop is no good to the room, and hands over to nobody who is no better: so the best learner votes, whatever the
+ * number is then. With three, or as many as may be, it takes a seat; below that it gets one, and of two votes at the least there is always room.
+ */
+function relieved(situation: Situation): Configuration[] {
+  const { configuration, leader, votersMax } = situation
+  if (isFit(situation, leader)) return []
+  const others = configuration.voters.filter((peerId) => peerId !== leader && isLive(situation, peerId))
+  if (others.some((peerId) => isFit(situation, peerId))) return []
+  const [heir] = configuration.learners.filter((peerId) => isReady(situation, peerId)).sort(preferring(situation))
+  const worst = [...others].sort(preferring(situation)).at(-1)
+  const isFull = configuration.voters.length >= Math.max(2, Math.min(3, votersMax))
+  if (heir === undefined || (isFull && worst === undefined)) return []
+  const stopping = isFull && worst !== undefined ? [worst] : []
+  return [exchanged(configuration, { leaving: [], stopping, joining: [heir] })]
 }
 
 function admitted({ configuration, candidates }: Situation): Configuration[] {
@@ -127,15 +167,17 @@ interface Exchange {
 
 function isAllowed(situation: Situation, exchange: Exchange): boolean {
   const { configuration, candidates, leader, votersMax } = situation
-  const { leaving, joining } = exchange
+  const { leaving, stopping, joining } = exchange
   const before = configuration.voters.length
   const after = sizeAfter(situation, exchange)
   if (after < 1 || after > Math.max(before, votersMax)) return false
   const isOfSilence = leaving.some((peerId) => candidates.get(peerId)?.gone !== true)
   // M3. Of two the leader alone decides (M2); of three silence could be this leader's own.
   if (isOfSilence && after < 3 && !isPairOf(configuration, leader)) return false
-  // Who is gone does not stay for the sake of an odd number.
-  return hasGoodSize(after) || (leaving.length > 0 && !isOfSilence && joining.length === 0)
+  if (hasGoodSize(after)) return true
+  // Who is gone does not stay for the sake of an odd number; nor does who is silent, if another such one leaves a lease later (M3).
+  const isFollowed = configuration.voters.some((peerId) => !stopping.includes(peerId) && isSilent(situation, peerId))
+  return leaving.length > 0 && joining.length === 0 && (!isOfSilence || isFollowed)
 }
 
 /** M4: an even number needs more votes for nothing, but two of two browsers (M2), or on the way to one. */
@@ -165,23 +207,33 @@ function exchanged(configuration: Configuration, { leaving, stopping, joining }:
 
 /**
  * Who shall vote of those who stay and those who are there: a voter that is away has its seat until it leaves. `ready`: only of learners
- * that have caught up, so that a promotion begins when it can end.
+ * that have caught up and settled, so that a promotion begins when it can end. Who is unfit is not counted, unless the leader is too: then all
+ * wait for a better one.
  */
 function chosenOf(situation: Situation, staying: readonly PeerId[], ready: boolean): PeerId[] {
-  const { configuration, candidates } = situation
-  const isReady = (peerId: PeerId) => !ready || candidates.get(peerId)?.caughtUp === true
-  const learners = configuration.learners.filter((peerId) => mayVote(situation, peerId) && isReady(peerId))
-  const isAway = (peerId: PeerId) => candidates.get(peerId)?.live !== true && candidates.get(peerId)?.gone !== true
-  const voters = staying.filter((peerId) => mayVote(situation, peerId) || isAway(peerId))
+  const { configuration, candidates, leader } = situation
+  const mayJoin = (peerId: PeerId) => mayVote(situation, peerId) && isFit(situation, peerId)
+  const learners = configuration.learners.filter((peerId) => mayJoin(peerId) && (!ready || isReady(situation, peerId)))
+  const isGone = (peerId: PeerId) => candidates.get(peerId)?.gone === true
+  const isAway = (peerId: PeerId) => !isLive(situation, peerId) && !isGone(peerId) && isFit(situation, peerId)
+  const isCounted = (peerId: PeerId) => isFit(situation, peerId) || !isFit(situation, leader)
+  const voters = staying.filter((peerId) => isAway(peerId) || (mayVote(situation, peerId) && isCounted(peerId)))
   return chooseVoters(situation, [...voters, ...learners])
 }
 
-/** Once all vote who shall. While a voter is away, those who are here must stay: without them nothing commits. */
+/**
+ * Once all vote who shall; who is unfit is not kept until then. While a voter is away, those who are here must stay: without them nothing
+ * commits. Who said before that it may stop is not waited for, here or not. A leader that is about to hand over leaves it to the next one.
+ */
 function surplus(situation: Situation, staying: readonly PeerId[], joining: readonly PeerId[]): PeerId[] {
+  const { leader } = situation
+  const isWaitedFor = (peerId: PeerId) => !isLive(situation, peerId) && isFit(situation, peerId)
+  if (staying.some(isWaitedFor) || !isFit(situation, leader)) return []
   const chosen = chosenOf(situation, staying, false)
-  if (chosen.some((peerId) => !staying.includes(peerId) && !joining.includes(peerId))) return []
-  if (staying.some((peerId) => !isLive(situation, peerId))) return []
-  return staying.filter((peerId) => peerId !== situation.leader && !chosen.includes(peerId)).reverse()
+  const tooMany = staying.filter((peerId) => peerId !== leader && !chosen.includes(peerId)).sort(preferring(situation))
+  const unfit = tooMany.filter((peerId) => !isFit(situation, peerId))
+  const isWaiting = chosen.some((peerId) => !staying.includes(peerId) && !joining.includes(peerId))
+  return isWaiting ? unfit : tooMany.reverse()
 }
 
 /** M4: from three browsers up one of each, an odd number; of two browsers one each (M2); of one browser up to three tabs. */
@@ -190,15 +242,17 @@ export function votersWanted(peers: number, browsers: number, max: number): numb
   return bounded % 2 === 1 || browsers === 2 ? bounded : bounded - 1
 }
 
-/** Of these the leader first, then who votes already: no change for its own sake. */
-function chooseVoters({ configuration, candidates, leader, votersMax }: Situation, from: readonly PeerId[]): PeerId[] {
+/** Of these the leader first, then who votes already, then the best (`byFitness`): no change for its own sake. */
+function chooseVoters(situation: Situation, from: readonly PeerId[]): PeerId[] {
+  const { configuration, candidates, leader, votersMax } = situation
   const browserOf = (peerId: PeerId) => candidates.get(peerId)?.browserId ?? peerId
   const rank = (peerId: PeerId) => {
     if (peerId === leader) return 0
     if (configuration.voters.includes(peerId)) return 1
-    return candidates.get(peerId)?.caughtUp === true ? 2 : 3
+    return isReady(situation, peerId) ? 2 : 3
   }
-  const ranked = [...from].sort((a, b) => rank(a) - rank(b) || ascending(a, b))
+  const prefer = preferring(situation)
+  const ranked = [...from].sort((a, b) => rank(a) - rank(b) || prefer(a, b))
   const browsers = new Set(ranked.map(browserOf))
   const wanted = votersWanted(ranked.length, browsers.size, votersMax)
   if (browsers.size === 1) return ranked.slice(0, wanted)
@@ -223,6 +277,36 @@ function refreshed(members: Configuration, { configuration, candidates }: Situat
 
 function mayVote(situation: Situation, peerId: PeerId): boolean {
   return isLive(situation, peerId) && situation.candidates.get(peerId)?.learnerOnly !== true
+}
+
+/** M4: promoted is who keeps up and, where it matters, has settled. */
+function isReady(situation: Situation, peerId: PeerId): boolean {
+  const candidate = situation.candidates.get(peerId)
+  if (!candidate?.caughtUp || candidate.unfit || !mayVote(situation, peerId)) return false
+  return candidate.settled || (!candidate.returned && !isRedundant(situation))
+}
+
+/** The voters could lose any one of those that are fit and here, and go on. */
+function isRedundant(situation: Situation): boolean {
+  const { voters } = situation.configuration
+  const there = voters.filter((peerId) => isLive(situation, peerId) && isFit(situation, peerId)).length
+  return (there - 1) * 2 > voters.length
+}
+
+function isFit({ candidates }: Situation, peerId: PeerId): boolean {
+  return candidates.get(peerId)?.unfit !== true
+}
+
+function isSilent({ candidates }: Situation, peerId: PeerId): boolean {
+  return candidates.get(peerId)?.silent === true
+}
+
+/** An order of peers, the fittest first. */
+function preferring({ candidates }: Situation): (a: PeerId, b: PeerId) => number {
+  return (a, b) => {
+    const [one, other] = [candidates.get(a), candidates.get(b)]
+    return one && other ? byFitness(one, other) : ascending(a, b)
+  }
 }
 
 function isLive({ candidates }: Situation, peerId: PeerId): boolean {

@@ -55,6 +55,17 @@ const items: readonly Item[] = [
   { type: 'departed', peerId: 'bob', incarnation, proof: 'death', lastNumber: Number.MAX_SAFE_INTEGER },
   { type: 'ping', time: 1.25 },
   { type: 'pong', time: 1.25 },
+  { type: 'yield', vote: 8 },
+  {
+    type: 'condition',
+    ...{ visible: false, phone: true, frozen: false, learnerOnly: true },
+    ...{ stayed: 5.5, fitFor: 0, rtt: 12.5 },
+  },
+  {
+    type: 'condition',
+    ...{ visible: true, phone: false, frozen: true, learnerOnly: false },
+    ...{ stayed: 0, fitFor: 0, rtt: null },
+  },
 ]
 const frame: Frame = {
   version: protocolVersion,

@@ -74,6 +74,19 @@ export type Item =
   /** To a peer of another history: what the sender's own has come to (N2, N3). */
   | { readonly type: 'claim'; readonly claim: Claim }
   | { readonly type: 'ping'; readonly time: number }
+  /** The sender led two voters and stops: the receiver has its vote of that term (M2). It will be back. */
+  | { readonly type: 'yield'; readonly vote: number }
+  /** How the sender's page is, and how long it has been so (M4, condition.ts). */
+  | {
+      readonly type: 'condition'
+      readonly visible: boolean
+      readonly phone: boolean
+      readonly frozen: boolean
+      readonly learnerOnly: boolean
+      readonly stayed: number
+      readonly fitFor: number
+      readonly rtt: number | null
+    }
   | { readonly type: 'pong'; readonly time: number }
 
 /** The first item on a link, and again whenever it changes. */

@@ -107,6 +107,8 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   ),
 )
 
+const span = time.map(Math.abs)
+
 type ItemBody<T> = T extends Item ? Omit<T, 'type'> : never
 type ItemOf<K> = Extract<Item, { readonly type: K }>
 const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
@@ -125,6 +127,11 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
   lead: fc.record({ forkId: text, term: index, members: index }),
   claim: fc.record({
     claim: fc.record({ hasQuorum: fc.boolean(), foundedAt: index, lastCommand: entryId, highestToken: index }),
+  }),
+  yield: fc.record({ vote: index }),
+  condition: fc.record({
+    ...{ visible: fc.boolean(), phone: fc.boolean(), frozen: fc.boolean(), learnerOnly: fc.boolean() },
+    ...{ stayed: span, fitFor: span, rtt: fc.option(span) },
   }),
 }
 const item: fc.Arbitrary<Item> = fc.oneof(

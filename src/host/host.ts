@@ -22,6 +22,7 @@ import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { ClusterClock } from './cluster-clock.js'
+import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
 import { Departures } from './departures.js'
 import type { Item } from './frame.js'
@@ -64,6 +65,8 @@ export interface HostListener {
   /** The host now belongs to that room, durably or about to be. */
   joined?(lineage: Lineage): void
   met?(peer: Peer): void
+  /** Leadership goes to that peer, as the better one (S-4, M4). */
+  handedOver?(to: PeerId): void
   /** A peer said goodbye. */
   parted?(peer: Pick<Peer, 'peerId' | 'incarnation'>): void
   /** Every entry that was applied, with the machine after it: for checkers. */
@@ -88,6 +91,7 @@ export class Host {
   readonly #commit: GroupCommit
   readonly #context: HostContext
   readonly #departures: Departures
+  readonly #conditions: Conditions
   readonly #leadership: Leadership
   readonly #page: PageSide
   readonly #recovery: Recovery
@@ -161,7 +165,11 @@ export class Host {
     })
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
-    this.#leadership = new Leadership(this.#context, this.#departures, () => this.#page.withdrawVote())
+    this.#conditions = new Conditions(this.#context, options.learnerOnly)
+    this.#leadership = new Leadership(this.#context, this.#departures, this.#conditions, {
+      withdrawVote: () => this.#page.withdrawVote(),
+      handedOver: (to) => options.listener?.handedOver?.(to),
+    })
     this.#page = new PageSide(this.#context, {
       state: options.state,
       tokenFloor: options.tokenFloor,
@@ -204,9 +212,11 @@ export class Host {
   notice(notice: Notice): void {
     this.#turn(() => {
       if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      else if (notice.type === 'condition') this.#conditions.changed(notice.condition)
       else this.#page.notice(notice)
-      // What waited for the promised vote to be destroyed may go on.
-      if (notice.type === 'testament' && this.#leadership.leading) this.#leadership.tick()
+      // What waited for the promised vote to be destroyed may go on; and a page that stops hands over in this very turn.
+      const isDecisive = notice.type === 'testament' || notice.type === 'condition'
+      if (isDecisive && this.#leadership.leading) this.#leadership.tick()
     })
   }
 
@@ -233,7 +243,7 @@ export class Host {
 
   /**
    * Leader only: lets that voter lead, once it has the whole log; until then, or until an election time-out, nothing is
-   * proposed (dissertation 3.10). For whoever decides who should lead: no autopilot does yet.
+   * proposed (dissertation 3.10). For whoever knows better than this leader itself (`succession.ts`).
    */
   handOver(to: PeerId): TransferResult {
     let result: TransferResult = 'not-leader'
@@ -342,6 +352,7 @@ export class Host {
     this.#page.tick()
     if (this.#now.monotonic - this.#pingedAt < pingEvery) return
     this.#pingedAt = this.#now.monotonic
+    this.#conditions.tick()
     for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, { type: 'ping', time: this.#now.monotonic })
   }
 
@@ -481,6 +492,12 @@ export class Host {
       case 'lead':
         this.#recovery.item(peer.peerId, item)
         break
+      case 'yield':
+        this.#raft.takePromisedVote(peer.peerId, item.vote)
+        break
+      case 'condition':
+        this.#conditions.told(peer, item)
+        break
       case 'ping':
         this.#peers.send(peer.peerId, { type: 'pong', time: item.time })
         break
@@ -492,6 +509,7 @@ export class Host {
 
   #met(peer: Peer): void {
     this.#departures.met(peer.peerId, peer.incarnation)
+    this.#conditions.met(peer.peerId)
     this.#options.listener?.met?.(peer)
     this.#page.membersChanged()
     if (peer.founded) this.#askToBeAdmitted(true)
@@ -613,6 +631,7 @@ export class Host {
 
   #entered(lineage: Lineage): void {
     this.#options.listener?.joined?.(lineage)
+    this.#conditions.entered()
     if (!this.#options.self.resident) this.#page.open()
     this.#askToBeAdmitted(true)
   }

@@ -35,6 +35,8 @@ const codeOf = {
   position: 11,
   lead: 12,
   claim: 13,
+  condition: 14,
+  yield: 15,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -108,6 +110,19 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       writeEntryId(writer, item.claim.lastCommand)
       writeCount(writer, item.claim.highestToken)
       break
+    case 'yield':
+      writeCount(writer, item.vote)
+      break
+    case 'condition':
+      writeFlag(writer, item.visible)
+      writeFlag(writer, item.phone)
+      writeFlag(writer, item.frozen)
+      writeFlag(writer, item.learnerOnly)
+      writeTime(writer, item.stayed)
+      writeTime(writer, item.fitFor)
+      writeFlag(writer, item.rtt !== null)
+      if (item.rtt !== null) writeTime(writer, item.rtt)
+      break
     default:
       item satisfies never
   }
@@ -175,9 +190,24 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
       const lastCommand = readEntryId(reader)
       return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand, highestToken: readCount(reader) } }
     }
+    case codeOf.yield:
+      return { type: 'yield', vote: readCount(reader) }
+    case codeOf.condition: {
+      const [visible, phone, frozen] = [readFlag(reader), readFlag(reader), readFlag(reader)]
+      const learnerOnly = readFlag(reader)
+      const [stayed, fitFor] = [readSpan(reader), readSpan(reader)]
+      const rtt = readFlag(reader) ? readSpan(reader) : null
+      return { type: 'condition', visible, phone, frozen, learnerOnly, stayed, fitFor, rtt }
+    }
     default:
       return refuse('an item of no kind')
   }
+}
+
+/** A time that has passed, ms. */
+function readSpan(reader: ByteReader): number {
+  const value = readTime(reader)
+  return value >= 0 ? value : refuse('less than no time')
 }
 
 function readInstructions(reader: ByteReader): readonly Uint8Array[] {

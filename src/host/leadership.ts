@@ -8,35 +8,52 @@ import type { ProgressStatus, Status } from '../raft/ready.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
 import { type Candidate, nextConfiguration } from './autopilot.js'
 import { CatchUp } from './catch-up.js'
+import { type Condition, type Conditions, isUnfit } from './condition.js'
 import type { HostContext } from './context.js'
 import type { Departures } from './departures.js'
 import { kickRound, Leases } from './leases.js'
 import { QuorumCheck } from './quorum-check.js'
+import { betterLeader, type Runner, Succession } from './succession.js'
 
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
 const muteAfterRounds = 20
+/** M4: who stays for so long, ms, is counted on. */
+const settledAfter = 5_000
 
 interface Admission {
   readonly learnerOnly: boolean
+}
+
+/** What a leader needs of its host. */
+export interface LeadershipActions {
+  /** M2: true once nobody can show the vote that this leader has promised. */
+  withdrawVote(): boolean
+  /** Leadership is on its way to that voter. */
+  handedOver(to: PeerId): void
 }
 
 export class Leadership {
   readonly leases: Leases
   readonly #context: HostContext
   readonly #departures: Departures
-  readonly #withdrawVote: () => boolean
+  readonly #conditions: Conditions
+  readonly #actions: LeadershipActions
   readonly #admissions = new Map<PeerId, Admission>()
   /** When each member was last reachable, as far as this leader knows. */
   readonly #seenAt = new Map<PeerId, Instant>()
   readonly #catchUp = new CatchUp()
   readonly #check: QuorumCheck
+  readonly #succession = new Succession()
+  /** M3: when this leader last decided to do without a silent voter; its election counts as one. */
+  #silenceActedAt: Instant
   #leading = false
 
-  /** `withdrawVote` (M2): true once nobody can show the vote that this leader has promised. */
-  constructor(context: HostContext, departures: Departures, withdrawVote: () => boolean) {
+  constructor(context: HostContext, departures: Departures, conditions: Conditions, actions: LeadershipActions) {
     this.#context = context
     this.#departures = departures
-    this.#withdrawVote = withdrawVote
+    this.#conditions = conditions
+    this.#actions = actions
+    this.#silenceActedAt = context.now
     this.leases = new Leases(context)
     this.#check = new QuorumCheck(context.self.peerId)
   }
@@ -47,10 +64,8 @@ export class Leadership {
 
   begin(): void {
     this.#leading = true
-    this.#seenAt.clear()
     this.#catchUp.restart()
-    this.#check.restart()
-    this.leases.restart()
+    this.#beNew()
   }
 
   end(): void {
@@ -59,7 +74,14 @@ export class Leadership {
 
   /** This host's own time has a gap (C3): it counts as a new leader. */
   paused(): void {
+    this.#beNew()
+  }
+
+  #beNew(): void {
+    const { now } = this.#context
     this.#seenAt.clear()
+    this.#silenceActedAt = now
+    this.#succession.restart(now)
     this.#check.restart()
     this.leases.restart()
   }
@@ -83,6 +105,7 @@ export class Leadership {
   tick(): void {
     this.leases.tick()
     this.#pilot()
+    this.#succeed()
   }
 
   /** Answers may have come for which a change of voters waits. */
@@ -114,7 +137,7 @@ export class Leadership {
   }
 
   #pilot(): void {
-    const { raft, clusterTime, machine, self, peers } = this.#context
+    const { raft, clusterTime, machine, self, peers, now } = this.#context
     const status = raft.status()
     if (!raft.committedInTerm) return
     const candidates = this.#candidates(status.progress)
@@ -123,15 +146,57 @@ export class Leadership {
       configuration: raft.configuration,
       candidates,
       votersMax: machine.settings?.limits.voters ?? 1,
+      mayRemoveSilent: elapsedAtLeast(this.#silenceActedAt, now) > this.#lease,
     })
     // M2. Without a page of its own a resident has nobody who could leave a vote behind.
     if (!next && !self.resident) raft.promiseVote()
-    const isDue = next !== null && this.#isPossible(next, status) && this.#withdrawVote()
+    const isDue = next !== null && this.#isPossible(next, status) && this.#actions.withdrawVote()
     if (!isDue) this.#check.restart()
     // The vote before the answers: its page may take long, and answers grow old.
-    else if (this.#isConfirmed(next, status) && !raft.proposeConfiguration(clusterTime, next).accepted)
-      this.#check.restart()
+    else if (this.#isConfirmed(next, status)) {
+      if (!raft.proposeConfiguration(clusterTime, next).accepted) this.#check.restart()
+      else if (removesSilent(status.configuration, next, candidates)) this.#silenceActedAt = now
+    }
     for (const peerId of this.#admissions.keys()) if (!peers.peer(peerId)) this.#admissions.delete(peerId)
+  }
+
+  /** Leadership goes to who had better have it. A change of voters is ended first, unless this page stops now. */
+  #succeed(): void {
+    const { raft, self, now } = this.#context
+    const status = raft.status()
+    if (status.role !== 'leader' || status.transferringTo !== null || self.resident) return
+    const candidates = this.#candidates(status.progress)
+    const runners = status.configuration.voters.flatMap((peerId) => {
+      const candidate = candidates.get(peerId)
+      return candidate ? [this.#runner(candidate)] : []
+    })
+    const move = betterLeader(this.#runner(this.#myself()), runners)
+    const isCalm = status.configurationIndex <= status.commitIndex && raft.committedInTerm
+    if (move && move.urgency !== 'now' && !isCalm) return
+    const to = this.#succession.next(move, now)
+    if (to !== null && this.#handOver(to, move?.urgency === 'now')) this.#actions.handedOver(to)
+  }
+
+  /**
+   * M2: one of two that stops could neither answer a call for its vote nor acknowledge what its successor appends. So it leaves the
+   * vote that it has promised and is no voter from then on: one message, as in its last moment, but its session goes on.
+   */
+  #handOver(to: PeerId, stops: boolean): boolean {
+    const { raft } = this.#context
+    const vote = raft.promisedVote
+    if (!stops || vote?.to !== to) return raft.transferLeadership(to) === 'started'
+    this.#context.send(to, { type: 'yield', vote: vote.term })
+    raft.stepDown()
+    return true
+  }
+
+  #runner({ peerId, live, gone, caughtUp, settled, returned, ...fitness }: Candidate): Runner {
+    const frozen = this.#conditions.of(peerId)?.frozen === true
+    return { peerId, ...fitness, frozen, ready: live && !gone && caughtUp, steady: settled || !returned }
+  }
+
+  get #lease(): number {
+    return this.#context.machine.settings?.timing.lease ?? Number.POSITIVE_INFINITY
   }
 
   /** While a change is under way the core takes no other, but that the leader goes on alone (M2). */
@@ -173,11 +238,13 @@ export class Leadership {
       silent: false,
       learnerOnly: resident,
       caughtUp: true,
+      ...fitnessOf(this.#conditions.own),
     }
   }
 
   #candidate(peerId: PeerId, progress: ProgressStatus | undefined): Candidate {
-    const { peers, now, machine, raft } = this.#context
+    const { peers, now, raft } = this.#context
+    const condition = this.#conditions.of(peerId)
     const peer = peers.peer(peerId)
     const isReachable = peers.isReachable(peerId)
     if (isReachable || !this.#seenAt.has(peerId)) this.#seenAt.set(peerId, now)
@@ -189,9 +256,10 @@ export class Leadership {
       browserId: peer?.browserId ?? null,
       live: isReachable && (progress === undefined || !this.#isMute(progress, raft.currentRound)),
       gone: resident || this.#departures.isGone(peerId),
-      silent: silence > (machine.settings?.timing.lease ?? Number.POSITIVE_INFINITY),
-      learnerOnly: resident || this.#admissions.get(peerId)?.learnerOnly === true,
+      silent: silence > this.#lease,
+      learnerOnly: resident || condition?.learnerOnly === true || this.#admissions.get(peerId)?.learnerOnly === true,
       caughtUp: this.#catchUp.keepsUp(peerId, progress, raft.commitIndex),
+      ...fitnessOf(condition),
     }
   }
 
@@ -199,4 +267,27 @@ export class Leadership {
   #isMute(progress: ProgressStatus, currentRound: number): boolean {
     return progress.round === 0 || currentRound - progress.round > muteAfterRounds
   }
+}
+
+/** Of whom nothing is known, nothing bad is known; but nobody counts on it who does not have to. */
+function fitnessOf(condition: Condition | null): Fitness {
+  if (!condition)
+    return { unfit: false, settled: false, returned: true, visible: true, phone: false, rtt: null, stayed: 0 }
+  const { visible, phone, rtt, stayed, fitFor } = condition
+  const unfit = isUnfit(condition)
+  return { unfit, settled: fitFor >= settledAfter, returned: fitFor < stayed, visible, phone, rtt, stayed }
+}
+
+type Fitness = Pick<Candidate, 'unfit' | 'settled' | 'returned' | 'visible' | 'phone' | 'rtt' | 'stayed'>
+
+function removesSilent(
+  before: Configuration,
+  next: Configuration,
+  candidates: ReadonlyMap<PeerId, Candidate>,
+): boolean {
+  const members = membersOf(next)
+  return before.voters.some((peerId) => {
+    const candidate = candidates.get(peerId)
+    return !members.includes(peerId) && candidate?.silent === true && !candidate.gone
+  })
 }

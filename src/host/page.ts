@@ -92,10 +92,20 @@ export interface StoreRecord {
   readonly revision: number
 }
 
+/** How the page is at the moment: what it carries for others depends on it (M4, S-4). */
+export interface PageCondition {
+  readonly visible: boolean
+  /** A phone or a tablet: what it hides, it may stop at any moment. */
+  readonly phone: boolean
+  /** The browser has announced that it stops the page, and its worker with it. */
+  readonly frozen: boolean
+}
+
 /** What the page tells the host. */
 export type Notice =
   /** The page lives, and this was its time when it said so (S-4). */
   | { readonly type: 'alive'; readonly sentAt: Instant }
+  | { readonly type: 'condition'; readonly condition: PageCondition }
   | {
       readonly type: 'watch'
       readonly id: WatchId

@@ -110,12 +110,15 @@ export class Peers {
   /** From now on this host belongs to that history, and says so on every link. */
   setLineage(lineage: Lineage): void {
     this.#lineage = lineage
+    const met: Peer[] = []
     for (const connection of this.#connections.values()) {
       const { peer, stranger } = connection
       const other = peer ?? stranger
       if (other) this.#sort(connection, other)
+      if (stranger && connection.peer) met.push(connection.peer)
       this.#greet(connection.link)
     }
+    for (const peer of met) this.#listener.met(peer)
   }
 
   /** The incarnations that the room has agreed on count as seen. */

@@ -20,6 +20,10 @@ export class SimBrowser {
   /** Identities of histories that have ended, with the highest token of each (N2, N3). */
   readonly archived = new Map<PeerId, number>()
   roomId: string | null = null
+  /** What it hides, it may stop. */
+  isPhone = false
+  /** Its tabs join as `role: 'learner'`. */
+  isLearnerOnly = false
   readonly #world: World
   readonly #onwrite: WriteListener
   readonly #prng: Prng

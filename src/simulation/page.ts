@@ -2,7 +2,7 @@ import type { Claimed, HostPort } from '../bridge/protocol.js'
 import { RoomConnection } from '../client/connection.js'
 import { errorOf, RoomLeftError } from '../client/errors.js'
 import { RoomHandle, type SharedRoom } from '../client/room.js'
-import type { Goodbye, HostEvent, MemberRecord, Reply } from '../host/page.js'
+import type { Goodbye, HostEvent, MemberRecord, PageCondition, Reply } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import { lifeLockName } from '../shared/life.js'
 import type { Value } from '../shared/value.js'
@@ -36,8 +36,14 @@ export class SimPage implements SharedRoom {
   #isClosed = false
   #port: SimPort | null = null
 
-  /** `session`: what the tab remembers over a reload. */
-  constructor(sim: Simulation, browser: SimBrowser, thread: Thread, session: { peerId: string | null }) {
+  /** `session`: what the tab remembers over a reload. `condition`: null if nobody ever says. */
+  constructor(
+    sim: Simulation,
+    browser: SimBrowser,
+    thread: Thread,
+    session: { peerId: string | null },
+    condition: PageCondition | null,
+  ) {
     this.#sim = sim
     this.#browser = browser
     this.thread = thread
@@ -60,6 +66,7 @@ export class SimPage implements SharedRoom {
       },
       failed: () => this.#shut(),
     })
+    if (condition) this.connection.become(condition)
     this.room = new RoomHandle(this, 'wait')
     this.#open()
   }
@@ -169,7 +176,7 @@ export class SimPage implements SharedRoom {
     this.#endLife = () => life?.release()
     const { settings } = this.#sim.options
     const begun = await port.ask('begin', () =>
-      worker.begin({ links: 'auto', learnerOnly: false, state: null, settings }),
+      worker.begin({ links: 'auto', learnerOnly: this.#browser.isLearnerOnly, state: null, settings }),
     )
     if (this.#worker !== worker) return
     const wrapped = this.#sim.options.surgery.port?.(port, this.thread.clock) ?? port

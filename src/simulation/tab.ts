@@ -1,3 +1,4 @@
+import type { PageCondition } from '../host/page.js'
 import type { SimBrowser } from './browser.js'
 import { SimPage } from './page.js'
 import type { Simulation } from './simulation.js'
@@ -13,6 +14,8 @@ export class SimTab {
   #pages = 0
   #page: SimPage
   #isAside = false
+  /** Null until somebody has looked at it, or away: runs before there were conditions are what they were. */
+  #condition: PageCondition | null = null
 
   constructor(sim: Simulation, browser: SimBrowser, name: string) {
     this.#sim = sim
@@ -117,9 +120,42 @@ export class SimTab {
     })
   }
 
+  get isVisible(): boolean {
+    return this.#condition?.visible !== false
+  }
+
+  /** Its user looks at it, or away: `visibilitychange`. */
+  look(visible: boolean): void {
+    this.#become({ visible, phone: this.browser.isPhone, frozen: false })
+  }
+
+  /** As client/page-condition.ts: the browser announces that it stops the page, which has a moment left, and `resume` when it goes on. */
+  freezeWithWord(ms: number, moment: number): void {
+    const condition: PageCondition = { visible: false, phone: this.browser.isPhone, frozen: true }
+    this.#become(condition)
+    const threads = this.#threads
+    this.#sim.world.after(moment, `${this.name} stops`, () => {
+      this.#note(`is frozen for ${Math.round(ms)} ms, as announced`)
+      for (const thread of threads) thread.freeze()
+    })
+    this.#sim.world.after(moment + ms, `${this.name} resumes`, () => {
+      if (this.#condition === condition) this.#become({ ...condition, frozen: false })
+      for (const thread of threads) thread.thaw()
+    })
+  }
+
+  #become(condition: PageCondition): void {
+    this.#condition = condition
+    const { visible, phone, frozen } = condition
+    this.#note(`is ${visible ? 'visible' : 'hidden'}${phone ? ' on a phone' : ''}${frozen ? ' and to be frozen' : ''}`)
+    const page = this.#page
+    page.thread.post(0, 'condition', () => page.connection.become(condition))
+  }
+
   /** Neither blocked nor frozen any more. */
   wake(): void {
     this.comeBack()
+    if (this.#condition?.frozen) this.#become({ ...this.#condition, frozen: false })
     for (const thread of this.#threads) thread.wake()
   }
 
@@ -131,7 +167,9 @@ export class SimTab {
   #load(): SimPage {
     this.#pages += 1
     const thread = this.#sim.createThread(`${this.name}.${this.#pages}`, this.browser)
-    const page = new SimPage(this.#sim, this.browser, thread, this.#session)
+    const condition = this.#condition && { ...this.#condition, frozen: false }
+    this.#condition = condition
+    const page = new SimPage(this.#sim, this.browser, thread, this.#session, condition)
     this.#sim.pageLoaded(this, page)
     return page
   }

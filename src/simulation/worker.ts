@@ -180,6 +180,10 @@ export class SimWorker {
         joined: ({ roomId }) => wiring.joined(roomId),
         met: wiring.met,
         parted: wiring.parted,
+        handedOver: (to) => {
+          this.#sim.world.coverage.hit('host handed leadership to a better peer')
+          this.#sim.world.note(`${peerId} hands over to ${to}`)
+        },
         applied: (entry, machine) => this.#sim.applied(record, entry, machine),
         stopped: (failure) => {
           record.stopped = failure

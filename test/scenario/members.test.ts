@@ -89,7 +89,8 @@ describe('[M4] voters change several at a time', () => {
     const seen = watchVoters(story)
     const others = [1, 2].map(() => story.sim.openTab(story.sim.createBrowser()))
     const all = [...tabs, ...others]
-    await story.until(() => isJoint(configurationOf(story) ?? emptyConfiguration), lease, 'a joint configuration')
+    // Three do without them for as long as it takes to settle.
+    await story.until(() => isJoint(configurationOf(story) ?? emptyConfiguration), 2 * lease, 'a joint configuration')
     if (fate !== 'lives') leader.crash()
     const left = all.filter((tab) => tab.isOpen)
     const waiting = left.map((tab) => story.ask(tab, 'doc', { mode: 'shared' }))

@@ -3,12 +3,14 @@
  * `src/simulation/branches.ts` and of whatever strikes. Not here is what no host ever asks of the core: priorities, lease reads,
  * recovery; the core's own chaos has them (`src/raft/chaos.test.ts`).
  */
+import { attentions } from '../../src/simulation/attention.js'
 import { allFaults } from '../../src/simulation/faults.js'
 import { afflictions } from '../../src/simulation/minority.js'
 import { allUpheavals } from '../../src/simulation/upheavals.js'
 
 export const faults: readonly string[] = [
   ...[allFaults, allUpheavals].flatMap((weights) => Object.keys(weights).map((kind) => `fault ${kind}`)),
+  ...attentions.map((name) => `attention ${name}`),
   ...Object.keys(afflictions).map((name) => `for ever ${name}`),
   'clock set back',
   'clock set forward',
@@ -63,6 +65,7 @@ const members = [
   'learner promoted',
   'learner removed',
   'voter demoted',
+  'voter demoted as its phone is put away',
   'voter removed',
   '1 voters',
   '2 voters',
@@ -116,6 +119,7 @@ export const branches: readonly string[] = [
   'disk promised vote',
   'disk snapshot installed',
   'disk vote',
+  'host handed leadership to a better peer',
   'host left',
   'host newborn',
   'host proof of death',
@@ -124,11 +128,13 @@ export const branches: readonly string[] = [
   'host stopped: storage',
   'item admit',
   'item alive',
+  'item condition',
   'item departed by death',
   'item departed by goodbye',
   'item echo',
   'item goodbye with a vote',
   'item submit',
+  'item yield',
   'lock.granted',
   'lock.lost expired',
   'lock.lost left',
