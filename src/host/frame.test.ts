@@ -55,6 +55,7 @@ const items: readonly Item[] = [
   { type: 'departed', peerId: 'bob', incarnation, proof: 'death', lastNumber: Number.MAX_SAFE_INTEGER },
   { type: 'ping', time: 1.25 },
   { type: 'pong', time: 1.25 },
+  { type: 'wake' },
 ]
 const frame: Frame = {
   version: protocolVersion,

@@ -120,6 +120,7 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
   departed: fc.record({ peerId, incarnation, proof: fc.constantFrom('goodbye', 'death'), lastNumber: index }),
   ping: fc.record({ time }),
   pong: fc.record({ time }),
+  wake: fc.record({}),
 }
 const item: fc.Arbitrary<Item> = fc.oneof(
   ...Object.entries(itemBodies).map(([type, body]) =>

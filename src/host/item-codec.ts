@@ -31,6 +31,7 @@ const codeOf = {
   departed: 7,
   ping: 8,
   pong: 9,
+  wake: 16,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -82,6 +83,8 @@ export function writeItem(writer: ByteWriter, item: Item): void {
     case 'pong':
       writeTime(writer, item.time)
       break
+    case 'wake':
+      break
     default:
       item satisfies never
   }
@@ -130,6 +133,8 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
       return { type: 'ping', time: readTime(reader) }
     case codeOf.pong:
       return { type: 'pong', time: readTime(reader) }
+    case codeOf.wake:
+      return { type: 'wake' }
     default:
       return refuse('an item of no kind')
   }
