@@ -1,4 +1,5 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
+import { type Clamps, clampTimers, drawClamps } from './clamps.js'
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
 import { checkHistory } from './linearizability/check.js'
 import type { Operation } from './linearizability/history.js'
@@ -12,7 +13,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3
+export type Edition = 1 | 2 | 3 | 4
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -22,8 +23,8 @@ export interface RunOptions {
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
   /**
-   * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well (default). Seeds are
-   * pinned with the edition in which they failed.
+   * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with
+   * rooms that are soon idle and timers that are clamped for all (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -56,6 +57,7 @@ interface Extras {
   readonly snapshotEvery: number | null
   /** Whether the run ends with some who are broken for ever. */
   readonly breaksMinority: boolean
+  readonly clamps: Clamps | null
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -66,11 +68,11 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 3, surgery = {} } = options
+  const { edition = 4, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
-  const workload = new Workload(sim, { compareAndSet: edition === 3 })
+  const workload = new Workload(sim, { compareAndSet: edition >= 3 })
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
@@ -111,6 +113,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
+  if (extras.clamps) clampTimers(sim, extras.clamps)
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   upheavals?.end()
   faults.end()
@@ -201,9 +204,10 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const upheavals = drawUpheavals(prng)
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
-  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority }
-  return { prng, upheavals, snapshotEvery, breaksMinority }
+  const clamps = edition >= 4 ? drawClamps(seed) : null
+  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, clamps }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, clamps }
+  return { prng, upheavals, snapshotEvery, breaksMinority, clamps }
 }
 
 /** Everything that is not the story: timing, sizes, weather. */
@@ -213,6 +217,7 @@ function drawOptions(seed: string, edition: Edition, extras: Extras): Partial<Si
   const snapshotEvery = extras.snapshotEvery ?? usual
   const drawn: Partial<SimulationOptions> = {
     registrar: prng.chance(0.6),
+    ...(extras.clamps && { idleAfter: extras.clamps.idleAfter }),
     goodbyeLost: prng.pick([0, 0.3, 1]),
     weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 40]), tabDelay: prng.pick([0.1, 0.4, 3]) },
     settings: {
