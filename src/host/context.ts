@@ -18,6 +18,8 @@ export interface HostContext {
   readonly now: Instant
   /** The leader's cluster time (C1); another peer's best lower bound. */
   readonly clusterTime: number
+  /** Nothing is expected before the leader's next heartbeat (M6). */
+  readonly isCalm: boolean
   emit(event: HostEvent): void
   /** To a peer, or to this host itself. */
   send(to: PeerId, item: Item): void

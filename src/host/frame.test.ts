@@ -66,6 +66,7 @@ const items: readonly Item[] = [
     ...{ visible: true, phone: false, frozen: true, learnerOnly: false },
     ...{ stayed: 0, fitFor: 0, rtt: null },
   },
+  { type: 'wake' },
 ]
 const frame: Frame = {
   version: protocolVersion,

@@ -88,6 +88,8 @@ export type Item =
       readonly rtt: number | null
     }
   | { readonly type: 'pong'; readonly time: number }
+  /** M6: the sender waits in vain for a leader that may have slowed down. */
+  | { readonly type: 'wake' }
 
 /** The first item on a link, and again whenever it changes. */
 export interface HelloItem {

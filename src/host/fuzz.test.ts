@@ -133,6 +133,7 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
     ...{ visible: fc.boolean(), phone: fc.boolean(), frozen: fc.boolean(), learnerOnly: fc.boolean() },
     ...{ stayed: span, fitFor: span, rtt: fc.option(span) },
   }),
+  wake: fc.record({}),
 }
 const item: fc.Arbitrary<Item> = fc.oneof(
   ...Object.entries(itemBodies).map(([type, body]) =>

@@ -14,9 +14,9 @@ import { storedSince } from '../machine/store/view.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
 import { membersOf, votersOf } from '../raft/configuration.js'
 import { type Entry, noEntry, type PeerId } from '../raft/entry.js'
+import type { Message } from '../raft/message.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
-import type { RaftTiming } from '../raft/state.js'
 import type { TransferResult } from '../raft/transfer.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
@@ -35,6 +35,7 @@ import { PageSide } from './page-side.js'
 import { type Peer, Peers, type Self, type Stranger } from './peers.js'
 import { Recovery } from './recovery.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
+import { Tempo, timingOf } from './tempo.js'
 
 export interface HostOptions {
   readonly self: Self
@@ -56,6 +57,8 @@ export interface HostOptions {
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
   readonly snapshotSizes?: SnapshotSizes
+  /** So long must nothing have been asked before the room slows down (M6), ms. @default 5,000 */
+  readonly idleAfter?: number
   readonly emit: (event: HostEvent) => void
   readonly listener?: HostListener
 }
@@ -83,6 +86,11 @@ const pauseAfter = 1_000
 const pingEvery = 1_000
 /** A peer without a room waits that long for the one that it was told of before it takes another, ms (N2). */
 const expectedWithin = 3_000
+/** Without a leader the next one is to know soon what an election takes over its links (M5). */
+const pingEveryLeaderless = 200
+/** What happens to nobody is seen to seldom (M6). */
+const housekeepingEveryCalm = 1_000
+const defaultIdleAfter = 5_000
 
 export class Host {
   readonly #options: HostOptions
@@ -96,6 +104,7 @@ export class Host {
   readonly #page: PageSide
   readonly #recovery: Recovery
   readonly #meetings: Meetings
+  readonly #tempo: Tempo
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
@@ -124,6 +133,8 @@ export class Host {
    */
   #hasWaiting = false
   #admitAskedAt = Number.NEGATIVE_INFINITY
+  /** In an idle room echoes leave with a heartbeat: of which round the last ones did. */
+  #echoedRound = 0
   pauses = 0
 
   constructor(options: HostOptions) {
@@ -138,8 +149,9 @@ export class Host {
     this.#replicated = new Replicated(snapshot, snapshotSizes)
     this.#lineage = options.stored.lineage
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
+    const timing = timingOf((this.machine.settings ?? defaultSettings).timing)
     this.#raft = new Raft({
-      ...timingOf(this.machine.settings ?? defaultSettings),
+      ...timing,
       peerId: options.self.peerId,
       seed: options.seed,
       maxChunkBytes: chunkBytes,
@@ -155,7 +167,10 @@ export class Host {
       roomFound: (lineage) => this.#adopt(lineage),
       refused: (peerId, reason) => this.#page.refused(peerId, reason),
       strangerMet: (stranger) => this.#metStranger(stranger),
-      claimed: (stranger, claim) => this.#meetings.heard(stranger, claim),
+      claimed: (stranger, claim) => {
+        this.#tempo.idle.touch()
+        this.#meetings.heard(stranger, claim)
+      },
     })
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
@@ -183,6 +198,11 @@ export class Host {
     this.#meetings = new Meetings(this.#context, () => this.#lineage, {
       leaveFor: (lineage) => this.#leaveFor(lineage),
     })
+    this.#tempo = new Tempo(this.#context, timing, {
+      after: options.idleAfter ?? defaultIdleAfter,
+      isWaiting: () => this.#page.isWaiting,
+      woke: () => this.#leadership.leases.expectRequests(),
+    })
   }
 
   /** Begins to live: links may come up, timers run. */
@@ -206,7 +226,11 @@ export class Host {
   /** A call of the page; answered once, unless the host stops first (then with its failure). */
   call<T extends CallType>(call: Extract<Call, { type: T }>, reply: (reply: Reply<Answers[T]>) => void): void {
     if (this.#stopped) reply({ ok: false, failure: { code: 'room-left', message: 'this peer has left the room' } })
-    else this.#turn(() => this.#page.call(call as Call, reply as (reply: Reply<never>) => void))
+    else
+      this.#turn(() => {
+        if (isOfTheRoom(call as Call)) this.#tempo.idle.touch()
+        this.#page.call(call as Call, reply as (reply: Reply<never>) => void)
+      })
   }
 
   notice(notice: Notice): void {
@@ -301,7 +325,7 @@ export class Host {
     const before = this.#now
     this.#now = this.#options.clock.now()
     const gap = elapsedAtMost(before, this.#now)
-    if (gap > pauseAfter) this.pauses += 1
+    if (gap > pauseAfter + this.#sleeps) this.pauses += 1
     // A wall clock that was set back would hold up every lease for as much: they begin anew instead.
     const setBack = before.wall - this.#now.wall
     if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
@@ -311,27 +335,44 @@ export class Host {
     if (!this.#recovery.isStandingBy) this.#raft.tick(ticks)
   }
 
-  /** A leader that was away for a minimum election time-out may have been replaced. */
+  /** A leader that was away for a minimum election time-out may have been replaced; that it meant to sleep is no gap. */
   #gapOfLeader(): number {
-    return (this.machine.settings ?? defaultSettings).timing.electionMin
+    return (this.machine.settings ?? defaultSettings).timing.electionMin + this.#sleeps
+  }
+
+  /** For how much longer than when awake it sleeps of its own will. */
+  get #sleeps(): number {
+    return this.#housekeepingEvery - housekeepingEvery
+  }
+
+  get #housekeepingEvery(): number {
+    return this.#tempo.idle.isCalm ? housekeepingEveryCalm : housekeepingEvery
   }
 
   #settle(): void {
     this.#housekeep()
     do {
-      while (this.#raft.hasReady()) this.#take(this.#raft.ready())
+      while (this.#raft.hasReady()) {
+        if (this.#tempo.idle.isOffering) this.#raft.offerRest()
+        this.#take(this.#raft.ready())
+      }
       this.#noticeLeader()
       this.#page.serve()
       if (this.#leadership.leading) this.#lead()
+      this.#tempo.settle()
     } while (this.#raft.hasReady())
     this.#page.settle()
+    // Who leads is answered by everybody; of the others nobody is heard while the room is idle.
+    this.#peers.rest(this.#tempo.idle.isCalm && !this.#leadership.leading)
     this.#peers.flush()
     if (this.#successor) this.#reset(this.#successor)
     else this.#arm()
   }
 
   #lead(): void {
-    this.#leadership.leases.release()
+    const { currentRound } = this.#raft
+    if (!this.#tempo.idle.isCalm || currentRound !== this.#echoedRound) this.#leadership.leases.release()
+    this.#echoedRound = currentRound
     this.#leadership.answered()
     this.#meetings.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
@@ -341,7 +382,7 @@ export class Host {
   }
 
   #housekeep(): void {
-    if (this.#now.monotonic - this.#housekeptAt < housekeepingEvery) return
+    if (this.#now.monotonic - this.#housekeptAt < this.#housekeepingEvery) return
     this.#housekeptAt = this.#now.monotonic
     this.#askToBeAdmitted()
     this.#departures.tick()
@@ -350,14 +391,24 @@ export class Host {
     this.#recovery.tick()
     this.#meetings.tick()
     this.#page.tick()
-    if (this.#now.monotonic - this.#pingedAt < pingEvery) return
+    if (this.#tempo.idle.isCalm) {
+      if (this.#leadership.leading) this.#page.beat()
+      return
+    }
+    if (this.#now.monotonic - this.#pingedAt < (this.#raft.leader === null ? pingEveryLeaderless : pingEvery)) return
     this.#pingedAt = this.#now.monotonic
     this.#conditions.tick()
-    for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, { type: 'ping', time: this.#now.monotonic })
+    for (const { peerId } of this.#peers.all()) this.#ping(peerId)
+  }
+
+  #ping(peerId: PeerId): void {
+    const time = this.#now.monotonic
+    this.#tempo.trips.sent(peerId, 'ping', time, time)
+    this.#peers.send(peerId, { type: 'ping', time })
   }
 
   #arm(): void {
-    const housekeeping = this.#housekeptAt + housekeepingEvery - this.#now.monotonic
+    const housekeeping = this.#housekeptAt + this.#housekeepingEvery - this.#now.monotonic
     const wait = Math.max(1, Math.min(housekeeping, this.#raft.ticksUntilDue()))
     const at = this.#now.monotonic + wait
     if (this.#timer && this.#timer.at <= at && this.#timer.at > this.#now.monotonic) return
@@ -413,12 +464,11 @@ export class Host {
     this.#commit.addExtra({ compacted: { group: roomGroup, ...compacted } })
   }
 
-  /** F5: timing and durability are the founder's, from the moment that this peer knows them. */
+  /** F5: durability is the founder's, from the moment that this peer knows it; of times see tempo.ts. */
   #useSettings(): void {
     const { settings } = this.machine
     if (!settings || settings === this.#settings) return
     this.#settings = settings
-    this.#raft.retime(timingOf(settings))
     this.#options.storage.setDurability(settings.durability)
   }
 
@@ -443,6 +493,7 @@ export class Host {
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
     const lane: Lane = message.type === 'snapshot' ? 'bulk' : 'control'
+    this.#tempo.sent(message)
     // The core is owed word of what was lost.
     if (!this.#peers.peer(message.to)) this.#raft.reportUnreachable(message.to)
     else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
@@ -465,9 +516,10 @@ export class Host {
       case 'raft':
         if (item.group !== roomGroup) break
         // M1: what a life says after its goodbye is void, above all that it leads.
-        if (!this.#departures.isOver(peer) && !this.#isBetweenHistories) this.#raft.step(item.message)
+        if (!this.#departures.isOver(peer) && !this.#isBetweenHistories) this.#step(item.message)
         break
       case 'submit':
+        this.#tempo.idle.touch()
         if (this.#leadership.leading) this.#leadership.propose(item.instructions, peer.peerId)
         break
       case 'alive':
@@ -478,6 +530,7 @@ export class Host {
         this.#page.echoed(item)
         break
       case 'admit':
+        this.#tempo.idle.touch()
         if (this.#leadership.leading) this.#leadership.admit(peer.peerId, item.learnerOnly)
         break
       case 'goodbye':
@@ -503,11 +556,29 @@ export class Host {
         break
       case 'pong':
         this.#peers.noteRtt(peer.peerId, Math.max(0, this.#now.monotonic - item.time))
+        this.#tempo.trips.answered(peer.peerId, 'ping', item.time, this.#now.monotonic)
+        break
+      case 'wake':
+        this.#tempo.idle.asked()
         break
     }
   }
 
+  #step(message: Message): void {
+    const { idle } = this.#tempo
+    if (message.type === 'heartbeat') {
+      if (idle.heartbeat(message)) this.#page.beat()
+      return
+    }
+    this.#raft.step(message)
+    if (message.type === 'heartbeatReply') this.#tempo.replied(message)
+    else if (message.type === 'readIndex') idle.touch()
+  }
+
   #met(peer: Peer): void {
+    this.#tempo.idle.touch()
+    // What an election takes is known before one is due.
+    this.#ping(peer.peerId)
     this.#departures.met(peer.peerId, peer.incarnation)
     this.#conditions.met(peer.peerId)
     this.#options.listener?.met?.(peer)
@@ -517,13 +588,18 @@ export class Host {
 
   #unreachable(peer: Peer, reason: DownReason): void {
     this.#page.membersChanged()
+    this.#tempo.idle.touch()
+    this.#tempo.trips.forget(peer.peerId)
     this.#raft.reportUnreachable(peer.peerId)
+    // A relay may still bring its heartbeats; but nobody waits for them as long as in an idle room.
+    if (this.#raft.leader === peer.peerId) this.#raft.doubtLeader()
     // M5: the leader's channel was closed from its side. Its locks stay until it is proven gone: its page may live on.
     if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
   }
 
   #departed(peer: Pick<Peer, 'peerId' | 'incarnation'>, proof: 'goodbye' | 'death', lastNumber: number): void {
     if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
+    this.#tempo.idle.touch()
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
     if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
     this.#departures.tick()
@@ -606,6 +682,7 @@ export class Host {
   /** N3: another one of those who are left leads the history that this peer has agreed to. */
   #metStranger({ lineage }: Stranger): void {
     this.#meetings.met()
+    this.#tempo.idle.touch()
     const mine = this.#lineage
     const { foundation } = lineage
     if (!mine || !foundation || !this.#recovery.hasAgreedTo(lineage)) return
@@ -690,6 +767,9 @@ export class Host {
       get clusterTime() {
         return Math.max(host.#cluster.at(host.#now), host.#raft.lastTime)
       },
+      get isCalm() {
+        return host.#tempo.idle.isCalm
+      },
       emit: (event) => this.#options.emit(event),
       send: (to, item) => {
         if (to === this.#options.self.peerId) this.#item(this.#myself(), item)
@@ -739,13 +819,9 @@ export class Host {
   }
 }
 
-function timingOf({ timing }: RoomSettings): RaftTiming {
-  return {
-    electionTicks: timing.electionMin,
-    electionTicksMax: timing.electionMax,
-    heartbeatTicks: timing.heartbeat,
-    preVoteTicks: timing.preVote,
-  }
+/** The others are asked, or told: the rest this peer knows by itself. */
+function isOfTheRoom(call: Call): boolean {
+  return call.type !== 'metrics' && !(call.type === 'store.get' && call.consistency === 'local')
 }
 
 function describe(error: unknown): string {

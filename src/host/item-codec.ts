@@ -37,6 +37,7 @@ const codeOf = {
   claim: 13,
   condition: 14,
   yield: 15,
+  wake: 16,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
@@ -123,6 +124,8 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       writeFlag(writer, item.rtt !== null)
       if (item.rtt !== null) writeTime(writer, item.rtt)
       break
+    case 'wake':
+      break
     default:
       item satisfies never
   }
@@ -199,6 +202,8 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
       const rtt = readFlag(reader) ? readSpan(reader) : null
       return { type: 'condition', visible, phone, frozen, learnerOnly, stayed, fitFor, rtt }
     }
+    case codeOf.wake:
+      return { type: 'wake' }
     default:
       return refuse('an item of no kind')
   }

@@ -21,7 +21,7 @@ interface Heard {
 export class Leases {
   readonly #context: HostContext
   readonly #heardAt = new Map<SessionId, Instant>()
-  /** Sessions that have been echoed in this term: the first echo is worth a round of its own. */
+  /** Sessions that have been echoed in this term, and since the room was idle: the first echo is worth a round of its own. */
   readonly #echoed = new Set<SessionId>()
   #waiting: Heard[] = []
   /** The end of these sessions stands in the log, up to which index: no echo until it is applied (S-5). */
@@ -49,6 +49,11 @@ export class Leases {
     this.#waiting = this.#waiting.filter((heard) => heard.session !== session || heard === oldest)
     this.#waiting.push({ from, session, monotonic, wall, round: raft.currentRound + 1 })
     if (!this.#echoed.has(session)) raft.read(kickRound)
+  }
+
+  /** M6: the room was idle, and somebody is about to ask for something: the next echo of each is worth a round again. */
+  expectRequests(): void {
+    this.#echoed.clear()
   }
 
   /** An instruction that ends this session was appended. */

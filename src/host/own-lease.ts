@@ -54,7 +54,15 @@ export class OwnLease {
   alive(sentAt: Instant): void {
     this.#unanswered = false
     this.#latest = sentAt
+    // In an idle room it rides on the next heartbeat's answer (M6).
+    if (!this.#context.isCalm) this.#forward()
+  }
+
+  /** M6: a heartbeat of an idle room is answered, or sent. What the page said since the last one goes with it. */
+  beat(): void {
+    if (this.#session() === null) return
     this.#forward()
+    this.ask()
   }
 
   sessionOpened(): void {
@@ -77,7 +85,7 @@ export class OwnLease {
   }
 
   tick(): void {
-    if (this.#session() === null) return
+    if (this.#session() === null || this.#context.isCalm) return
     if (this.#isDue(this.#shortestLease() ?? Number.POSITIVE_INFINITY)) this.ask()
   }
 

@@ -82,6 +82,11 @@ export class OwnSession {
     return this.#waiting.length + this.#sent.length
   }
 
+  /** For its session to open, or for an answer. */
+  get isWaiting(): boolean {
+    return this.#wanted && (this.#id === null || this.pending > 0)
+  }
+
   /** True once every command that was submitted before now is answered: a read after them sees what they did. */
   barrier(): () => boolean {
     const before = [...this.#sent, ...this.#waiting]

@@ -204,6 +204,16 @@ export class PageSide {
     this.#testament.changed()
   }
 
+  /** The page waits for something that the room has to agree on. */
+  get isWaiting(): boolean {
+    return this.#session.isWaiting || this.#reads.pending > 0
+  }
+
+  /** A heartbeat of an idle room (M6). */
+  beat(): void {
+    this.#lease.beat()
+  }
+
   /** The last word of this life to that peer (M1). */
   goodbye(peerId: PeerId): Extract<Item, { type: 'goodbye' }> {
     return this.#testament.goodbye(peerId)

@@ -90,6 +90,8 @@ export class Peers {
   readonly #rtt = new Map<PeerId, number>()
   /** When each peer was last heard, by the host's monotonic clock. */
   readonly #heardAt = new Map<PeerId, number>()
+  /** M6: since when nobody is expected to be heard. */
+  #restingSince: number | null = null
   /** Whom the last link led to, and when it went down. */
   readonly #lost = new Map<PeerId, { readonly peer: Peer; readonly at: number }>()
   #lineage: Lineage | null
@@ -194,7 +196,19 @@ export class Peers {
   /** It has a link, and was heard on it lately. */
   isReachable(peerId: PeerId): boolean {
     const heardAt = this.#heardAt.get(peerId)
-    return this.#best(peerId) !== null && heardAt !== undefined && this.#now() - heardAt < unheardAfter
+    const now = this.#restingSince ?? this.#now()
+    return this.#best(peerId) !== null && heardAt !== undefined && now - heardAt < unheardAfter
+  }
+
+  /** M6: while the room is idle its leader alone hears everybody. The others believe what they knew, and count anew after it. */
+  rest(isResting: boolean): void {
+    if (isResting === (this.#restingSince !== null)) return
+    if (isResting) {
+      this.#restingSince = this.#now()
+      return
+    }
+    for (const peerId of this.#heardAt.keys()) if (this.isReachable(peerId)) this.#heardAt.set(peerId, this.#now())
+    this.#restingSince = null
   }
 
   /** Queues an item; it leaves with the turn. To a peer without a link it is lost, as on any network. */

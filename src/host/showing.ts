@@ -44,7 +44,8 @@ export class Showing {
 
   tick(): void {
     const { monotonic } = this.#context.now
-    if (monotonic - this.#refreshedAt < refreshEvery) return
+    // Nobody measures round trips in an idle room (M6).
+    if (this.#context.isCalm || monotonic - this.#refreshedAt < refreshEvery) return
     this.#refreshedAt = monotonic
     this.#membersDirty = true
   }

@@ -61,6 +61,7 @@ export class TestContext implements HostContext {
   accepts = true
   now = { monotonic: 1_000, wall: 5_000_000 }
   clusterTime = 0
+  isCalm = false
   readonly raft = this.core as unknown as Raft
   readonly peers = {
     peer: (peerId: PeerId) => {

@@ -5,7 +5,7 @@ import { becomeLeader } from './leader.js'
 import { configurationOf, lastId, mayBeNeeded, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { voteResult } from './quorum.js'
-import { drawTimeout, type RaftState, send, sendAfterWrite } from './state.js'
+import { drawTimeout, judgeAlone, type RaftState, send, sendAfterWrite } from './state.js'
 
 /**
  * Learners and peers outside the configuration never campaign (S21, S55). One whose removal is not known to be committed
@@ -28,7 +28,7 @@ export function campaign(state: RaftState): void {
   if (!canCampaign(state)) return
   state.role = 'preCandidate'
   // Whoever asks has given its leader up, or it would refuse others for that leader's sake (etcd-io/etcd#8334).
-  state.leader = null
+  judgeAlone(state)
   restartElection(state, state.timing.preVoteTicks)
   state.votes.set(state.peerId, true)
   const { peerId: from } = state
@@ -81,7 +81,7 @@ function becomeCandidate(state: RaftState, transfer = false): void {
 /** The leader hands over. No pre-vote: the leader's own heartbeats would end it (B24). */
 export function onTimeoutNow(state: RaftState, { from }: MessageOf<'timeoutNow'>): void {
   if (state.role !== 'follower' || state.leader !== from || !canCampaign(state)) return
-  state.leader = null
+  judgeAlone(state)
   becomeCandidate(state, true)
 }
 
@@ -92,7 +92,7 @@ export function onTimeoutNow(state: RaftState, { from }: MessageOf<'timeoutNow'>
 export function takePromisedVote(state: RaftState, from: PeerId, term: number): void {
   if (!isPairWith(configurationOf(state.log), state.peerId, from)) return
   if (state.term === term - 1 && state.role !== 'leader') {
-    state.leader = null
+    judgeAlone(state)
     becomeCandidate(state)
   }
   if (state.term !== term || state.role !== 'candidate') return

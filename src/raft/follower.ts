@@ -14,19 +14,29 @@ import {
 import type { MessageOf, Snapshot } from './message.js'
 import { addChunk, partialFor } from './partial.js'
 import { failForwardedReads, failLeaderReads } from './read-index.js'
-import { drawTimeout, type RaftState, sendAfterWrite, sendInTerm } from './state.js'
+import {
+  drawTimeout,
+  judgeAlone,
+  patienceOf,
+  type RaftState,
+  type RaftTiming,
+  sendAfterWrite,
+  sendInTerm,
+} from './state.js'
 
 /** `leader`: whom it follows, or null while that is unknown. */
 export function becomeFollower(state: RaftState, term: number, leader: PeerId | null): void {
   const { leading } = state
   keepPromise(state)
   if (term > state.term) enterTerm(state, term, null)
+  // A new leader says soon how patient it wants its followers to be.
+  if (leader !== state.leader || leader === null) judgeAlone(state)
   state.leader = leader
   state.role = 'follower'
   state.leading = null
   state.votes.clear()
   state.elapsed = 0
-  state.timeout = drawTimeout(state, state.electionTicks)
+  state.timeout = drawTimeout(state, patienceOf(state))
   if (leading !== null) failLeaderReads(state, leading)
 }
 
@@ -143,8 +153,35 @@ export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): 
 /** M5. The draw keeps its place in the spread. */
 function adoptElectionTicks(state: RaftState, electionTicks: number): void {
   if (electionTicks === state.electionTicks || !(electionTicks >= 1 && electionTicks < 2 ** 31)) return
-  state.timeout = Math.floor((state.timeout / state.electionTicks) * electionTicks)
+  const before = patienceOf(state)
   state.electionTicks = electionTicks
+  state.timeout = Math.floor((state.timeout / before) * patienceOf(state))
+}
+
+/**
+ * M6: somebody waits for the leader in vain while the group is idle. From now on it has one awake time-out to speak, this peer's own; whatever
+ * it says counts again. False: nobody is followed, or by no longer time-out than that.
+ */
+export function doubtLeader(state: RaftState): boolean {
+  if (state.role !== 'follower' || state.leader === null) return false
+  if (state.electionTicks <= state.timing.electionTicks) return false
+  state.electionTicks = state.timing.electionTicks
+  state.elapsed = 0
+  state.timeout = drawTimeout(state, state.electionTicks)
+  return true
+}
+
+/** F5, M5: other times of its own. A draw keeps its place in the spread; an election that is due keeps its time, or comes sooner. */
+export function retime(state: RaftState, timing: RaftTiming): void {
+  const before = patienceOf(state)
+  state.timing = timing
+  if (state.role === 'leader' || state.leader === null) state.electionTicks = timing.electionTicks
+  const after = patienceOf(state)
+  // What was heard within the longer time-out may be older than the shorter one: the check of the quorum begins anew.
+  if (state.role === 'leader' && after < before) state.elapsed = 0
+  if (state.role !== 'follower' || after === before) return
+  if (state.leader !== null) state.timeout = Math.floor((state.timeout / before) * after)
+  else if (after < before) state.timeout = Math.min(state.timeout, state.elapsed + drawTimeout(state, after))
 }
 
 /** What no log ever comes to, with room above it to count. */
@@ -204,7 +241,7 @@ function tellReceived(state: RaftState, { from: to, meta }: MessageOf<'snapshot'
 export function forgetLeader(state: RaftState): void {
   if (state.role !== 'follower') return
   const gone = state.leader
-  state.leader = null
+  judgeAlone(state)
   if (!mayBeNeeded(state.log, state.peerId)) return
   // All its followers hear of it together: without turns every vote would split.
   const others = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone && peerId !== state.heir)

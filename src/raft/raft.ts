@@ -2,7 +2,7 @@ import { assert } from './assert.js'
 import { campaign, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
 import type { Configuration, EntryId, PeerId } from './entry.js'
-import { forgetLeader } from './follower.js'
+import { doubtLeader, forgetLeader, retime } from './follower.js'
 import { fork, joinFork } from './fork.js'
 import { stepDown } from './leader.js'
 import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
@@ -12,7 +12,7 @@ import { type ProposeResult, propose, proposeConfiguration } from './proposal.js
 import { failReadsOf, requestRead } from './read-index.js'
 import type { Ready, Role, Status } from './ready.js'
 import { reportUnreachable } from './reply.js'
-import { laggardsAtRest, nudge, offerRest, rest, stepQuiet, wake } from './rest.js'
+import { laggardsAtRest, laggardsWhenIdle, nudge, offerRest, rest, stepQuiet, wake } from './rest.js'
 import { createState, hasCommittedInTerm, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
 import { statusOf } from './status.js'
 import { step } from './step.js'
@@ -53,11 +53,23 @@ export class Raft {
     return ticksUntilDue(this.#state)
   }
 
-  /** Other times from now on (PROTOCOL F5); an election that is due keeps its time. */
+  /**
+   * Other times from now on (PROTOCOL F5, M5). Of a leader they are everybody's; of a follower, what its own links need: it waits for its
+   * leader's time-out or its own, whichever is longer, and campaigns by its own. An election that is due keeps its time.
+   */
   retime(timing: RaftTiming): void {
     checkTiming(timing)
-    this.#state.timing = timing
-    if (this.#state.role === 'leader' || this.#state.leader === null) this.#state.electionTicks = timing.electionTicks
+    // Whoever has not heard of the new time-out yet keeps to the old one: a lease counts the smaller of both (M5).
+    assert(this.#state.leaseTicks < timing.electionTicks, 'a lease of reads is shorter than any election time-out')
+    retime(this.#state, timing)
+  }
+
+  /**
+   * M6: somebody waits in vain for an answer of a leader that has slowed down. It gets this peer's own time-out to speak. False: there
+   * is nothing to doubt.
+   */
+  doubtLeader(): boolean {
+    return doubtLeader(this.#state)
   }
 
   /** A message came. Late, repeated, reordered and foreign ones do no harm. */
@@ -186,9 +198,14 @@ export class Raft {
     else failReadsOf(this.#state, peerId)
   }
 
-  /** For `RaftGroups`, as the five below. Leader: who would be left behind if the group rested, or null if it cannot. */
+  /** For whoever lets groups rest (`RaftGroups`, or a host that slows down), as the six below. Leader: who would be left behind if the group rested, or null if it cannot. */
   laggardsAtRest(): PeerId[] | null {
     return laggardsAtRest(this.#state)
+  }
+
+  /** The same for a leader whose group slows down only, and goes on ticking: it may have promised its vote. */
+  laggardsWhenIdle(): PeerId[] | null {
+    return laggardsWhenIdle(this.#state)
   }
 
   /** Leader: the heartbeats that no Ready has carried yet ask for a rest. */

@@ -261,6 +261,20 @@ function startOf(restored: Restored | undefined): Pick<RaftState, 'term' | 'vote
   return promisedTo ? { term: term + 1, votedFor: promisedTo } : { term, votedFor }
 }
 
+/**
+ * A follower's patience: the leader's minimum time-out (M5), or its own if that is larger: where its own links are slower than the quorum's,
+ * a campaign by the leader's time would only disturb.
+ */
+export function patienceOf({ electionTicks, timing }: RaftState): number {
+  return Math.max(electionTicks, timing.electionTicks)
+}
+
+/** Nobody is followed any more: what the last leader asked for says nothing of an election without it (M5, M6). */
+export function judgeAlone(state: RaftState): void {
+  state.leader = null
+  state.electionTicks = state.timing.electionTicks
+}
+
 /** Uniform in [ticks, ticks x spread): the spread is this peer's own, whoever gave the minimum (M5). */
 export function drawTimeout(state: RaftState, ticks: number): number {
   const spread = state.timing.electionTicksMax / state.timing.electionTicks

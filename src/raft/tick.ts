@@ -4,7 +4,7 @@ import { isVoter } from './configuration.js'
 import { tickLeader } from './leader.js'
 import { configurationOf } from './log.js'
 import { expireForwardedReads } from './read-index.js'
-import { drawTimeout, type RaftState } from './state.js'
+import { drawTimeout, judgeAlone, type RaftState } from './state.js'
 
 /** However many ticks come at once, each timer fires at most once: a sleep of a minute is one election check (C3). */
 export function tick(state: RaftState, ticks: number): void {
@@ -17,7 +17,7 @@ export function tick(state: RaftState, ticks: number): void {
 }
 
 function onElectionTimeout(state: RaftState): void {
-  if (!canCampaign(state)) state.leader = null
+  if (!canCampaign(state)) judgeAlone(state)
   else if (shallYield(state)) yieldOnce(state)
   else campaign(state)
 }
@@ -29,7 +29,7 @@ function shallYield({ heir, peerId, hasYielded, role, log }: RaftState): boolean
 
 function yieldOnce(state: RaftState): void {
   state.hasYielded = true
-  state.leader = null
+  judgeAlone(state)
   state.elapsed = 0
   state.timeout = drawTimeout(state, state.electionTicks)
 }

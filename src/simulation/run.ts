@@ -1,5 +1,6 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
 import { Attention } from './attention.js'
+import { type Clamps, clampTimers, drawClamps } from './clamps.js'
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
 import { checkHistory } from './linearizability/check.js'
 import type { Operation } from './linearizability/history.js'
@@ -24,7 +25,8 @@ export interface RunOptions {
   readonly chaosMs?: number
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
-   * frozen as browsers announce it (default). Seeds are pinned with the edition in which they failed.
+   * frozen as browsers announce it, rooms that are soon idle, and timers that are clamped for all (default). Seeds are pinned with the edition
+   * in which they failed.
    */
   readonly edition?: Edition
 }
@@ -59,6 +61,7 @@ interface Extras {
   readonly breaksMinority: boolean
   /** Whether users look at their pages and away. */
   readonly attention: Prng | null
+  readonly clamps: Clamps | null
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -115,6 +118,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
+  if (extras.clamps) clampTimers(sim, extras.clamps)
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   upheavals?.end()
   attention?.end()
@@ -206,10 +210,11 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const upheavals = drawUpheavals(prng)
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
-  const attention = edition < 4 ? null : drawAttention(seed)
-  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, attention }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, attention }
-  return { prng, upheavals, snapshotEvery, breaksMinority, attention }
+  const since4 =
+    edition < 4 ? { attention: null, clamps: null } : { attention: drawAttention(seed), clamps: drawClamps(seed) }
+  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
+  return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }
 }
 
 function drawAttention(seed: string): Prng | null {
@@ -224,6 +229,7 @@ function drawOptions(seed: string, edition: Edition, extras: Extras): Partial<Si
   const snapshotEvery = extras.snapshotEvery ?? usual
   const drawn: Partial<SimulationOptions> = {
     registrar: prng.chance(0.6),
+    ...(extras.clamps && { idleAfter: extras.clamps.idleAfter }),
     goodbyeLost: prng.pick([0, 0.3, 1]),
     weather: { ...fairWeather, remoteDelay: prng.pick([2, 8, 40]), tabDelay: prng.pick([0.1, 0.4, 3]) },
     settings: {

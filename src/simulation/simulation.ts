@@ -52,6 +52,8 @@ export interface SimulationOptions {
   /** How often a page's last frame does not get out. */
   readonly goodbyeLost: number
   readonly snapshotSizes: SnapshotSizes
+  /** After so long without a request a room slows down (M6); null: as in earnest. */
+  readonly idleAfter: number | null
   readonly surgery: Surgery
 }
 
@@ -61,6 +63,7 @@ export const defaultOptions: SimulationOptions = {
   registrar: false,
   goodbyeLost: 0,
   snapshotSizes: defaultSnapshotSizes,
+  idleAfter: null,
   surgery: {},
 }
 

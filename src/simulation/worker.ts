@@ -157,7 +157,7 @@ export class SimWorker {
   }
 
   #createHost(self: Self, storage: Storage, wiring: Wiring): HostRecord {
-    const { surgery, snapshotSizes } = this.#sim.options
+    const { surgery, snapshotSizes, idleAfter } = this.#sim.options
     const { peerId, incarnation } = self
     const station = { peerId, life: lifeOf(incarnation), browser: this.#browser.id, thread: this.thread }
     const network = this.#sim.ether.join(station)
@@ -175,6 +175,7 @@ export class SimWorker {
       learnerOnly: wiring.learnerOnly,
       state: wiring.state,
       snapshotSizes,
+      ...(idleAfter !== null && { idleAfter }),
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),

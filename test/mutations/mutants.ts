@@ -1351,6 +1351,50 @@ const forks: readonly Mutant[] = [
   },
 ]
 
+const times: readonly Mutant[] = [
+  {
+    name: 'slow links are known to the leader alone',
+    file: 'state.ts',
+    find: 'return Math.max(electionTicks, timing.electionTicks)',
+    replace: 'return Math.max(electionTicks, timing.electionTicks - timing.electionTicks)',
+    cites: ['M5'],
+  },
+  {
+    name: 'a candidate goes by the time-out of the leader that is gone',
+    file: 'state.ts',
+    find: `  state.leader = null
+  state.electionTicks = state.timing.electionTicks
+`,
+    replace: `  state.leader = null
+`,
+    cites: ['M5', 'M6'],
+  },
+  {
+    name: 'a doubted leader is condemned for what it did not have to say',
+    file: 'follower.ts',
+    find: `  state.electionTicks = state.timing.electionTicks
+  state.elapsed = 0
+`,
+    replace: `  state.electionTicks = state.timing.electionTicks
+`,
+    cites: ['M6'],
+  },
+  {
+    name: 'a leader that wakes is deposed by the silence of its sleep',
+    file: 'follower.ts',
+    find: "  if (state.role === 'leader' && after < before) state.elapsed = 0\n",
+    replace: '',
+    cites: ['M6'],
+  },
+  {
+    name: 'times may fall below a lease of reads',
+    file: 'raft.ts',
+    find: 'assert(this.#state.leaseTicks < timing.electionTicks,',
+    replace: 'assert(timing.electionTicks > 0,',
+    cites: ['M5'],
+  },
+]
+
 export const mutants: readonly Mutant[] = [
   ...pages,
   ...votes,
@@ -1371,6 +1415,7 @@ export const mutants: readonly Mutant[] = [
   ...promises,
   ...groups,
   ...forks,
+  ...times,
   {
     name: 'terms fall along a log',
     file: 'follower.ts',
