@@ -46,6 +46,7 @@ export interface ConnectionListener {
   failed?(failure: Failure): void
   refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
+  signal?(from: string, text: string): void
 }
 
 interface Waiting {
@@ -185,6 +186,11 @@ export class RoomConnection {
     this.#port?.notice({ type: 'frame', peerId, frame })
   }
 
+  /** To the mesh of another page, by the peers that this one is linked with. Lost while there is no host. */
+  sendSignal(to: string, text: string): void {
+    this.#port?.notice({ type: 'signal', to, text })
+  }
+
   /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
   isCertain(lease: number): boolean {
     if (!this.#heard) return false
@@ -241,6 +247,9 @@ export class RoomConnection {
         for (const listener of this.#listeners) listener.testament?.(event)
         // M2: whoever listens has taken it over by now, and nothing that it replaced can leave this page.
         if (event.confirm) this.#port?.notice({ type: 'testament', number: event.number })
+        break
+      case 'signal':
+        for (const listener of this.#listeners) listener.signal?.(event.from, event.text)
         break
       case 'refused':
         for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)

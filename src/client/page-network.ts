@@ -26,9 +26,11 @@ export class PageNetwork {
   readonly #mesh: MeshManager
   /** Whom signaling shows, with their browsers. */
   readonly #visible = new Map<string, string>()
+  readonly #unlisten: () => void
   #members: readonly MemberRecord[] = []
   #entered: { readonly promise: Promise<string | null>; resolve(roomId: string | null): void }
   #isEntered = false
+  #isSignalingUp = false
 
   constructor(
     joining: Joining,
@@ -50,6 +52,7 @@ export class PageNetwork {
     this.#mesh = this.#createMesh()
     this.#signaling = joining.urls.length > 0 ? this.#createSignaling() : null
     this.#tabs = joining.links === 'webrtc' ? this.#createTabs() : null
+    this.#unlisten = connection.listen({ signal: (from, text) => this.#mesh.receiveSignal(from, text) })
     port.onended = (connectionId) => this.#mesh.closeConnection(connectionId)
     this.#signaling?.connect()
   }
@@ -84,6 +87,7 @@ export class PageNetwork {
 
   /** Synchronous, for `pagehide`. */
   close(): void {
+    this.#unlisten()
     this.#mesh.destroy()
     this.#tabs?.close()
     this.#signaling?.close()
@@ -128,12 +132,14 @@ export class PageNetwork {
       case 'up':
         if (!this.#isEntered) this.#entered.resolve(event.roomId)
         this.#isEntered = true
+        this.#isSignalingUp = true
         this.#visible.clear()
         for (const { peerId, browserId } of event.peers) this.#visible.set(peerId, browserId)
         this.#wantPeers()
         this.#mesh.kick()
         break
       case 'down':
+        this.#isSignalingUp = false
         break
       case 'peer-entered':
         this.#visible.set(event.peerId, event.browserId)
@@ -163,8 +169,11 @@ export class PageNetwork {
     })
   }
 
+  /** By whatever sees that peer; where no server does, the peers in between pass it on. */
   #sendSignal(to: string, data: string): void {
-    if (!this.#tabs?.send(to, data)) this.#signaling?.signal(to, data)
+    if (this.#tabs?.send(to, data)) return
+    const isSent = this.#isSignalingUp && this.#visible.has(to) && this.#signaling?.signal(to, data)
+    if (!isSent) this.#connection.sendSignal(to, data)
   }
 
   /**

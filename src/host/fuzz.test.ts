@@ -118,6 +118,9 @@ const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K
   admit: fc.record({ learnerOnly: fc.boolean() }),
   goodbye: fc.record({ session: index, lastNumber: index, vote: fc.option(index) }),
   departed: fc.record({ peerId, incarnation, proof: fc.constantFrom('goodbye', 'death'), lastNumber: index }),
+  links: fc.record({ peerIds: fc.array(peerId, { maxLength: 4 }) }),
+  signal: fc.record({ from: peerId, to: peerId, text }),
+  relay: fc.record({ from: peerId, to: peerId, body: bytes }),
   ping: fc.record({ time }),
   pong: fc.record({ time }),
 }

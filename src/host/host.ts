@@ -9,6 +9,7 @@ import type { RoomSettings } from '../machine/command.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
+import type { CarriedNetwork } from '../network/carried.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
 import { membersOf, votersOf } from '../raft/configuration.js'
 import type { Entry, PeerId } from '../raft/entry.js'
@@ -22,6 +23,7 @@ import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { ClusterClock } from './cluster-clock.js'
 import type { HostContext } from './context.js'
 import { Departures } from './departures.js'
+import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
 import { Leadership } from './leadership.js'
@@ -39,6 +41,8 @@ export interface HostOptions {
   readonly expectedRoomId: string | null
   readonly clock: Clock
   readonly networks: readonly Network[]
+  /** Links through third peers, to those who cannot be reached otherwise (F4). None: such peers are not reached. */
+  readonly relays?: CarriedNetwork
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
@@ -79,6 +83,8 @@ export class Host {
   readonly #departures: Departures
   readonly #leadership: Leadership
   readonly #page: PageSide
+  readonly #exchange: Exchange
+  readonly #networks: readonly Network[]
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
@@ -140,6 +146,8 @@ export class Host {
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
     this.#leadership = new Leadership(this.#context, this.#departures, () => this.#page.withdrawVote())
+    this.#exchange = new Exchange(this.#context, options.relays ?? null)
+    this.#networks = options.relays ? [...options.networks, options.relays] : options.networks
     this.#page = new PageSide(this.#context, {
       state: options.state,
       metrics: () => this.#metrics(),
@@ -148,10 +156,10 @@ export class Host {
 
   /** Begins to live: links may come up, timers run. */
   start(): void {
-    for (const network of this.#options.networks) {
+    for (const network of this.#networks) {
       network.listen({
         up: (link) => this.#turn(() => this.#peers.up(link)),
-        frame: (link, _lane, frame) => this.#turn(() => this.#received(link, frame)),
+        frame: (link, lane, frame) => this.#turn(() => this.#received(link, lane, frame)),
         down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
       })
     }
@@ -172,6 +180,7 @@ export class Host {
   notice(notice: Notice): void {
     this.#turn(() => {
       if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      else if (notice.type === 'signal') this.#exchange.signal(notice.to, notice.text)
       else this.#page.notice(notice)
       // What waited for the promised vote to be destroyed may go on.
       if (notice.type === 'testament' && this.#leadership.leading) this.#leadership.tick()
@@ -189,6 +198,8 @@ export class Host {
     this.#turn(() => {
       for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, this.#page.goodbye(peerId))
     })
+    // What it says in closing goes over the other links, after the goodbyes.
+    this.#turn(() => this.#options.relays?.close())
     this.#stop(null)
   }
 
@@ -300,9 +311,10 @@ export class Host {
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()
     this.#page.tick()
+    this.#exchange.tick()
     if (this.#now.monotonic - this.#pingedAt < pingEvery) return
     this.#pingedAt = this.#now.monotonic
-    for (const { peerId } of this.#peers.all()) this.#peers.send(peerId, { type: 'ping', time: this.#now.monotonic })
+    this.#peers.ping()
   }
 
   #arm(): void {
@@ -392,9 +404,13 @@ export class Host {
     else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
   }
 
-  #received(link: Link, data: Uint8Array): void {
+  #received(link: Link, lane: Lane, data: Uint8Array): void {
     const received = this.#peers.receive(link, data)
-    if (received) for (const item of received.items) this.#item(received.peer, item)
+    if (!received) return
+    for (const item of received.items) {
+      this.#item(received.peer, item)
+      this.#exchange.receive(received.peer, item, lane, link.kind === 'peer-relay')
+    }
   }
 
   #receivedLoose(data: Uint8Array): void {
@@ -405,6 +421,10 @@ export class Host {
   #item(peer: Peer, item: Item): void {
     switch (item.type) {
       case 'hello':
+      case 'links':
+      case 'signal':
+      case 'relay':
+        // Of the links, and dealt with there.
         break
       case 'raft':
         if (item.group !== roomGroup) break
@@ -443,11 +463,13 @@ export class Host {
   #met(peer: Peer): void {
     this.#departures.met(peer.peerId, peer.incarnation)
     this.#options.listener?.met?.(peer)
+    this.#exchange.met(peer.peerId)
     this.#page.membersChanged()
     if (peer.founded) this.#askToBeAdmitted(true)
   }
 
   #unreachable(peer: Peer, reason: DownReason): void {
+    this.#exchange.unreachable(peer.peerId)
     this.#page.membersChanged()
     this.#raft.reportUnreachable(peer.peerId)
     // M5: the leader's channel was closed from its side. Its locks stay until it is proven gone: its page may live on.
@@ -505,7 +527,7 @@ export class Host {
     this.#stopped = true
     this.#timer?.timer.cancel()
     this.#commit.stop()
-    for (const network of this.#options.networks) network.close()
+    for (const network of this.#networks) network.close()
     this.#options.storage.close()
     this.#page.fail(failure ?? { code: 'room-left', message: 'this peer has left the room' })
     this.#options.listener?.stopped?.(failure)

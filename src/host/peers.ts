@@ -46,6 +46,8 @@ export interface PeersListener {
 
 interface Connection {
   readonly link: Link
+  /** By the host's monotonic clock: a frame of that peer came over this very link. */
+  heardAt: number
   peer: Peer | null
   readonly sentHead: KnownHead
   readonly receivedHead: KnownHead
@@ -108,7 +110,7 @@ export class Peers {
   }
 
   up(link: Link): void {
-    this.#connections.set(link, { link, peer: null, sentHead: noHead(), receivedHead: noHead() })
+    this.#connections.set(link, { link, heardAt: this.#now(), peer: null, sentHead: noHead(), receivedHead: noHead() })
     this.#greet(link)
   }
 
@@ -139,6 +141,7 @@ export class Peers {
       return null
     }
     const admitted = this.#admit(connection, decoded.frame)
+    connection.heardAt = this.#now()
     if (connection.peer) this.#heardAt.set(connection.peer.peerId, this.#now())
     return admitted
   }
@@ -164,6 +167,29 @@ export class Peers {
     return this.#best(peerId) !== null && heardAt !== undefined && this.#now() - heardAt < unheardAfter
   }
 
+  /** The same over a link of its own: nobody is in between. */
+  isDirect(peerId: PeerId): boolean {
+    for (const connection of this.#connections.values())
+      if (connection.peer?.peerId === peerId && !isCarried(connection) && this.#isFresh(connection)) return true
+    return false
+  }
+
+  /** Bytes that wait on the best link to that peer. */
+  buffered(peerId: PeerId, lane: Lane): number {
+    return this.#best(peerId)?.link.buffered(lane) ?? 0
+  }
+
+  /** A question to everyone, for the round trip. A direct link that fell silent is asked too: who is relayed may be back on it. */
+  ping(): void {
+    const ping: Item = { type: 'ping', time: this.#now() }
+    for (const { peerId } of this.all()) this.send(peerId, ping)
+    for (const connection of this.#connections.values()) {
+      const { peer, link } = connection
+      if (!peer || isCarried(connection) || !isCarried(this.#best(peer.peerId))) continue
+      this.#transmit(link, 'control', peer.incarnation, peer.peerId, [ping])
+    }
+  }
+
   /** Queues an item; it leaves with the turn. To a peer without a link it is lost, as on any network. */
   send(to: PeerId, item: Item, lane: Lane = 'control'): void {
     let items = this.#outbox.get(to)
@@ -175,14 +201,18 @@ export class Peers {
   }
 
   flush(): void {
-    for (const [to, items] of this.#outbox) {
-      const connection = this.#best(to)
-      for (const lane of ['control', 'bulk'] as const) {
-        if (items[lane].length === 0) continue
-        if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+    // What goes over a carried link comes back as items for whoever carries it (F4).
+    while (this.#outbox.size > 0) {
+      const outbox = [...this.#outbox]
+      this.#outbox.clear()
+      for (const [to, items] of outbox) {
+        const connection = this.#best(to)
+        for (const lane of ['control', 'bulk'] as const) {
+          if (items[lane].length === 0) continue
+          if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+        }
       }
     }
-    this.#outbox.clear()
   }
 
   /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
@@ -309,14 +339,28 @@ export class Peers {
     }
   }
 
-  /** The newest introduced link: an older one may be dying unseen. Relayed ones only when there is no other. */
+  /**
+   * The newest introduced link: an older one may be dying unseen. Those that the page carries only when there is no other; one that
+   * a third peer carries only when no other was heard lately (M5: it may bring the heartbeats that a dying one does not).
+   */
   #best(peerId: PeerId): Connection | null {
     let best: Connection | null = null
+    let carried: Connection | null = null
     for (const connection of this.#connections.values()) {
       if (connection.peer?.peerId !== peerId) continue
-      if (connection.link.kind === 'webrtc-relayed' && best && best.link.kind !== 'webrtc-relayed') continue
-      best = connection
+      if (isCarried(connection)) carried = connection
+      else if (connection.link.kind !== 'webrtc-relayed' || !best || best.link.kind === 'webrtc-relayed')
+        best = connection
     }
-    return best
+    if (!carried || !best) return best ?? carried
+    return this.#isFresh(best) || !this.#isFresh(carried) ? best : carried
   }
+
+  #isFresh({ heardAt }: Connection): boolean {
+    return this.#now() - heardAt < unheardAfter
+  }
+}
+
+function isCarried(connection: Connection | null): boolean {
+  return connection?.link.kind === 'peer-relay'
 }

@@ -12,7 +12,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3
+export type Edition = 1 | 2 | 3 | 4
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -22,8 +22,8 @@ export interface RunOptions {
   /** How long faults strike, ms of virtual time. */
   readonly chaosMs?: number
   /**
-   * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well (default). Seeds are
-   * pinned with the edition in which they failed.
+   * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with browsers that never
+   * connect (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -56,6 +56,8 @@ interface Extras {
   readonly snapshotEvery: number | null
   /** Whether the run ends with some who are broken for ever. */
   readonly breaksMinority: boolean
+  /** Whether two of three browsers never connect: whoever is in a third one relays them (F4). */
+  readonly estranges: boolean
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -66,11 +68,11 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 3, surgery = {} } = options
+  const { edition = 4, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
-  const workload = new Workload(sim, { compareAndSet: edition === 3 })
+  const workload = new Workload(sim, { compareAndSet: edition >= 3 })
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
@@ -108,6 +110,11 @@ function judge({ world }: Simulation, workload: Workload): readonly string[] {
 async function story(sim: Simulation, workload: Workload, options: RunOptions, extras: Extras): Promise<void> {
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
+  const [a, b, c] = sim.browsers
+  if (extras.estranges && a && b && c) {
+    sim.ether.estrange(a.id, b.id)
+    sim.world.coverage.hit('fault estranged')
+  }
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
@@ -201,9 +208,12 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const upheavals = drawUpheavals(prng)
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
-  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority }
-  return { prng, upheavals, snapshotEvery, breaksMinority }
+  const estranges = edition >= 4 && new Prng(`${seed}/strangers`).chance(0.4)
+  if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, estranges }
+  // Who is healthy without the only relay is nevertheless two rooms.
+  const breaks = breaksMinority && !estranges
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: breaks, estranges }
+  return { prng, upheavals, snapshotEvery, breaksMinority: breaks, estranges }
 }
 
 /** Everything that is not the story: timing, sizes, weather. */

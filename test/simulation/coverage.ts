@@ -10,6 +10,7 @@ import { allUpheavals } from '../../src/simulation/upheavals.js'
 export const faults: readonly string[] = [
   ...[allFaults, allUpheavals].flatMap((weights) => Object.keys(weights).map((kind) => `fault ${kind}`)),
   ...Object.keys(afflictions).map((name) => `for ever ${name}`),
+  'fault estranged',
   'clock set back',
   'clock set forward',
   'network frame again',
@@ -128,6 +129,8 @@ export const branches: readonly string[] = [
   'item departed by goodbye',
   'item echo',
   'item goodbye with a vote',
+  'item links',
+  'item relay',
   'item submit',
   'lock.granted',
   'lock.lost expired',
