@@ -30,6 +30,8 @@ window.Worker = class extends Worker {
 /** Every connection that the page makes, in order. */
 const connections: RTCPeerConnection[] = []
 let isWalledIn = false
+/** The library's own subclass never says `failed`. */
+const trueState = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, 'connectionState')?.get
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(configuration?: RTCConfiguration) {
     // With relays only, and none of them, no connection comes of it: as between two NATs.
@@ -76,6 +78,9 @@ const kit = {
   work: (plan: Work): Promise<void> => work(kit.room, plan),
   get connections(): readonly RTCPeerConnection[] {
     return connections
+  },
+  get connectionStates(): readonly RTCPeerConnectionState[] {
+    return connections.map((connection) => trueState?.call(connection))
   },
   /** From now on new connections of this page lead nowhere, or do again. */
   wallIn(walled: boolean): void {
