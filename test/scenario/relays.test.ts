@@ -43,7 +43,7 @@ it('[F4] two of three who never connect are voters all the same: the third one r
   const lock = await story.acquire(a, 'paragraph')
   const granted = story.ask(b, 'paragraph')
   await story.pass(200)
-  await lock.release()
+  await story.settle(lock.release())
   await story.until(() => granted.value !== undefined, 2_000, 'b')
 })
 
