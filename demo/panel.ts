@@ -19,6 +19,7 @@ const links: Record<NonNullable<Member['link']>, string> = {
   broadcast: 'same browser',
   webrtc: 'WebRTC',
   'webrtc-relayed': 'WebRTC via page',
+  'peer-relay': 'via another peer',
   memory: 'memory',
 }
 

@@ -24,7 +24,7 @@ interface Layer {
 }
 
 // The host knows storage and links by their contracts, never by their makers.
-const contracts = ['storage/storage.ts', 'network/link.ts']
+const contracts = ['storage/storage.ts', 'network/link.ts', 'network/carried.ts', 'network/limits.ts']
 const workerSide = ['bridge/worker*', '!bridge/worker-source.ts']
 const signalingServer = ['cli', 'connection', 'index', 'limits', 'public', 'rooms', 'server', 'service'].map(
   (name) => `signaling/${name}.ts`,
@@ -34,6 +34,7 @@ const pageSignaling = ['signaling/**', ...signalingServer.map((file) => `!${file
 const constants = ['machine/**command.ts', 'machine/**limits.ts', 'machine/**outcome.ts', 'machine/settings.ts']
 const pageNetwork = [
   'network/link.ts',
+  'network/limits.ts',
   'network/webrtc*',
   'network/mesh*',
   'network/relay*',
@@ -64,7 +65,7 @@ export const layers: readonly Layer[] = [
     files: ['network/**'],
     may: ['shared/**'],
     mayTypes: ['raft/**'],
-    packages: ['simple-peer', 'cborg', 'valibot'],
+    packages: ['simple-peer', 'cborg', 'valibot', '@noble/ciphers', '@noble/curves', '@noble/hashes'],
   },
   {
     name: 'signaling, server side',

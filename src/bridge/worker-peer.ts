@@ -10,6 +10,7 @@ import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
+import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { foundingLockName, lifeOf } from '../shared/life.js'
@@ -133,6 +134,7 @@ export class WorkerPeer implements WorkerApi {
       expectedRoomId,
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, [this.#channels]),
+      relays: relaysOf(peerId, storage.incarnation),
       seed: randomSeed(),
       randomText,
       tokenFloor,
@@ -170,6 +172,7 @@ export class WorkerPeer implements WorkerApi {
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
+      relays: relaysOf(peerId, storage.incarnation),
       seed: randomSeed(),
       randomText,
       // It has no session, and asks for no token.
@@ -305,6 +308,10 @@ function registrarOf(api: Remote<RegistrarApi> | RegistrarApi): Registrar {
     lookUp: async () => value(await api.lookUp()),
     register: async (roomId, existing) => value(await api.register(roomId, existing)),
   }
+}
+
+function relaysOf(peerId: PeerId, incarnation: Incarnation): PeerRelayNetwork {
+  return new PeerRelayNetwork({ peerId, incarnation, secret: crypto.getRandomValues(new Uint8Array(32)) })
 }
 
 function randomSeed(): number {

@@ -51,6 +51,7 @@ export interface ConnectionListener {
   /** `successor`: the host has stopped, and another one is to come. */
   reset?(reset: Reset & { readonly locks: readonly string[] }, successor: Successor | null): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
+  signal?(from: string, text: string): void
 }
 
 interface Waiting {
@@ -211,6 +212,11 @@ export class RoomConnection {
     this.#port?.notice({ type: 'frame', peerId, frame })
   }
 
+  /** To the mesh of another page, by the peers that this one is linked with. Lost while there is no host. */
+  sendSignal(to: string, text: string): void {
+    this.#port?.notice({ type: 'signal', to, text })
+  }
+
   /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
   isCertain(lease: number): boolean {
     if (!this.#heard) return false
@@ -270,6 +276,9 @@ export class RoomConnection {
         break
       case 'reset':
         this.#reset(event.reset, event.successor)
+        break
+      case 'signal':
+        for (const listener of this.#listeners) listener.signal?.(event.from, event.text)
         break
       case 'refused':
         for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)

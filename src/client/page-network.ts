@@ -9,6 +9,7 @@ import { SignalingClient, type SignalingEvent, SignalingFailure } from '../signa
 import type { RoomConnection } from './connection.js'
 import type { Joining } from './options.js'
 import { TabSignaling } from './tab-signaling.js'
+import { Topology } from './topology.js'
 
 export interface PageNetworkEvents {
   /** No signaling server was reached at first, or all refused. */
@@ -24,11 +25,15 @@ export class PageNetwork {
   readonly #signaling: SignalingClient | null
   readonly #tabs: TabSignaling | null
   readonly #mesh: MeshManager
+  readonly #topology = new Topology()
   /** Whom signaling shows, with their browsers. */
   readonly #visible = new Map<string, string>()
+  readonly #unlisten: () => void
   #members: readonly MemberRecord[] = []
   #entered: { readonly promise: Promise<string | null>; resolve(roomId: string | null): void }
+  #again: ReturnType<typeof setTimeout> | null = null
   #isEntered = false
+  #isSignalingUp = false
 
   constructor(
     joining: Joining,
@@ -50,6 +55,7 @@ export class PageNetwork {
     this.#mesh = this.#createMesh()
     this.#signaling = joining.urls.length > 0 ? this.#createSignaling() : null
     this.#tabs = joining.links === 'webrtc' ? this.#createTabs() : null
+    this.#unlisten = connection.listen({ signal: (from, text) => this.#receiveSignal(from, text) })
     port.onended = (connectionId) => this.#mesh.closeConnection(connectionId)
     this.#signaling?.connect()
   }
@@ -84,6 +90,9 @@ export class PageNetwork {
 
   /** Synchronous, for `pagehide`. */
   close(): void {
+    this.#unlisten()
+    if (this.#again !== null) clearTimeout(this.#again)
+    this.#again = null
     this.#mesh.destroy()
     this.#tabs?.close()
     this.#signaling?.close()
@@ -128,12 +137,14 @@ export class PageNetwork {
       case 'up':
         if (!this.#isEntered) this.#entered.resolve(event.roomId)
         this.#isEntered = true
+        this.#isSignalingUp = true
         this.#visible.clear()
         for (const { peerId, browserId } of event.peers) this.#visible.set(peerId, browserId)
         this.#wantPeers()
         this.#mesh.kick()
         break
       case 'down':
+        this.#isSignalingUp = false
         break
       case 'peer-entered':
         this.#visible.set(event.peerId, event.browserId)
@@ -144,7 +155,7 @@ export class PageNetwork {
         this.#wantPeers()
         break
       case 'signal':
-        this.#mesh.receiveSignal(event.from, event.data)
+        this.#receiveSignal(event.from, event.data)
         break
       case 'failed':
         this.#events.failed(event.failure)
@@ -159,26 +170,38 @@ export class PageNetwork {
         this.#visible.set(peerId, this.#claimed.browserId)
         this.#wantPeers()
       },
-      signal: (from, data) => this.#mesh.receiveSignal(from, data),
+      signal: (from, data) => this.#receiveSignal(from, data),
     })
   }
 
+  /** By whatever sees that peer; where no server does, the peers in between pass it on. */
   #sendSignal(to: string, data: string): void {
-    if (!this.#tabs?.send(to, data)) this.#signaling?.signal(to, data)
+    if (this.#tabs?.send(to, data)) return
+    const isSent = this.#isSignalingUp && this.#visible.has(to) && this.#signaling?.signal(to, data)
+    if (!isSent) this.#connection.sendSignal(to, data)
+  }
+
+  #receiveSignal(from: string, data: string): void {
+    if (!this.#mesh.receiveSignal(from, data)) return
+    // It may need what this side does not.
+    this.#topology.asked(from, performance.now())
+    this.#wantPeers()
+    this.#mesh.receiveSignal(from, data)
   }
 
   /**
-   * Whoever can be seen, and whoever belongs to the room: a link outlives the server that made it. Tabs of this browser
-   * have links of their own.
+   * Of whoever can be seen, and whoever belongs to the room: a link outlives the server that made it. Tabs of this browser have
+   * links of their own.
    */
   #wantPeers(): void {
-    const wanted = new Map(this.#visible)
-    for (const { peerId, browserId } of this.#members) wanted.set(peerId, browserId)
-    wanted.delete(this.#claimed.peerId)
-    const peers = [...wanted].filter(
-      ([, browserId]) => this.#joining.links === 'webrtc' || browserId !== this.#claimed.browserId,
-    )
-    this.#mesh.setPeers(peers.map(([peerId]) => ({ peerId })))
+    const { peerId: self, browserId: here } = this.#claimed
+    const isAbroad = (browserId: string) => this.#joining.links === 'webrtc' || browserId !== here
+    const members = this.#members.filter(({ peerId, browserId }) => peerId === self || isAbroad(browserId))
+    const visible = [...this.#visible].filter(([, browserId]) => isAbroad(browserId)).map(([peerId]) => peerId)
+    const { peers, againIn } = this.#topology.wanted({ self, members, visible }, performance.now())
+    if (this.#again !== null) clearTimeout(this.#again)
+    this.#again = againIn === null ? null : setTimeout(() => this.#wantPeers(), againIn)
+    this.#mesh.setPeers(peers)
   }
 }
 

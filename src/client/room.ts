@@ -23,7 +23,7 @@ export interface Member<P extends Value = Value> {
   /** This peer has a link to it (and to itself). */
   readonly connected: boolean
   /** What that link is made of; null for this peer itself and while there is none. */
-  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory' | null
+  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'peer-relay' | 'memory' | null
   /** Smoothed round trip in ms, null until measured. */
   readonly rtt: number | null
   /** What it declared when it joined, undefined while it has no session. */

@@ -90,6 +90,12 @@ export type Item =
   | { readonly type: 'pong'; readonly time: number }
   /** M6: the sender waits in vain for a leader that may have slowed down. */
   | { readonly type: 'wake' }
+  /** With whom the sender is linked, without anybody in between. Replaces what it said before. */
+  | { readonly type: 'links'; readonly peerIds: readonly PeerId[] }
+  /** From one page's mesh to another's, passed on at most once: the signaling server of those who have none. */
+  | { readonly type: 'signal'; readonly from: PeerId; readonly to: PeerId; readonly text: string }
+  /** Of a link between two peers who cannot connect: passed on once, and sealed between them (F4). */
+  | { readonly type: 'relay'; readonly from: PeerId; readonly to: PeerId; readonly body: Uint8Array }
 
 /** The first item on a link, and again whenever it changes. */
 export interface HelloItem {

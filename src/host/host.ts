@@ -11,6 +11,7 @@ import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { storedSince } from '../machine/store/view.js'
+import type { CarriedNetwork } from '../network/carried.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
 import { membersOf, votersOf } from '../raft/configuration.js'
 import { type Entry, noEntry, type PeerId } from '../raft/entry.js'
@@ -25,6 +26,7 @@ import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
 import { Departures } from './departures.js'
+import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
 import { splitAt } from './histories.js'
@@ -46,6 +48,8 @@ export interface HostOptions {
   readonly expectedRoomId: string | null
   readonly clock: Clock
   readonly networks: readonly Network[]
+  /** Links through third peers, to those who cannot be reached otherwise (F4). None: such peers are not reached. */
+  readonly relays?: CarriedNetwork
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
@@ -105,6 +109,8 @@ export class Host {
   readonly #recovery: Recovery
   readonly #meetings: Meetings
   readonly #tempo: Tempo
+  readonly #exchange: Exchange
+  readonly #networks: readonly Network[]
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
@@ -185,6 +191,8 @@ export class Host {
       withdrawVote: () => this.#page.withdrawVote(),
       handedOver: (to) => options.listener?.handedOver?.(to),
     })
+    this.#exchange = new Exchange(this.#context, options.relays ?? null)
+    this.#networks = options.relays ? [...options.networks, options.relays] : options.networks
     this.#page = new PageSide(this.#context, {
       state: options.state,
       tokenFloor: options.tokenFloor,
@@ -207,10 +215,10 @@ export class Host {
 
   /** Begins to live: links may come up, timers run. */
   start(): void {
-    for (const network of this.#options.networks) {
+    for (const network of this.#networks) {
       network.listen({
         up: (link) => this.#turn(() => this.#peers.up(link)),
-        frame: (link, _lane, frame) => this.#turn(() => this.#received(link, frame)),
+        frame: (link, lane, frame) => this.#turn(() => this.#received(link, lane, frame)),
         down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
       })
     }
@@ -237,6 +245,7 @@ export class Host {
     this.#turn(() => {
       if (notice.type === 'frame') this.#receivedLoose(notice.frame)
       else if (notice.type === 'condition') this.#conditions.changed(notice.condition)
+      else if (notice.type === 'signal') this.#exchange.signal(notice.to, notice.text)
       else this.#page.notice(notice)
       // What waited for the promised vote to be destroyed may go on; and a page that stops hands over in this very turn.
       const isDecisive = notice.type === 'testament' || notice.type === 'condition'
@@ -253,6 +262,8 @@ export class Host {
   leave(): void {
     if (this.#stopped) return
     this.#turn(() => this.#sayGoodbye())
+    // What it says in closing goes over the other links, after the goodbyes.
+    this.#turn(() => this.#options.relays?.close())
     this.#stop(null)
   }
 
@@ -391,6 +402,7 @@ export class Host {
     this.#recovery.tick()
     this.#meetings.tick()
     this.#page.tick()
+    this.#exchange.tick()
     if (this.#tempo.idle.isCalm) {
       if (this.#leadership.leading) this.#page.beat()
       return
@@ -399,6 +411,7 @@ export class Host {
     this.#pingedAt = this.#now.monotonic
     this.#conditions.tick()
     for (const { peerId } of this.#peers.all()) this.#ping(peerId)
+    this.#peers.pingSilent()
   }
 
   #ping(peerId: PeerId): void {
@@ -499,9 +512,13 @@ export class Host {
     else this.#peers.send(message.to, { type: 'raft', group: roomGroup, message }, lane)
   }
 
-  #received(link: Link, data: Uint8Array): void {
+  #received(link: Link, lane: Lane, data: Uint8Array): void {
     const received = this.#peers.receive(link, data)
-    if (received) for (const item of received.items) this.#item(received.peer, item)
+    if (!received) return
+    for (const item of received.items) {
+      this.#item(received.peer, item)
+      this.#exchange.receive(received.peer, item, lane, link.kind === 'peer-relay')
+    }
   }
 
   #receivedLoose(data: Uint8Array): void {
@@ -512,6 +529,10 @@ export class Host {
   #item(peer: Peer, item: Item): void {
     switch (item.type) {
       case 'hello':
+      case 'links':
+      case 'signal':
+      case 'relay':
+        // Of the links, and dealt with there.
         break
       case 'raft':
         if (item.group !== roomGroup) break
@@ -582,11 +603,13 @@ export class Host {
     this.#departures.met(peer.peerId, peer.incarnation)
     this.#conditions.met(peer.peerId)
     this.#options.listener?.met?.(peer)
+    this.#exchange.met(peer.peerId)
     this.#page.membersChanged()
     if (peer.founded) this.#askToBeAdmitted(true)
   }
 
   #unreachable(peer: Peer, reason: DownReason): void {
+    this.#exchange.unreachable(peer.peerId)
     this.#page.membersChanged()
     this.#tempo.idle.touch()
     this.#tempo.trips.forget(peer.peerId)
@@ -747,7 +770,7 @@ export class Host {
     this.#stopped = true
     this.#timer?.timer.cancel()
     this.#commit.stop()
-    for (const network of this.#options.networks) network.close()
+    for (const network of this.#networks) network.close()
     this.#options.storage.close()
     this.#options.listener?.stopped?.(failure)
   }

@@ -1,3 +1,5 @@
+import { bodyBytesMax } from '../network/carried.js'
+import { signalTextMax } from '../network/limits.js'
 import type { PeerId } from '../raft/entry.js'
 import {
   type ByteReader,
@@ -6,6 +8,7 @@ import {
   readBytes,
   readCount,
   readFlag,
+  readText,
   readTime,
   refuse,
   writeByte,
@@ -38,9 +41,14 @@ const codeOf = {
   condition: 14,
   yield: 15,
   wake: 16,
+  links: 20,
+  signal: 21,
+  relay: 22,
 } as const satisfies Readonly<Record<Item['type'], number>>
 
 const instructionsMax = 1_024
+/** Tabs of a browser and peers of others, twice over. */
+export const linksMax = 128
 
 export function writeItem(writer: ByteWriter, item: Item): void {
   writeByte(writer, codeOf[item.type])
@@ -126,6 +134,20 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       break
     case 'wake':
       break
+    case 'links':
+      writeCount(writer, item.peerIds.length)
+      for (const peerId of item.peerIds) writeText(writer, peerId)
+      break
+    case 'signal':
+      writeText(writer, item.from)
+      writeText(writer, item.to)
+      writeText(writer, item.text)
+      break
+    case 'relay':
+      writeText(writer, item.from)
+      writeText(writer, item.to)
+      writeBytes(writer, item.body)
+      break
     default:
       item satisfies never
   }
@@ -204,6 +226,18 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     }
     case codeOf.wake:
       return { type: 'wake' }
+    case codeOf.links:
+      return { type: 'links', peerIds: readPeerIds(reader) }
+    case codeOf.signal: {
+      const from = readPeerId(reader)
+      const to = readPeerId(reader)
+      return { type: 'signal', from, to, text: readText(reader, signalTextMax) }
+    }
+    case codeOf.relay: {
+      const from = readPeerId(reader)
+      const to = readPeerId(reader)
+      return { type: 'relay', from, to, body: readBody(reader) }
+    }
     default:
       return refuse('an item of no kind')
   }
@@ -221,4 +255,15 @@ function readInstructions(reader: ByteReader): readonly Uint8Array[] {
   const instructions: Uint8Array[] = []
   for (let i = 0; i < count; i++) instructions.push(readBytes(reader))
   return instructions
+}
+
+function readPeerIds(reader: ByteReader): readonly PeerId[] {
+  const count = readCount(reader)
+  if (count > linksMax) refuse('more links than a peer has')
+  return Array.from({ length: count }, () => readPeerId(reader))
+}
+
+function readBody(reader: ByteReader): Uint8Array {
+  const body = readBytes(reader)
+  return body.byteLength <= bodyBytesMax ? body : refuse('more than one piece of a frame')
 }

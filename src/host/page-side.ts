@@ -116,7 +116,7 @@ export class PageSide {
     }
   }
 
-  notice(notice: Exclude<Notice, { type: 'frame' | 'condition' }>): void {
+  notice(notice: Exclude<Notice, { type: 'frame' | 'condition' | 'signal' }>): void {
     switch (notice.type) {
       case 'alive':
         this.#lease.alive(notice.sentAt)

@@ -5,6 +5,7 @@
 import type { RoomSettings, SessionId } from '../machine/command.js'
 import type { LockMode } from '../machine/lock/command.js'
 import type { Expected, FenceCheck } from '../machine/store/command.js'
+import type { LinkKind } from '../network/link.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
 import type { Failure } from '../shared/failure.js'
@@ -116,6 +117,8 @@ export type Notice =
   | { readonly type: 'testament'; readonly number: number }
   /** A frame that came over the page's own channel to that peer: another page's goodbye (M1). */
   | { readonly type: 'frame'; readonly peerId: PeerId; readonly frame: Uint8Array }
+  /** For the mesh of another page, which no signaling server sees: over the links that there are. May be lost. */
+  | { readonly type: 'signal'; readonly to: PeerId; readonly text: string }
 
 /** What the host tells the page. */
 export type HostEvent =
@@ -146,6 +149,8 @@ export type HostEvent =
       readonly number: number
       readonly confirm: boolean
     }
+  /** From the mesh of another page, over the links that there are. Whoever passed it on answers for `from`. */
+  | { readonly type: 'signal'; readonly from: PeerId; readonly text: string }
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
   | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
   /** The room's history has split here, or ends here (N2, N3). */
@@ -190,7 +195,7 @@ export interface MemberRecord {
   readonly role: 'voter' | 'learner'
   readonly connected: boolean
   /** What carries the bytes to it, null while nothing does (and for this peer itself). */
-  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory' | null
+  readonly link: LinkKind | null
   /** Smoothed round trip in ms, null until measured. */
   readonly rtt: number | null
   /** The declared state, encoded. */
@@ -201,7 +206,7 @@ export interface MemberRecord {
 export interface Goodbye {
   readonly peerId: PeerId
   readonly incarnation: Incarnation
-  readonly link: 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory'
+  readonly link: LinkKind
   readonly frame: Uint8Array
 }
 

@@ -376,11 +376,55 @@ describe('links', () => {
     ['webrtc-relayed', 'webrtc', 'second'],
     ['broadcast', 'webrtc-relayed', 'first'],
     ['webrtc-relayed', 'webrtc-relayed', 'second'],
+    ['webrtc', 'peer-relay', 'first'],
+    ['peer-relay', 'webrtc-relayed', 'second'],
+    ['peer-relay', 'peer-relay', 'second'],
   ])('of %s and then %s the %s carries', (first, second, wanted) => {
     const { peers, link, up } = acquainted(first)
     const other = up(new TestLink('bob', second, 'second'))
     peers.receive(other, encodeFrame(frameOfBob({ items: [hello] })))
     expect(peers.link('bob')).toBe(wanted === 'first' ? link : other)
+  })
+
+  it('[M5] a relay carries while the direct link is silent, which is asked all the same and takes over again', () => {
+    const { peers, link, up, heard, clock } = acquainted()
+    const carried = up(new TestLink('bob', 'peer-relay', 'carried'))
+    peers.receive(carried, encodeFrame(frameOfBob({ items: [hello] })))
+    expect([peers.link('bob'), peers.isDirect('bob')]).toEqual([link, true])
+    clock.now = 5_000
+    peers.receive(carried, encodeFrame(frameOfBob()))
+    expect([peers.link('bob'), peers.isDirect('bob'), peers.isReachable('bob')]).toEqual([carried, false, true])
+    for (const one of [link, carried]) one.sent.length = 0
+    peers.send('bob', ping)
+    peers.pingSilent()
+    peers.flush()
+    expect([link.frames().length, carried.frames().length]).toEqual([1, 1])
+    peers.receive(link, encodeFrame(frameOfBob()))
+    expect(peers.link('bob')).toBe(link)
+    peers.send('bob', ping)
+    peers.pingSilent()
+    peers.flush()
+    expect([link.frames().length, carried.frames().length]).toEqual([1, 0])
+    heard.length = 0
+    // The leader's own channel is closed while its heartbeats come by a relay: no reason to forget it.
+    peers.down(link, 'remote')
+    expect(heard).toEqual([])
+    peers.down(carried, 'lost')
+    expect(heard).toEqual(['unreachable bob lost'])
+  })
+
+  it('[F4] what a carried link sends goes out in the same turn, over the links of who carries it', () => {
+    const { peers, up } = setUp(self('ann'))
+    const toCid = up(new TestLink('cid', 'webrtc', 'to cid'))
+    peers.receive(toCid, encodeFrame(frameOfBob({ from: 'cid', items: [hello] })))
+    const carried = up(new TestLink('bob', 'peer-relay', 'carried'))
+    peers.receive(carried, encodeFrame(frameOfBob({ items: [hello] })))
+    toCid.sent.length = 0
+    carried.send = (_lane, body) => peers.send('cid', { type: 'relay', from: 'ann', to: 'bob', body: body.slice() })
+    peers.send('cid', ping)
+    peers.send('bob', ping)
+    peers.flush()
+    expect(toCid.frames().flatMap(({ items }) => items.map(({ type }) => type))).toEqual(['ping', 'relay'])
   })
 
   it('everything of a turn leaves as one frame per lane', () => {

@@ -56,6 +56,8 @@ export interface PeersListener {
 
 interface Connection {
   readonly link: Link
+  /** By the host's monotonic clock: a frame of that peer came over this very link. */
+  heardAt: number
   peer: Peer | null
   /** Instead of `peer`: the other end belongs to another history. */
   stranger: Stranger | null
@@ -134,6 +136,7 @@ export class Peers {
   up(link: Link): void {
     this.#connections.set(link, {
       link,
+      heardAt: this.#now(),
       peer: null,
       stranger: null,
       lineage: null,
@@ -174,6 +177,7 @@ export class Peers {
       return null
     }
     const admitted = this.#admit(connection, decoded.frame)
+    connection.heardAt = this.#now()
     if (connection.peer) this.#heardAt.set(connection.peer.peerId, this.#now())
     return admitted
   }
@@ -207,8 +211,31 @@ export class Peers {
       this.#restingSince = this.#now()
       return
     }
+    for (const connection of this.#connections.values()) if (this.#isFresh(connection)) connection.heardAt = this.#now()
     for (const peerId of this.#heardAt.keys()) if (this.isReachable(peerId)) this.#heardAt.set(peerId, this.#now())
     this.#restingSince = null
+  }
+
+  /** The same over a link of its own: nobody is in between. */
+  isDirect(peerId: PeerId): boolean {
+    for (const connection of this.#connections.values())
+      if (connection.peer?.peerId === peerId && !isCarried(connection) && this.#isFresh(connection)) return true
+    return false
+  }
+
+  /** Bytes that wait on the best link to that peer. */
+  buffered(peerId: PeerId, lane: Lane): number {
+    return this.#best(peerId)?.link.buffered(lane) ?? 0
+  }
+
+  /** Direct links of peers who are relayed meanwhile: they may be back on them. */
+  pingSilent(): void {
+    const ping: Item = { type: 'ping', time: this.#now() }
+    for (const connection of this.#connections.values()) {
+      const { peer, link } = connection
+      if (!peer || isCarried(connection) || !isCarried(this.#best(peer.peerId))) continue
+      this.#transmit(link, 'control', peer.incarnation, peer.peerId, [ping])
+    }
   }
 
   /** Queues an item; it leaves with the turn. To a peer without a link it is lost, as on any network. */
@@ -222,14 +249,18 @@ export class Peers {
   }
 
   flush(): void {
-    for (const [to, items] of this.#outbox) {
-      const connection = this.#best(to)
-      for (const lane of ['control', 'bulk'] as const) {
-        if (items[lane].length === 0) continue
-        if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+    // What goes over a carried link comes back as items for whoever carries it (F4).
+    while (this.#outbox.size > 0) {
+      const outbox = [...this.#outbox]
+      this.#outbox.clear()
+      for (const [to, items] of outbox) {
+        const connection = this.#best(to)
+        for (const lane of ['control', 'bulk'] as const) {
+          if (items[lane].length === 0) continue
+          if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+        }
       }
     }
-    this.#outbox.clear()
   }
 
   /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
@@ -390,14 +421,28 @@ export class Peers {
     }
   }
 
-  /** The newest introduced link: an older one may be dying unseen. Relayed ones only when there is no other. */
+  /**
+   * The newest introduced link: an older one may be dying unseen. Those that the page carries only when there is no other; one that
+   * a third peer carries only when no other was heard lately (M5: it may bring the heartbeats that a dying one does not).
+   */
   #best(peerId: PeerId): Connection | null {
     let best: Connection | null = null
+    let carried: Connection | null = null
     for (const connection of this.#connections.values()) {
       if (connection.peer?.peerId !== peerId) continue
-      if (connection.link.kind === 'webrtc-relayed' && best && best.link.kind !== 'webrtc-relayed') continue
-      best = connection
+      if (isCarried(connection)) carried = connection
+      else if (connection.link.kind !== 'webrtc-relayed' || !best || best.link.kind === 'webrtc-relayed')
+        best = connection
     }
-    return best
+    if (!carried || !best) return best ?? carried
+    return this.#isFresh(best) || !this.#isFresh(carried) ? best : carried
   }
+
+  #isFresh({ heardAt }: Connection): boolean {
+    return (this.#restingSince ?? this.#now()) - heardAt < unheardAfter
+  }
+}
+
+function isCarried(connection: Connection | null): boolean {
+  return connection?.link.kind === 'peer-relay'
 }

@@ -78,7 +78,8 @@ export class Testament {
     const { peers } = this.#context
     const goodbyes = peers.all().flatMap((peer): Goodbye[] => {
       const link = peers.link(peer.peerId)
-      if (!link) return []
+      // Nothing of the page leads through a third peer.
+      if (!link || link.kind === 'peer-relay') return []
       const { peerId, incarnation } = peer
       return [{ peerId, incarnation, link: link.kind, frame: peers.frameFor(peer, [this.goodbye(peerId)]) }]
     })

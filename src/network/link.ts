@@ -19,8 +19,11 @@ export interface Link {
   close(reason: string): void
 }
 
-/** `relayed`: the page carries the bytes of a data channel that could not be transferred to the worker. */
-export type LinkKind = 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory'
+/**
+ * `webrtc-relayed`: the page carries the bytes of a data channel that could not be transferred to the worker. `peer-relay`: a
+ * third peer carries them, sealed (F4).
+ */
+export type LinkKind = 'broadcast' | 'webrtc' | 'webrtc-relayed' | 'memory' | 'peer-relay'
 export const lanes = ['control', 'bulk'] as const
 export type Lane = (typeof lanes)[number]
 

@@ -39,19 +39,28 @@ export class MeshRemote {
   /** Ended for everybody, and not closed yet. */
   readonly #retired = new Set<MeshConnection>()
   #timer: { cancel(): void } | undefined
+  #gone: () => void = () => {}
   /** Dials or requests since the last stable connection. */
   #tries = 0
   #state: RemoteState = 'closed'
   #isClosed = false
+  #isPassive = false
 
   constructor(options: RemoteOptions) {
     this.#options = options
   }
 
+  /** Nothing is dialed or asked for any more; what is there stays, and what the other side asks for is answered. */
+  setPassive(isPassive: boolean): void {
+    if (this.#isPassive === isPassive) return
+    this.#isPassive = isPassive
+    this.ensure()
+  }
+
   /** Starts whatever is missing. Idempotent. */
   ensure(): void {
     if (this.#isClosed) return
-    if (this.#has('connected') || this.#has('connecting')) {
+    if (this.#isPassive || this.#has('connected') || this.#has('connecting')) {
       this.#timer?.cancel()
       this.#timer = undefined
     } else {
@@ -62,7 +71,7 @@ export class MeshRemote {
 
   /** The network is back, or the page: what waits is tried at once, and what got no answer is tried anew. */
   kick(): void {
-    if (this.#isClosed || this.#has('connected')) return
+    if (this.#isClosed || this.#isPassive || this.#has('connected')) return
     for (const connection of this.#all('connecting')) {
       if (connection.isFresh || connection.isAnswered) return
       connection.close('lost')
@@ -96,11 +105,13 @@ export class MeshRemote {
     return this.#connections.get(connectionId)
   }
 
-  close(): void {
+  /** Gives everything up; `gone` is called when nothing of it is left. */
+  dismiss(gone: () => void): void {
     this.#stop()
-    for (const connection of [...this.#connections.values()]) connection.close('local')
-    this.#dropRetired()
+    this.#gone = gone
+    for (const connection of [...this.#connections.values()]) this.#retire(connection, 'lost')
     this.#tellState()
+    if (this.#retired.size === 0) gone()
   }
 
   destroy(): void {
@@ -112,7 +123,10 @@ export class MeshRemote {
 
   #retire(connection: MeshConnection, reason: DownReason): void {
     this.#retired.add(connection)
-    connection.retire(reason, () => this.#retired.delete(connection))
+    connection.retire(reason, () => {
+      this.#retired.delete(connection)
+      if (this.#retired.size === 0) this.#gone()
+    })
   }
 
   #dropRetired(): void {

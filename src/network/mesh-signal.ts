@@ -4,6 +4,7 @@
  */
 
 import * as v from 'valibot'
+import { signalTextMax } from './limits.js'
 
 const version = 1
 const connectionId = v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))
@@ -33,9 +34,6 @@ const messageSchema = v.variant('kind', [
   v.object({ v: v.literal(version), kind: v.literal('want') }),
 ])
 export type MeshMessage = v.InferOutput<typeof messageSchema>
-
-/** A larger one is not parsed. */
-export const signalTextMax = 96 * 1024
 
 export function parseSignal(signal: unknown): Signal | undefined {
   const parsed = v.safeParse(signalSchema, signal, { abortEarly: true })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { MeshManager } from './mesh.js'
+import { MeshManager, meshPeersMax } from './mesh.js'
 import { newConnectionId, parseMeshMessage, type Signal, signalText, wantText } from './mesh-signal.js'
 import type { SimplePeerInstance } from './webrtc.js'
 
@@ -316,9 +316,64 @@ describe('mesh', () => {
     const { mesh, heard } = await dialed()
     peer(0).connection.become('connected')
     mesh.setPeers([{ peerId: 'a' }])
-    expect([peer(0).connection.isClosed, ...heard.slice(-2)]).toEqual([true, 'closed b local', 'state b closed'])
+    expect(heard.slice(-2), 'the worker says so first, in its own last words').toEqual([
+      'closed b lost',
+      'state b closed',
+    ])
+    expect(peer(0).connection.isClosed).toBe(false)
+    await advance(1_000)
+    expect(peer(0).connection.isClosed).toBe(true)
     await advance(60_000)
     expect(count()).toBe(1)
+  })
+
+  it('destroy closes what was given up a moment before, too', async () => {
+    const { mesh } = await dialed()
+    peer(0).connection.become('connected')
+    mesh.setPeers([])
+    mesh.destroy()
+    expect([peer(0).connection.isClosed, vi.getTimerCount()]).toEqual([true, 0])
+  })
+
+  it('a passive peer is neither dialed nor asked; what it asks for is answered, and what is there stays', async () => {
+    const { mesh, signals } = await dialed()
+    peer(0).connection.become('connected')
+    mesh.setPeers([{ peerId: 'b', isPassive: true }])
+    await advance(10_000)
+    expect(peer(0).connection.isClosed).toBe(false)
+    peer(0).emit('close')
+    const before = signals.length
+    mesh.kick()
+    await advance(60_000)
+    expect([count(), signals.length]).toEqual([1, before])
+    mesh.receiveSignal('b', wantText())
+    await advance(0)
+    expect(count()).toBe(2)
+    mesh.setPeers([{ peerId: 'b' }])
+    peer(1).emit('close')
+    await advance(5_000)
+    expect(count()).toBe(3)
+  })
+
+  it('says when one that is not wanted asks for a connection, and only then', async () => {
+    const { mesh } = await dialed()
+    expect(mesh.receiveSignal('b', wantText()), 'wanted').toBe(false)
+    expect(mesh.receiveSignal('c', wantText())).toBe(true)
+    expect(mesh.receiveSignal('c', signalText(newConnectionId(), offer))).toBe(true)
+    expect(mesh.receiveSignal('c', signalText(newConnectionId(), answer)), 'late').toBe(false)
+    expect(mesh.receiveSignal('c', 'nonsense')).toBe(false)
+  })
+
+  it('of too many the first are connected to, also when they come later', async () => {
+    const { mesh } = meshOf('a')
+    const peers = Array.from({ length: meshPeersMax }, (_, i) => ({ peerId: `p${i}` }))
+    mesh.setPeers(peers)
+    await advance(0)
+    expect(count()).toBe(meshPeersMax)
+    mesh.setPeers([{ peerId: 'voter' }, ...peers])
+    await advance(1_000)
+    expect(count()).toBe(meshPeersMax + 1)
+    expect(FakeSimplePeer.all.filter(({ connection }) => connection.isClosed)).toHaveLength(1)
   })
 
   it('destroy closes everything before it returns, tells nobody, and leaves no timer', async () => {

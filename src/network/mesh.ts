@@ -49,6 +49,8 @@ export interface MeshOptions {
 export class MeshManager {
   readonly #options: MeshOptions
   readonly #remotes = new Map<string, MeshRemote>()
+  /** Not wanted any more, and not closed yet. */
+  readonly #dismissed = new Set<MeshRemote>()
   #isDestroyed = false
   #isUnsupported = false
 
@@ -56,15 +58,20 @@ export class MeshManager {
     this.#options = options
   }
 
-  /** Exactly these peers are wanted. The own id is left out. */
-  setPeers(peers: Iterable<{ readonly peerId: string }>): void {
-    const wanted = new Set([...peers].map((peer) => peer.peerId))
+  /**
+   * Exactly these peers are wanted, the most important first: those beyond `meshPeersMax` are not connected to. The own id is
+   * left out. `isPassive`: what there is stays and what is asked for is answered, but nothing is dialed or asked for.
+   */
+  setPeers(peers: Iterable<{ readonly peerId: string; readonly isPassive?: boolean }>): void {
+    const others = [...peers].filter(({ peerId }) => peerId !== this.#options.peerId)
+    const wanted = new Map(others.slice(0, meshPeersMax).map(({ peerId, isPassive = false }) => [peerId, isPassive]))
     for (const peerId of [...this.#remotes.keys()]) if (!wanted.has(peerId)) this.removePeer(peerId)
-    for (const peerId of wanted) this.addPeer(peerId)
+    for (const [peerId, isPassive] of wanted) this.addPeer(peerId, isPassive)
   }
 
   /** Idempotent. A peer beyond `meshPeersMax` is not connected to. */
-  addPeer(peerId: string): void {
+  addPeer(peerId: string, isPassive = false): void {
+    this.#remotes.get(peerId)?.setPassive(isPassive)
     if (this.#isDestroyed || peerId === this.#options.peerId || this.#remotes.has(peerId)) return
     if (!this.#isSupported() || this.#remotes.size >= meshPeersMax) return
     const { sendSignal, iceServers = [], timers = systemTimers, random = Math.random } = this.#options
@@ -83,20 +90,32 @@ export class MeshManager {
       },
     })
     this.#remotes.set(peerId, remote)
+    remote.setPassive(isPassive)
     remote.ensure()
   }
 
-  /** Closes its connections: the other side takes that for a goodbye of this one (M1). */
+  /**
+   * Gives its connections up: lost, and not closed, since the other side would take that for a goodbye of a peer that lives on
+   * (M1).
+   */
   removePeer(peerId: string): void {
     const remote = this.#remotes.get(peerId)
+    if (!remote) return
     this.#remotes.delete(peerId)
-    remote?.close()
+    this.#dismissed.add(remote)
+    remote.dismiss(() => this.#dismissed.delete(remote))
   }
 
-  /** Anything may come here: what is not a message for an attempt of this mesh is dropped. */
-  receiveSignal(from: string, data: string): void {
+  /**
+   * Anything may come here: what is not a message for an attempt of this mesh is dropped. True: this peer is not wanted, and asks
+   * for a connection.
+   */
+  receiveSignal(from: string, data: string): boolean {
     const message = parseMeshMessage(data)
-    if (message) this.#remotes.get(from)?.receive(message)
+    if (!message) return false
+    const remote = this.#remotes.get(from)
+    remote?.receive(message)
+    return !remote && (message.kind === 'want' || message.signal.type === 'offer')
   }
 
   /** On `online`, `visibilitychange`, `pageshow`: does not wait for back-offs. */
@@ -126,8 +145,9 @@ export class MeshManager {
   /** Closes everything before it returns and tells of nothing: in `pagehide` (PLATFORM 17, 24). */
   destroy(): void {
     this.#isDestroyed = true
-    for (const remote of this.#remotes.values()) remote.destroy()
+    for (const remote of [...this.#remotes.values(), ...this.#dismissed]) remote.destroy()
     this.#remotes.clear()
+    this.#dismissed.clear()
   }
 
   #isSupported(): boolean {

@@ -55,6 +55,8 @@ export class Ether {
   readonly #wires = new Map<string, Wire>()
   /** Directed pairs of peers between whom nothing goes. */
   readonly #blocked = new Set<string>()
+  /** Pairs of browsers that never get a connection: NATs that no signaling helps with. */
+  readonly #strangers = new Set<string>()
   readonly #archive = new Map<string, Archive>()
   #slow = new Map<string, number>()
   mischief: Mischief | null = null
@@ -96,6 +98,12 @@ export class Ether {
     if (!this.#blocked.delete(`${from}>${to}`)) return
     for (const wire of this.#between(from, to)) wire.flush()
     this.#meetAll()
+  }
+
+  /** From now on these two browsers get no link, and what they have is broken. Nothing heals that (F4). */
+  estrange(a: string, b: string): void {
+    this.#strangers.add(pairOf(a, b))
+    for (const wire of this.#wires.values()) if (wire.spans(a, b)) wire.break()
   }
 
   /** One link breaks, and comes back later. */
@@ -149,9 +157,11 @@ export class Ether {
   #meet(a: SimNetwork, b: SimNetwork): void {
     if (a.station.peerId === b.station.peerId || this.#wires.has(keyOf(a, b))) return
     const sameBrowser = a.station.browser === b.station.browser
+    if (this.#strangers.has(pairOf(a.station.browser, b.station.browser))) return
     const delay = sameBrowser ? this.#prng.tail(2, 100) : this.#prng.tail(this.#weather.connect, 3_000)
     this.world.after(delay, `meet ${a.name} ${b.name}`, () => {
       if (!this.#networks.has(a) || !this.#networks.has(b) || this.#wires.has(keyOf(a, b))) return
+      if (this.#strangers.has(pairOf(a.station.browser, b.station.browser))) return
       const apart =
         this.isBlocked(a.station.peerId, b.station.peerId) || this.isBlocked(b.station.peerId, a.station.peerId)
       if (apart) return

@@ -25,8 +25,8 @@ export interface RunOptions {
   readonly chaosMs?: number
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
-   * frozen as browsers announce it, rooms that are soon idle, and timers that are clamped for all (default). Seeds are pinned with the edition
-   * in which they failed.
+   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, and browsers that never connect (default). Seeds
+   * are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -62,6 +62,8 @@ interface Extras {
   /** Whether users look at their pages and away. */
   readonly attention: Prng | null
   readonly clamps: Clamps | null
+  /** Whether two of three browsers never connect: whoever is in a third one relays them (F4). */
+  readonly estranges: boolean
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -115,6 +117,11 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   const attention = extras.attention && new Attention(sim, extras.attention)
+  const [a, b, c] = sim.browsers
+  if (extras.estranges && a && b && c) {
+    sim.ether.estrange(a.id, b.id)
+    sim.world.coverage.hit('fault estranged')
+  }
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
@@ -210,16 +217,23 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const upheavals = drawUpheavals(prng)
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
-  const since4 =
-    edition < 4 ? { attention: null, clamps: null } : { attention: drawAttention(seed), clamps: drawClamps(seed) }
+  const since4 = edition < 4 ? before4 : drawSince4(seed)
+  const breaks = breaksMinority && !since4.estranges
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
-  return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: breaks, ...since4 }
+  return { prng, upheavals, snapshotEvery, breaksMinority: breaks, ...since4 }
 }
 
-function drawAttention(seed: string): Prng | null {
-  const prng = new Prng(`${seed}/attention`)
-  return prng.chance(0.6) ? prng : null
+const before4 = { attention: null, clamps: null, estranges: false } as const
+
+function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges'> {
+  const attention = new Prng(`${seed}/attention`)
+  return {
+    attention: attention.chance(0.6) ? attention : null,
+    clamps: drawClamps(seed),
+    // Who is healthy without the only relay is nevertheless two rooms: none of these breaks a minority.
+    estranges: new Prng(`${seed}/strangers`).chance(0.4),
+  }
 }
 
 /** Everything that is not the story: timing, sizes, weather. */

@@ -49,6 +49,11 @@ export class Wire {
     return (from.peerId === a && to.peerId === b) || (from.peerId === b && to.peerId === a)
   }
 
+  spans(a: string, b: string): boolean {
+    const [{ from, to }] = this.#ends
+    return (from.browser === a && to.browser === b) || (from.browser === b && to.browser === a)
+  }
+
   /** It dies unseen: what is under way is gone, and each end finds out in its own time. */
   break(): void {
     for (const end of this.#ends) end.break()

@@ -6,6 +6,7 @@ import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { type Resident, Residents } from '../host/residents.js'
+import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { foundingLockName, lifeOf } from '../shared/life.js'
@@ -169,6 +170,7 @@ export class SimWorker {
       expectedRoomId: wiring.expectedRoomId,
       clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
       networks: [surgery.network?.(network, self) ?? network],
+      relays: new PeerRelayNetwork({ peerId, incarnation, secret: this.#secretOf(self) }),
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,
@@ -201,6 +203,11 @@ export class SimWorker {
     this.#records.push(record)
     this.#sim.hostStarted(record)
     return record
+  }
+
+  #secretOf({ peerId, incarnation }: Self): Uint8Array {
+    const prng = this.#sim.world.prng.fork(`secret ${peerId} ${lifeOf(incarnation)}`)
+    return Uint8Array.from({ length: 32 }, () => prng.integer(0, 255))
   }
 
   #startResident(peerId: PeerId, storage: Storage): Resident {

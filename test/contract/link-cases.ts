@@ -200,10 +200,13 @@ export const linkCases: readonly LinkCase[] = [
     title: '[M1] closed by one side: it hears local, the other remote, each once',
     async run(pair) {
       const { a, b, ab, ba } = await linked(pair)
+      const closedAt = performance.now()
       ab.close('done')
       if (!pair.isRemote) assert.deepEqual(a.downs, ['local'], 'heard before close returns')
       ab.close('again')
       await b.until('b to be down', () => b.downs.length > 0)
+      // News at once: no time-out is waited for, and the shortest of them is that of three pings.
+      assert.ok(performance.now() - closedAt < 2_500, 'heard at once')
       ba.close('afterwards')
       await settle()
       assert.deepEqual([a.downs, b.downs], [['local'], ['remote']])

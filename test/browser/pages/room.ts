@@ -27,6 +27,19 @@ window.Worker = class extends Worker {
   }
 }
 
+/** Every connection that the page makes, in order. */
+const connections: RTCPeerConnection[] = []
+let isWalledIn = false
+/** The library's own subclass never says `failed`. */
+const trueState = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, 'connectionState')?.get
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(configuration?: RTCConfiguration) {
+    // With relays only, and none of them, no connection comes of it: as between two NATs.
+    super(isWalledIn ? { ...configuration, iceTransportPolicy: 'relay' } : configuration)
+    connections.push(this)
+  }
+}
+
 async function outcome(run: () => unknown): Promise<Outcome> {
   try {
     return { ok: true, value: await run() }
@@ -63,6 +76,16 @@ const kit = {
   },
   /** Busy users of store and locks: the test must have exposed `tell`. */
   work: (plan: Work): Promise<void> => work(kit.room, plan),
+  get connections(): readonly RTCPeerConnection[] {
+    return connections
+  },
+  get connectionStates(): readonly RTCPeerConnectionState[] {
+    return connections.map((connection) => trueState?.call(connection))
+  },
+  /** From now on new connections of this page lead nowhere, or do again. */
+  wallIn(walled: boolean): void {
+    isWalledIn = walled
+  },
   endWorkers(): void {
     for (const worker of workers) worker.terminate()
   },
