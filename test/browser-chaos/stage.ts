@@ -40,7 +40,15 @@ export interface Seat {
 }
 
 const answerWithin = 30_000
-const lossy = { latency: 80, packetLoss: 25, packetQueueLength: 50, packetReordering: true }
+/**
+ * Chromium only hampers sockets of WebRTC that were opened under conditions, and only while there is a latency; `offline` is for
+ * requests and WebSockets alone (seen in 156). So every tab begins with the least, and goes back to it.
+ */
+const calm = { offline: false, latency: 1 }
+const weathers = {
+  lossy: { offline: false, latency: 80, packetLoss: 25, packetQueueLength: 50, packetReordering: true },
+  offline: { offline: true, latency: 1, packetLoss: 100 },
+}
 
 export class Stage {
   readonly #options: StageOptions
@@ -156,10 +164,10 @@ export class Stage {
       await page.evaluate((ms) => window.chaos?.block(ms), ms)
     } else if (kind === 'show') {
       await page.bringToFront()
-    } else {
-      await emulate(session, kind === 'offline' ? { offline: true } : lossy)
+    } else if (kind === 'offline' || kind === 'lossy') {
+      await emulate(session, weathers[kind])
       await pass()
-      await emulate(session, {})
+      await emulate(session, calm)
     }
   }
 
@@ -170,6 +178,8 @@ export class Stage {
     const part: Part = { ...this.#options.part, tab: seat.name, signaling: `ws://127.0.0.1:${this.#port}` }
     seat.page = page
     seat.session = await context.newCDPSession(page)
+    await seat.session.send('Network.enable')
+    await emulate(seat.session, calm)
     await page.goto(`${this.#options.site}#${encodeURIComponent(JSON.stringify(part))}`)
   }
 
@@ -223,10 +233,6 @@ async function crash(page: Page, session: CDPSession): Promise<void> {
   await page.close()
 }
 
-async function emulate(session: CDPSession, conditions: Partial<typeof lossy & { offline: boolean }>): Promise<void> {
-  await session.send('Network.enable')
-  await session.send('Network.emulateNetworkConditions', {
-    ...{ offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 },
-    ...conditions,
-  })
+async function emulate(session: CDPSession, weather: { offline: boolean; latency: number }): Promise<void> {
+  await session.send('Network.emulateNetworkConditions', { downloadThroughput: -1, uploadThroughput: -1, ...weather })
 }
