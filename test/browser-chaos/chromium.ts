@@ -3,19 +3,25 @@
  * every page visible, so that none can be frozen, and switch off the back/forward cache and the throttling of hidden pages.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import process from 'node:process'
 import { type BrowserContext, chromium } from '@playwright/test'
 import { within } from '../../bench/waiting.js'
 import { chromiumArgs } from '../../scripts/chromium.js'
 
 const startWithin = 30_000
+/** Theirs are groups of their own: they would outlive this process. */
+const alive = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of alive) killGroup(child)
+})
 
 export class Chromium {
   readonly #process: ChildProcess
   readonly #gone: Promise<void>
   readonly context: BrowserContext
 
-  private constructor(process: ChildProcess, gone: Promise<void>, context: BrowserContext) {
-    this.#process = process
+  private constructor(child: ChildProcess, gone: Promise<void>, context: BrowserContext) {
+    this.#process = child
     this.#gone = gone
     this.context = context
   }
@@ -28,7 +34,9 @@ export class Chromium {
     ]
     // A group of its own: with the browser its renderers end, whatever they are doing.
     const child = spawn(executablePath, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+    alive.add(child)
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    void gone.then(() => alive.delete(child))
     try {
       const endpoint = await within(startWithin, 'Chromium says where it listens', listening(child))
       const browser = await chromium.connectOverCDP(endpoint, { noDefaults: true })

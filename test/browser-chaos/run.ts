@@ -144,7 +144,8 @@ class Run {
         until(
           what,
           async () => {
-            const isDone = await within(Math.max(1, deadline - clock()), what, does(seat, at) ?? Promise.resolve(false))
+            const left = Math.max(1, Math.ceil(deadline - clock()))
+            const isDone = await within(left, what, does(seat, at) ?? Promise.resolve(false))
             return isDone ? true : null
           },
           ms,
@@ -156,8 +157,8 @@ class Run {
       return outcome?.status === 'rejected' ? [{ seat, reason: reasonOf(outcome.reason) }] : []
     })
     if (failed.length === 0) return true
-    const names = failed.map(({ seat, reason }) => `${seat.name} (${reason})`)
-    this.#violations.push(`not live: ${what}: ${names.join(', ')}`)
+    const names = failed.map(({ seat }) => seat.name).join(', ')
+    this.#violations.push(`not live: ${what}: ${names}, within ${ms} ms (${failed[0]?.reason})`)
     for (const seat of this.#stage.seats) this.#note(await this.#describe(seat))
     return false
   }

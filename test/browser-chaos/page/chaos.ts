@@ -44,7 +44,8 @@ function registers(): readonly string[] {
 async function enter(): Promise<void> {
   for (;;) {
     try {
-      room = await join(part.room, { signaling: part.signaling })
+      // Local: whoever waits for the room in vain can say what he sees of it.
+      room = await join(part.room, { signaling: part.signaling, until: 'local' })
       break
     } catch (error) {
       const isExpected = error instanceof ComityError && error.code === 'signaling'
@@ -85,6 +86,7 @@ const page: ChaosPage = {
     peerId: room?.peerId ?? null,
     status: room?.status ?? null,
     leader: room?.leader ?? null,
+    links: room?.members.current.map(({ peerId, role, link }) => `${peerId.slice(0, 4)} ${role} ${link}`) ?? [],
   }),
   metrics: async () => room?.metrics(),
   probe: () => present().auditor.probe(`probe ${life}`),

@@ -17,6 +17,8 @@ export interface PageState {
   readonly peerId: string | null
   readonly status: string | null
   readonly leader: string | null
+  /** Who the members are for it, and by what it reaches them. */
+  readonly links: readonly string[]
 }
 
 export interface ChaosPage {
