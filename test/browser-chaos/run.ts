@@ -160,6 +160,11 @@ class Run {
     const names = failed.map(({ seat }) => seat.name).join(', ')
     this.#violations.push(`not live: ${what}: ${names}, within ${ms} ms (${failed[0]?.reason})`)
     for (const seat of this.#stage.seats) this.#note(await this.#describe(seat))
+    for (const seat of this.#stage.firstOfEach) {
+      const asked = seat.page?.evaluate(() => window.chaos?.locks()) ?? Promise.resolve([])
+      const locks = await within(2_000, 'its locks', asked).catch((error) => [reasonOf(error)])
+      this.#note(`locks of browser ${seat.name[0]}: ${locks?.join('; ')}`)
+    }
     return false
   }
 

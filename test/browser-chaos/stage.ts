@@ -78,6 +78,11 @@ export class Stage {
     })
   }
 
+  /** A tab of each browser. */
+  get firstOfEach(): readonly Seat[] {
+    return this.#houses.flatMap((house) => this.seats.find((seat) => seat.house === house) ?? [])
+  }
+
   async open(): Promise<void> {
     await this.#startServer()
     for (const house of this.#houses) await this.#startHouse(house)

@@ -89,6 +89,15 @@ const page: ChaosPage = {
     links: room?.members.current.map(({ peerId, role, link }) => `${peerId.slice(0, 4)} ${role} ${link}`) ?? [],
   }),
   metrics: async () => room?.metrics(),
+  async locks() {
+    const holders = new Map<string, string[]>()
+    for (const { clientId = '', name = '' } of (await navigator.locks.query()).held ?? []) {
+      const names = holders.get(clientId) ?? []
+      holders.set(clientId, names)
+      names.push(name)
+    }
+    return [...holders.values()].map((names) => names.sort().join(' '))
+  },
   probe: () => present().auditor.probe(`probe ${life}`),
   async finish() {
     const { done } = present()

@@ -25,6 +25,8 @@ export interface ChaosPage {
   state(): PageState
   /** What its peer says of itself; rejects without a room. */
   metrics(): Promise<unknown>
+  /** The locks that tabs of its browser hold, one group for each that holds some: who has whose identity and life. */
+  locks(): Promise<readonly string[]>
   /** A write, a read, and every lock once: resolves when the room has done them all. */
   probe(): Promise<void>
   /** Users begin nothing new; resolves when they have all their answers. */
