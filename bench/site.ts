@@ -31,10 +31,12 @@ const workerSource: Plugin = {
   },
 }
 
-export async function buildSite(folder: string): Promise<void> {
+const benchPages = ['bench/page/page.ts', 'bench/page/probe-worker.ts']
+
+export async function buildSite(folder: string, entryPoints: readonly string[] = benchPages): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['bench/page/page.ts', 'bench/page/probe-worker.ts'],
+    entryPoints: [...entryPoints],
     outdir: folder,
     bundle: true,
     splitting: true,

@@ -4,7 +4,7 @@ import type { RoomSettings } from '../machine/command.js'
 import { encodeInstruction, tokensPerSecond } from '../machine/instruction.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
-import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
+import { foundingLockName, identityLockName, keptLockName, lifeLockName, wantedLockName } from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
 
@@ -27,15 +27,17 @@ export interface BootOptions {
   readonly clock: Clock
 }
 
-/** L1: the identity that this tab had before, else the newest that is free, else a new one. */
-export async function claimIdentity(
-  { room, locks, identities, clock }: BootOptions,
-  preferred: PeerId | null,
-): Promise<Claim> {
+/** L1: the identity that this tab had before, else one that another tab carries on, else the newest that is free, else a new one. */
+export async function claimIdentity(options: BootOptions, preferred: PeerId | null): Promise<Claim> {
+  const { room, locks, identities, clock } = options
   const known = await identities.list()
   if (preferred !== null && known.some(({ peerId }) => peerId === preferred)) {
     const lock = await holdWithin(locks, identityLockName(room, preferred), clock, reclaimWithin)
     const claim = lock && (await openIfOver({ locks, identities, clock }, preferred, lock, reclaimWithin))
+    if (claim) return claim
+  }
+  for (const { peerId } of known) {
+    const claim = await takeOver(options, peerId)
     if (claim) return claim
   }
   for (const { peerId } of known) {
@@ -49,6 +51,25 @@ export async function claimIdentity(
     // Another tab that looks for a free one may see it first: then it has it, and this one makes the next.
     const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
     if (lock) return open(identities, peerId, lock)
+  }
+}
+
+/**
+ * L4: a node that another tab carries on is one that the room needs. A tab of its own serves it better: two that are carried on in
+ * two browsers do not reach each other, and a room that needs both would never be ready again.
+ */
+async function takeOver({ room, locks, identities, clock }: BootOptions, peerId: PeerId): Promise<Claim | null> {
+  // Others hold it while they look here, and whoever carries the node on for a moment.
+  const wanted = await holdWithin(locks, wantedLockName(room, peerId), clock, otherWithin)
+  if (!wanted) return null
+  try {
+    const free = await locks.hold(keptLockName(room, peerId), { ifAvailable: true })
+    free?.release()
+    if (free) return null
+    const lock = await holdWithin(locks, identityLockName(room, peerId), clock, reclaimWithin)
+    return lock && (await openIfOver({ locks, identities, clock }, peerId, lock, reclaimWithin))
+  } finally {
+    wanted.release()
   }
 }
 

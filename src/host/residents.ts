@@ -4,7 +4,7 @@
  */
 import { membersOf } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
-import { identityLockName, lifeLockName } from '../shared/life.js'
+import { identityLockName, keptLockName, lifeLockName, wantedLockName } from '../shared/life.js'
 import type { Storage } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService } from './browser.js'
 
@@ -85,8 +85,11 @@ export class Residents {
     // A disk that cannot be opened is a voter that stays away.
     if (!storage) return 'done'
     // Its new life is watched as any other: this tab may die in its turn.
-    const life = await this.#options.locks.hold(lifeLockName(dead.peerId, storage.incarnation))
-    if (life) dead.locks.push(life)
+    const { room, locks } = this.#options
+    for (const name of [lifeLockName(dead.peerId, storage.incarnation), keptLockName(room, dead.peerId)]) {
+      const lock = await locks.hold(name)
+      if (lock) dead.locks.push(lock)
+    }
     this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
     return 'kept'
   }
@@ -96,9 +99,13 @@ export class Residents {
     return [...this.#kept.values()].flatMap(({ resident }) => (resident.isOver ? [] : resident.unreachableVoters))
   }
 
-  /** Lets those go that the room has removed, and those that stopped: they may be taken in again. */
+  /**
+   * Lets those go that the room has removed, those that stopped, which may be taken in again, and those that a tab would be
+   * itself: it has a page, so it reaches other browsers, and a resident reaches no further than its own tab does.
+   */
   review(): void {
     for (const [peerId, { resident }] of this.#kept) {
+      void this.#yield(peerId).catch(() => {})
       if (resident.isOver) {
         this.release(peerId)
         continue
@@ -107,6 +114,13 @@ export class Residents {
       const members = membersOf(resident.configuration)
       if (members.length > 0 && !members.includes(peerId)) this.release(peerId)
     }
+  }
+
+  async #yield(peerId: PeerId): Promise<void> {
+    const { room, locks } = this.#options
+    const unwanted = await locks.hold(wantedLockName(room, peerId), { ifAvailable: true })
+    if (unwanted) unwanted.release()
+    else this.release(peerId)
   }
 
   /** Stops that resident, whatever the room thinks: its identity is free again. */

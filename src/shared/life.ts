@@ -20,6 +20,16 @@ export function lifeLockName(peerId: string, life: Life): string {
   return `comity:life:${peerId}:${lifeOf(life)}`
 }
 
+/** Says that a tab carries on the node of a dead one (L4); held by its worker. */
+export function keptLockName(room: string, peerId: string): string {
+  return `comity:kept:${room}:${peerId}`
+}
+
+/** Held by a tab that would be that peer itself: whoever carries its node on lets it go. */
+export function wantedLockName(room: string, peerId: string): string {
+  return `comity:wanted:${room}:${peerId}`
+}
+
 /** One founding at a time in a browser (N1). */
 export function foundingLockName(room: string): string {
   return `comity:found:${room}`

@@ -136,8 +136,8 @@ export class Meadow {
   }
 
   /** The tab that leads, and the others. */
-  async split(tabs: readonly Tab[]): Promise<{ leader: Tab; others: Tab[] }> {
-    let leader: Tab | undefined
+  async split<T extends Pick<Tab, 'peerId' | 'leader'>>(tabs: readonly T[]): Promise<{ leader: T; others: T[] }> {
+    let leader: T | undefined
     await until('one leader that all know', async () => {
       const known = new Set(await Promise.all(tabs.map((tab) => tab.leader())))
       leader = tabs.find(({ peerId }) => known.size === 1 && known.has(peerId))

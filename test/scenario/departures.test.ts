@@ -123,6 +123,28 @@ describe('a tab that is gone', () => {
     expect((await story.settle(last.page.room.store.get('key')))?.value).toBe('kept')
   })
 
+  it('[L4] a node that is carried on is given to the tab that is opened next', async () => {
+    const story = new Story('carried on', { ...withLease(lease), registrar: true })
+    const tabs = await story.open(2, 1, 1)
+    const voters = story.sim.leader?.host.status.configuration.voters ?? []
+    const [voter, keeper] = tabs.slice(0, 2).sort((a) => (voters.includes(story.peerOf(a)) ? -1 : 1))
+    const abroad = tabs.slice(2)
+    if (!voter || !keeper) throw new Error('two tabs in one browser')
+    const identity = story.peerOf(voter)
+    expect(voters).toContain(identity)
+    await story.settle(keeper.page.room.store.set('key', 'kept'))
+    for (const tab of [...abroad, voter]) tab.crash()
+    await story.until(() => story.sim.hosts.length === 2, 5_000, 'a resident')
+    const next = story.sim.openTab(voter.browser)
+    await story.until(() => next.page.peerId !== '', 5_000, 'an identity')
+    expect(next.page.peerId).toBe(identity)
+    const back = abroad.map((tab) => story.sim.openTab(tab.browser))
+    for (const tab of [keeper, next, ...back]) {
+      await story.until(() => tab.page.room.status === 'ready', 10_000, 'the room')
+      expect((await story.settle(tab.page.room.store.get('key')))?.value).toBe('kept')
+    }
+  })
+
   it('[M1] and has said so: its locks are free at once, and an election later somebody leads', async () => {
     const story = new Story('goodbye', withLease(lease))
     const tabs = await story.open(3)

@@ -1,5 +1,5 @@
 /** Users of a page who use store and locks without a rest, and tell their test of each call before it, of each answer after it. */
-import { ComityError, type Lock, type Revised, type Room, type Value } from '../../../src/index.js'
+import { ComityError, type Lock, type LockOptions, type Revised, type Room, type Value } from '../../../src/index.js'
 
 /** What the test hears. Times are ms of the one clock that the tabs of a machine share. */
 export type Told =
@@ -15,6 +15,8 @@ export type Told =
   | { readonly type: 'returned'; readonly id: string; readonly output: unknown; readonly at: number }
   | { readonly type: 'notBefore'; readonly id: string; readonly at: number }
   | { readonly type: 'dropped'; readonly id: string }
+  /** Nobody knows what became of it. */
+  | { readonly type: 'failed'; readonly id: string; readonly code: string; readonly at: number }
 
 export interface Work {
   readonly tab: string
@@ -22,6 +24,19 @@ export interface Work {
   readonly ms: number
   readonly keys: readonly string[]
   readonly locks: readonly string[]
+}
+
+/** What users go by while they work. */
+export interface Habits {
+  readonly client: string
+  readonly locks: readonly string[]
+  /** What is written and read now. */
+  keys(): readonly string[]
+  /** They begin nothing new then. */
+  isOver(): boolean
+  /** Between two calls; without it they have no rest. */
+  rest?(): Promise<void>
+  lockOptions?(): Pick<LockOptions, 'lease' | 'timeout'>
 }
 
 declare global {
@@ -33,33 +48,45 @@ declare global {
 
 /** Resolves when all users of this page have had all their answers. */
 export async function work(room: Room, plan: Work): Promise<void> {
-  const users = ['writer', 'reader', 'holder'].map((role) => new User(room, plan, `${plan.tab} ${role}`))
-  const [writer, reader, holder] = users
   const until = performance.now() + plan.ms
-  await Promise.all([writer?.store(until, 0.3), reader?.store(until, 0.8), holder?.lock(until)])
+  const isOver = () => performance.now() >= until
+  const [writer, reader, holder] = ['writer', 'reader', 'holder'].map(
+    (role) => new User(room, { client: `${plan.tab} ${role}`, locks: plan.locks, keys: () => plan.keys, isOver }),
+  )
+  await Promise.all([writer?.store(0.3), reader?.store(0.8), holder?.lock()])
   for (const key of plan.keys) await reader?.get(key)
 }
 
-const now = () => performance.timeOrigin + performance.now()
+/** One clock for all tabs of a machine. */
+export const now = () => performance.timeOrigin + performance.now()
 const pick = <T>(from: readonly T[]): T => from[Math.floor(Math.random() * from.length)] as T
 /** Refusals that say that nothing was done; after any other error nobody knows. */
 const refusals = ['stale-fence', 'limit-exceeded', 'lock-timeout']
 
-class User {
+/** Fails only as the API says it may. */
+async function attempt<T>(run: () => Promise<T>): Promise<{ ok: true; given: T } | { ok: false; code: string }> {
+  try {
+    return { ok: true, given: await run() }
+  } catch (error) {
+    if (!(error instanceof ComityError)) throw error
+    return { ok: false, code: error.code }
+  }
+}
+
+export class User {
   readonly #room: Room
-  readonly #plan: Work
-  readonly #client: string
+  readonly #habits: Habits
   #calls = 0
 
-  constructor(room: Room, plan: Work, client: string) {
+  constructor(room: Room, habits: Habits) {
     this.#room = room
-    this.#plan = plan
-    this.#client = client
+    this.#habits = habits
   }
 
-  async store(until: number, reads: number): Promise<void> {
-    while (performance.now() < until) {
-      const key = pick(this.#plan.keys)
+  /** Reads and writes what others read and write too; `reads` is the share of reads. */
+  async store(reads: number): Promise<void> {
+    while (!this.#habits.isOver()) {
+      const key = pick(this.#habits.keys())
       const dice = Math.random()
       if (Math.random() < reads) await this.get(key)
       else if (dice < 0.4) await this.#set(key)
@@ -72,13 +99,31 @@ class User {
           () => this.#room.store.delete(key),
           (existed) => ({ existed }),
         )
+      await this.#habits.rest?.()
     }
   }
 
-  async lock(until: number): Promise<void> {
-    while (performance.now() < until) {
+  async lock(): Promise<void> {
+    while (!this.#habits.isOver()) {
       const mode = Math.random() < 0.3 ? 'shared' : 'exclusive'
-      await this.#hold(pick(this.#plan.locks), mode)
+      await this.#hold(pick(this.#habits.locks), mode, this.#habits.lockOptions?.())
+      await this.#habits.rest?.()
+    }
+  }
+
+  /** A write and every lock once; rejects when one of them fails. */
+  async probe(key: string): Promise<void> {
+    if ((await this.#set(key)) === null) throw new Error(`could not write ${key}`)
+    for (const name of this.#habits.locks) {
+      if (!(await this.#hold(name, 'exclusive'))) throw new Error(`could not have ${name}`)
+    }
+  }
+
+  /** Writes keys that nobody else writes, each once: what was acknowledged must be there in the end. */
+  async append(): Promise<void> {
+    for (let i = 0; !this.#habits.isOver(); i += 1) {
+      await this.#set(`${this.#habits.client} ${i}`)
+      await this.#habits.rest?.()
     }
   }
 
@@ -96,18 +141,20 @@ class User {
   async #compareAndSet(key: string): Promise<void> {
     const found = await this.get(key)
     const expected = found && Math.random() < 0.5 ? { value: found.value } : { revision: found?.revision ?? 0 }
-    const next = `${this.#client} ${this.#calls}`
+    const next = `${this.#habits.client} ${this.#calls}`
     const compareAndSet = () => this.#room.store.compareAndSet(key, expected, next)
     await this.#record('compareAndSet', key, { expected, next }, compareAndSet, (swapped) => ({ swapped }))
   }
 
-  async #set(key: string, fence?: Lock): Promise<void> {
-    const value = `${this.#client} ${this.#calls}`
+  async #set(key: string, fence?: Lock): Promise<number | null> {
+    const value = `${this.#habits.client} ${this.#calls}`
     const set = () => this.#room.store.set(key, value, { ...(fence && { fence }) })
-    await this.#record('set', key, { value }, set, (revision) => ({ revision }))
+    const input = { value, ...(fence && { fence: { name: fence.name, token: fence.token } }) }
+    return this.#record('set', key, input, set, (revision) => ({ revision }))
   }
 
-  async #hold(name: string, mode: 'exclusive' | 'shared'): Promise<void> {
+  /** Whether it was granted. */
+  async #hold(name: string, mode: 'exclusive' | 'shared', more: LockOptions = {}): Promise<boolean> {
     const asked = now()
     let hold = ''
     const tellHold = (lock: Lock) => {
@@ -116,13 +163,17 @@ class User {
       lock.signal.addEventListener('abort', () => this.#tell({ type: 'returned', id: hold, output: null, at: now() }))
       return { token: lock.token }
     }
-    const lock = await this.#record('acquire', name, { mode }, () => this.#room.locks.acquire(name, { mode }), tellHold)
-    if (!lock) return
+    const options = { mode, ...more }
+    const lock = await this.#record('acquire', name, { mode }, () => this.#room.locks.acquire(name, options), tellHold)
+    if (!lock) return false
     this.#look(lock, hold)
-    await this.#set(pick(this.#plan.keys), lock)
+    await this.#set(pick(this.#habits.keys()), lock)
     this.#look(lock, hold)
-    await lock.release()
-    this.#tell({ type: 'returned', id: hold, output: null, at: now() })
+    await this.#habits.rest?.()
+    this.#look(lock, hold)
+    // One that fails leaves open when the hold ends.
+    if ((await attempt(() => lock.release())).ok) this.#tell({ type: 'returned', id: hold, output: null, at: now() })
+    return true
   }
 
   /** While it reads `held`, its hold has not ended. */
@@ -143,22 +194,21 @@ class User {
     // A call that nobody had heard of when its tab died would make reads of what nobody wrote.
     await told
     this.#tell({ type: 'notBefore', id, at: now() })
-    try {
-      const given = await run()
-      const at = now()
-      this.#tell({ type: 'returned', id, output: output(given), at })
-      return given
-    } catch (error) {
-      if (!(error instanceof ComityError)) throw error
-      if (refusals.includes(error.code)) this.#tell({ type: 'dropped', id })
-      return null
+    const outcome = await attempt(run)
+    const at = now()
+    if (outcome.ok) {
+      this.#tell({ type: 'returned', id, output: output(outcome.given), at })
+      return outcome.given
     }
+    if (refusals.includes(outcome.code)) this.#tell({ type: 'dropped', id })
+    else this.#tell({ type: 'failed', id, code: outcome.code, at })
+    return null
   }
 
   #tellCall(op: string, key: string, input: unknown, at: number): { id: string; told: Promise<void> } {
     this.#calls += 1
-    const id = `${this.#client} ${this.#calls}`
-    return { id, told: this.#tell({ type: 'call', id, client: this.#client, op, key, input, at }) }
+    const id = `${this.#habits.client} ${this.#calls}`
+    return { id, told: this.#tell({ type: 'call', id, client: this.#habits.client, op, key, input, at }) }
   }
 
   #tell(told: Told): Promise<void> {
