@@ -13,6 +13,7 @@ import { MemoryHub } from '../network/memory.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { lifeOf } from '../shared/life.js'
+import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
 import { Identities, randomText } from '../storage/identities.js'
 import type { Storage, StoredState } from '../storage/storage.js'
@@ -56,7 +57,7 @@ export class WorkerPeer implements WorkerApi {
   }
 
   async claim(request: ClaimRequest): Promise<Reply<Claimed>> {
-    return answered('storage', async () => {
+    return answered(async () => {
       this.#room = request.room
       const identities = await Identities.openRegistry(request.room)
       this.#identities = identities
@@ -69,7 +70,7 @@ export class WorkerPeer implements WorkerApi {
   }
 
   async begin(request: BeginRequest, registrar: Remote<RegistrarApi> | RegistrarApi | null): Promise<Reply<null>> {
-    return answered('storage', async () => {
+    return answered(async () => {
       const claim = this.#claim
       const identities = this.#identities
       if (!claim || !identities) throw new Error('begin before claim')
@@ -152,7 +153,9 @@ export class WorkerPeer implements WorkerApi {
       },
     })
     this.#host = host
-    claim.lock.onlost = () => host.fail({ code: 'storage', message: 'the browser took the lock of this identity away' })
+    claim.lock.onlost = () =>
+      host.fail(storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'))
+    identities.whenLost((fault) => host.fail(storageFailure(fault, "this browser's registry of identities is lost")))
     host.start()
     this.#lookAfterResidents()
   }
@@ -248,13 +251,12 @@ export class WorkerPeer implements WorkerApi {
   }
 }
 
-async function answered<T>(code: Failure['code'], run: () => Promise<T>): Promise<Reply<T>> {
+async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await run() }
   } catch (error) {
     if (error instanceof FailedCall) return { ok: false, failure: error.failure }
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    return { ok: false, failure: { code, message } }
+    return { ok: false, failure: storageFailure(error, 'this peer could not begin') }
   }
 }
 

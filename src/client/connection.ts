@@ -114,8 +114,13 @@ export class RoomConnection {
     this.#port = null
     this.#heard = null
     this.#status = null
-    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, 'left')
+    this.letGo()
     this.#rejectWaiting({ code: 'outcome-unknown', message: 'the page was put aside before the answer came' })
+  }
+
+  /** Whatever is held is lost from this moment on: others may be told that it is free (M1). */
+  letGo(): void {
+    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, 'left')
   }
 
   /** Nothing will be answered any more. */

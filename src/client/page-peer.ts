@@ -50,7 +50,7 @@ export class PagePeer implements SharedRoom {
       testament: ({ goodbyes }) => {
         this.#goodbyes = goodbyes
       },
-      failed: () => this.#shut(),
+      failed: () => this.#fail(),
     })
   }
 
@@ -164,6 +164,13 @@ export class PagePeer implements SharedRoom {
     for (const tell of this.#peerChanged) tell()
   }
 
+  /** M1: the peer has stopped itself, and can hold nothing any more: the others go on at once. */
+  #fail(): void {
+    this.connection.letGo()
+    this.#sayGoodbye()
+    this.#shut()
+  }
+
   #shut(): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -189,13 +196,17 @@ export class PagePeer implements SharedRoom {
    * the identity lock). The page may be put into the back/forward cache: then it comes back as a new life.
    */
   readonly #onPageHide = (): void => {
-    const claimed = this.#claimed
     this.#isSuspended = true
     this.connection.detach()
-    this.#network?.sendGoodbyes(this.#goodbyes)
-    if (claimed) postGoodbye(this.#goodbyes.flatMap((goodbye) => this.#tabGoodbye(claimed, goodbye)))
+    this.#sayGoodbye()
     this.#disconnect()
     for (const tell of this.#peerChanged) tell()
+  }
+
+  #sayGoodbye(): void {
+    const claimed = this.#claimed
+    this.#network?.sendGoodbyes(this.#goodbyes)
+    if (claimed) postGoodbye(this.#goodbyes.flatMap((goodbye) => this.#tabGoodbye(claimed, goodbye)))
   }
 
   #tabGoodbye(claimed: Claimed, { link, peerId, incarnation, frame }: Goodbye) {

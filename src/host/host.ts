@@ -18,6 +18,7 @@ import type { RaftTiming } from '../raft/state.js'
 import type { TransferResult } from '../raft/transfer.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
+import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { ClusterClock } from './cluster-clock.js'
 import type { HostContext } from './context.js'
@@ -135,7 +136,7 @@ export class Host {
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
       together: (run) => this.#turn(run),
       durable: (_group, ready) => this.#durable(ready),
-      failed: (error) => this.fail({ code: 'storage', message: `the log could not be written: ${describe(error)}` }),
+      failed: (error) => this.fail(storageFailure(error, 'the log could not be written')),
     })
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
@@ -148,6 +149,8 @@ export class Host {
 
   /** Begins to live: links may come up, timers run. */
   start(): void {
+    this.#options.storage.whenLost((fault) => this.fail(storageFailure(fault, 'the log is lost')))
+    if (this.#stopped) return
     for (const network of this.#options.networks) {
       network.listen({
         up: (link) => this.#turn(() => this.#peers.up(link)),
@@ -492,7 +495,10 @@ export class Host {
       if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly })
   }
 
-  /** Something that it cannot go on without is gone: the page is told, and nothing more is promised. */
+  /**
+   * Something that it cannot go on without is gone: the page is told, and nothing more is promised. The goodbyes are the page's to
+   * send (M1): only it knows when nothing is believed held any more. Its links stay until then, so that they arrive.
+   */
   fail(failure: Failure): void {
     if (this.#stopped) return
     this.#page.fail(failure)
@@ -505,7 +511,7 @@ export class Host {
     this.#stopped = true
     this.#timer?.timer.cancel()
     this.#commit.stop()
-    for (const network of this.#options.networks) network.close()
+    if (failure === null || this.#options.self.resident) for (const network of this.#options.networks) network.close()
     this.#options.storage.close()
     this.#page.fail(failure ?? { code: 'room-left', message: 'this peer has left the room' })
     this.#options.listener?.stopped?.(failure)

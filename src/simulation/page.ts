@@ -55,7 +55,7 @@ export class SimPage implements SharedRoom {
       testament: ({ goodbyes }) => {
         this.#goodbyes = goodbyes
       },
-      failed: () => this.#shut(),
+      failed: () => this.#fail(),
     })
     this.room = new RoomHandle(this, 'wait')
     this.#open()
@@ -182,6 +182,13 @@ export class SimPage implements SharedRoom {
     this.connection.end(error)
     this.#shut()
     for (const tell of this.#peerChanged) tell()
+  }
+
+  /** As client/page-peer.ts: nothing is held any more, and the others hear it from the page (M1). */
+  #fail(): void {
+    this.connection.letGo()
+    this.#sendGoodbyes(true)
+    this.#shut()
   }
 
   #shut(): void {
