@@ -1,7 +1,7 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
-import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
-import type { Registrar } from '../host/browser.js'
+import { type Settled, settleRoom } from '../host/boot.js'
+import type { HeldLock, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, Notice, Reply } from '../host/page.js'
@@ -12,11 +12,11 @@ import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
-import { lifeOf } from '../shared/life.js'
+import { lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
-import { Identities, randomText } from '../storage/identities.js'
-import type { Storage, StoredState } from '../storage/storage.js'
+import { randomText } from '../storage/identities.js'
+import type { Storage } from '../storage/storage.js'
 import type {
   BeginRequest,
   Claimed,
@@ -26,6 +26,7 @@ import type {
   WorkerApi,
   WorkerMessage,
 } from './protocol.js'
+import { claim, type Kept } from './worker-claim.js'
 import { BrowserLocks } from './worker-locks.js'
 
 /** Without a leader for this long, dead tabs' nodes are looked for, and then every so often (L4), ms. */
@@ -42,9 +43,10 @@ export class WorkerPeer implements WorkerApi {
   /** Links hosts of this very worker: the page's own and the residents. */
   readonly #hub = new MemoryHub()
   #room = ''
-  #browserId = ''
-  #identities: Identities | null = null
-  #claim: Claim | null = null
+  #kept: Kept | null = null
+  /** The room is carried in this memory: other tabs of the browser found it no second time (N1). */
+  #carrier: HeldLock | null = null
+  readonly #ended = new AbortController()
   #host: Host | null = null
   #watch: DeathWatch | null = null
   #residents: Residents | null = null
@@ -59,32 +61,30 @@ export class WorkerPeer implements WorkerApi {
   async claim(request: ClaimRequest): Promise<Reply<Claimed>> {
     return answered(async () => {
       this.#room = request.room
-      const identities = await Identities.openRegistry(request.room)
-      this.#identities = identities
-      this.#browserId = await identities.browserId()
-      const options = { room: request.room, locks: this.#locks, identities, clock: systemClock }
-      this.#claim = await claimIdentity(options, request.preferred)
-      const { peerId, storage } = this.#claim
-      return { peerId, browserId: this.#browserId, incarnation: storage.incarnation, storage: 'indexeddb' as const }
+      this.#kept = await claim(request, this.#locks)
+      const { browserId, storage } = this.#kept
+      const { peerId, storage: opened } = this.#kept.claim
+      return { peerId, browserId, incarnation: opened.incarnation, storage }
     })
   }
 
   async begin(request: BeginRequest, registrar: Remote<RegistrarApi> | RegistrarApi | null): Promise<Reply<null>> {
     return answered(async () => {
-      const claim = this.#claim
-      const identities = this.#identities
-      if (!claim || !identities) throw new Error('begin before claim')
+      const kept = this.#kept
+      if (!kept) throw new Error('begin before claim')
       this.#registrar = registrar && registrarOf(registrar)
-      const settled = await settleRoom(claim, {
+      const settled = await settleRoom(kept.claim, {
         room: this.#room,
         locks: this.#locks,
-        identities,
+        identities: kept.identities,
         clock: systemClock,
         registrar: this.#registrar,
         settings: request.settings,
         randomText,
+        inMemory: kept.storage === 'memory',
       })
-      this.#start(claim, request, settled.stored, settled.expectedRoomId, identities)
+      this.#carrier = settled.carrier
+      this.#start(kept, request, settled)
       return null
     })
   }
@@ -109,22 +109,17 @@ export class WorkerPeer implements WorkerApi {
     this.#channels.closeConnection(connectionId, reason)
   }
 
-  #start(
-    claim: Claim,
-    request: BeginRequest,
-    stored: StoredState,
-    expectedRoomId: string | null,
-    identities: Identities,
-  ): void {
+  #start(kept: Kept, request: BeginRequest, { stored, expectedRoomId }: Settled): void {
+    const { claim, identities, browserId } = kept
     const { peerId, storage } = claim
-    const self = { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: false }
+    const self = { peerId, incarnation: storage.incarnation, browserId, resident: false }
     this.#watch = new DeathWatch(this.#room, this.#locks, systemClock, (life) => this.#died(life))
     this.#residents = new Residents({
       room: this.#room,
       locks: this.#locks,
       identities,
       onDead: (life) => this.#died(life),
-      start: (dead, disk) => this.#startResident(dead, disk, request),
+      start: (dead, disk) => this.#startResident(dead, disk, request, browserId),
     })
     const host = new Host({
       self,
@@ -135,6 +130,7 @@ export class WorkerPeer implements WorkerApi {
       networks: this.#networks(peerId, storage.incarnation, request.links, [this.#channels]),
       seed: randomSeed(),
       learnerOnly: request.learnerOnly,
+      inMemory: kept.storage === 'memory',
       state: request.state,
       emit: (event) => {
         if (event.type === 'status') {
@@ -144,9 +140,9 @@ export class WorkerPeer implements WorkerApi {
         this.#post({ comity: 'event', event })
       },
       listener: {
-        joined: ({ roomId }) => void this.#remember(roomId, identities),
+        joined: ({ roomId }) => void this.#remember(roomId, kept),
         met: (peer) => {
-          if (peer.browserId === this.#browserId) this.#watch?.watch(peer)
+          if (peer.browserId === browserId) this.#watch?.watch(peer)
         },
         parted: (life) => this.#watch?.unwatch(life),
         stopped: () => this.#end(),
@@ -160,10 +156,10 @@ export class WorkerPeer implements WorkerApi {
     this.#lookAfterResidents()
   }
 
-  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest): Resident {
+  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, browserId: string): Resident {
     let isOver = false
     const host = new Host({
-      self: { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: true },
+      self: { peerId, incarnation: storage.incarnation, browserId, resident: true },
       storage,
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
@@ -214,9 +210,15 @@ export class WorkerPeer implements WorkerApi {
   }
 
   /** N1: this browser carries the room now, and a server that restarts is to hear of it from everyone who does. */
-  async #remember(roomId: string, identities: Identities): Promise<void> {
+  async #remember(roomId: string, { identities, storage }: Kept): Promise<void> {
+    if (storage === 'memory') void this.#carry().catch(() => {})
     if ((await identities.roomId()) === null) await identities.setRoomId(roomId)
     await this.#registrar?.register(roomId, true).catch(() => {})
+  }
+
+  /** One tab after the other holds the lock, so that it is held while any of them lives. */
+  async #carry(): Promise<void> {
+    this.#carrier ??= await this.#locks.hold(memoryRoomLockName(this.#room), { signal: this.#ended.signal })
   }
 
   /** Looks on a timer of its own: a room without a leader is silent. */
@@ -246,8 +248,10 @@ export class WorkerPeer implements WorkerApi {
     this.#host = null
     this.#watch?.close()
     this.#residents?.close()
-    this.#claim?.lock.release()
-    this.#identities?.close()
+    this.#ended.abort()
+    this.#carrier?.release()
+    this.#kept?.claim.lock.release()
+    this.#kept?.identities.close()
   }
 }
 

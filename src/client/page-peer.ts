@@ -124,11 +124,11 @@ export class PagePeer implements SharedRoom {
     if (!started.ok) throw errorOf(started.failure)
     const port = started.value
     this.#port = port
-    const { room, learnerOnly, state, settings, links } = this.#joining
-    const claim = await port.claim({ room, preferred: recall(room), storage: 'indexeddb' })
+    const { room, learnerOnly, state, settings, links, storage } = this.#joining
+    const claim = await port.claim({ room, preferred: recall(room), storage })
     if (!claim.ok) throw errorOf(claim.failure)
     this.#claimed = claim.value
-    remember(room, claim.value.peerId)
+    if (claim.value.storage === 'indexeddb') remember(room, claim.value.peerId)
     this.#endLife = await beginLife(claim.value)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {

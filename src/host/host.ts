@@ -43,6 +43,8 @@ export interface HostOptions {
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
+  /** Its log ends with its tab: it votes only in a room whose founder keeps its own so. */
+  readonly inMemory?: boolean
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
@@ -368,6 +370,7 @@ export class Host {
     this.#settings = settings
     this.#raft.retime(timingOf(settings))
     this.#options.storage.setDurability(settings.durability)
+    this.#sayRole()
   }
 
   #noticeLeader(): void {
@@ -381,6 +384,7 @@ export class Host {
     if (leader === null || (leader === before.leader && term === before.term)) return
     this.#departures.leaderChanged()
     this.#page.leaderChanged()
+    this.#sayRole()
   }
 
   #beginToLead(): void {
@@ -486,13 +490,26 @@ export class Host {
    * it may have been removed, and would never be told.
    */
   #askToBeAdmitted(now = false): void {
-    const { self, learnerOnly } = this.#options
+    const { self } = this.#options
     const isMember = membersOf(this.#raft.configuration).includes(self.peerId)
     if (!this.#lineage || self.resident || (isMember && this.#raft.leader !== null)) return
     if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
     this.#admitAskedAt = this.#now.monotonic
     for (const { peerId, founded } of this.#peers.all())
-      if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly })
+      if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly: this.#isLearnerOnly })
+  }
+
+  get #isLearnerOnly(): boolean {
+    const { learnerOnly, inMemory = false } = this.#options
+    return learnerOnly || (inMemory && this.machine.settings?.storage !== 'memory')
+  }
+
+  /** Before its first answer to a new leader, which would count it among those who may vote; and when the room's settings are known. */
+  #sayRole(): void {
+    const { self, learnerOnly, inMemory = false } = this.#options
+    const { leader } = this.#raft
+    if (self.resident || leader === null || leader === self.peerId || (!learnerOnly && !inMemory)) return
+    this.#peers.send(leader, { type: 'admit', learnerOnly: this.#isLearnerOnly })
   }
 
   /**

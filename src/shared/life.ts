@@ -20,6 +20,11 @@ export function lifeLockName(peerId: string, life: Life): string {
   return `comity:life:${peerId}:${lifeOf(life)}`
 }
 
+/** Held by a tab that carries the room in its memory alone: while one does, this browser founds it no second time (N1). */
+export function memoryRoomLockName(room: string): string {
+  return `comity:memory:${room}`
+}
+
 /** One founding at a time in a browser (N1). */
 export function foundingLockName(room: string): string {
   return `comity:found:${room}`

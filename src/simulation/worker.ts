@@ -89,6 +89,7 @@ export class SimWorker {
         clock: this.thread.clock,
         registrar: this.#registrar,
         settings: request.settings,
+        inMemory: false,
         randomText: () => `room-${this.#sim.world.prng.fork(`room of ${this.thread.name}`).text()}`,
       })
       this.#start(claim, request, settled.stored, settled.expectedRoomId)

@@ -4,7 +4,7 @@
  */
 import type { DBSchema, IDBPDatabase } from 'idb'
 import type { Incarnation } from '../raft/entry.js'
-import type { StorageFault } from '../shared/storage-fault.js'
+import { type StorageFault, storageFaultOf } from '../shared/storage-fault.js'
 import { databaseName, IndexedDbStorage } from './indexeddb.js'
 import { openDatabase, watchConnection } from './open.js'
 import type { Storage } from './storage.js'
@@ -75,9 +75,13 @@ export class Identities {
   }
 
   async create(): Promise<StoredIdentity> {
-    const keys = await generateKeys()
-    const identity = { peerId: await peerIdOf(keys.publicKey), keys, lastUsed: Date.now() }
-    await this.#database.put('identities', identity, [this.#room, identity.peerId])
+    const identity = await newIdentity()
+    try {
+      await this.#database.put('identities', identity, [this.#room, identity.peerId])
+    } catch (error) {
+      // A private window may open databases and take no keys.
+      throw storageFaultOf(error, 'unavailable')
+    }
     return identity
   }
 
@@ -110,6 +114,11 @@ export class Identities {
   close(): void {
     this.#database.close()
   }
+}
+
+export async function newIdentity(): Promise<StoredIdentity> {
+  const keys = await generateKeys()
+  return { peerId: await peerIdOf(keys.publicKey), keys, lastUsed: Date.now() }
 }
 
 /** Ed25519 where the browser has it, else ECDSA P-256 (PLATFORM 48). */
