@@ -12,12 +12,15 @@ export async function openDatabase<S extends DBSchema>(
   upgrade: NonNullable<OpenDBCallbacks<S>['upgrade']>,
 ): Promise<IDBPDatabase<S>> {
   let why = 'the browser did not answer'
-  const opening = openDB<S>(name, version, {
-    upgrade,
-    blocked: (current) => {
-      why = `another tab has version ${current} of it open, and must be closed or reloaded`
-    },
-  })
+  // Some browsers throw where they should reject.
+  const opening = Promise.resolve().then(() =>
+    openDB<S>(name, version, {
+      upgrade,
+      blocked: (current) => {
+        why = `another tab has version ${current} of it open, and must be closed or reloaded`
+      },
+    }),
+  )
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), openWithin)

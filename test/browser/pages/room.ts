@@ -22,9 +22,15 @@ let room: Room | null = null
 const workers: Worker[] = []
 window.Worker = class extends Worker {
   constructor(url: string | URL, options?: WorkerOptions) {
-    super(url, options)
+    super(kit.prelude === '' ? url : preceded(kit.prelude, url), options)
     workers.push(this)
   }
+}
+
+/** A worker that runs that code first: what its browser refuses it. */
+function preceded(prelude: string, url: string | URL): string {
+  const source = `${prelude}; await import(${JSON.stringify(String(url))})`
+  return URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
 }
 
 async function outcome(run: () => unknown): Promise<Outcome> {
@@ -38,6 +44,8 @@ async function outcome(run: () => unknown): Promise<Outcome> {
 
 const kit = {
   comity,
+  /** Runs in every worker that the page starts from now on, before the library's own code. */
+  prelude: '',
   outcome,
   get room(): Room {
     if (!room) throw new Error('the page has not joined')
