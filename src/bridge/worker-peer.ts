@@ -5,7 +5,7 @@ import type { HeldLock, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, Notice, Reply } from '../host/page.js'
-import { type Resident, Residents } from '../host/residents.js'
+import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
@@ -207,6 +207,18 @@ export class WorkerPeer implements WorkerApi {
   #died(life: { readonly peerId: PeerId; readonly incarnation: Incarnation }): void {
     for (const broadcast of this.#broadcasts) broadcast.peerGone(life.peerId, lifeOf(life.incarnation))
     this.#host?.provenDead(life)
+    this.#adoptNow(life.peerId)
+  }
+
+  /** L4: without the vote of the one who has just died nobody can lead, so nobody needs to be waited for. */
+  #adoptNow(peerId: PeerId): void {
+    const host = this.#host
+    if (!host) return
+    const { leader, configuration } = host.status
+    const { voters } = configuration
+    if (leader !== null || !voters.includes(peerId) || !isQuorumGone(voters, [...host.unreachableVoters, peerId]))
+      return
+    void this.#residents?.adopt([peerId]).catch(reportError)
   }
 
   /** N1: this browser carries the room now, and a server that restarts is to hear of it from everyone who does. */
