@@ -92,9 +92,17 @@ function blocked(reason: string): Failure {
   }
 }
 
+/**
+ * Comlink tells the other end when a proxy is collected, and makes one for each access to a function: were it collected while the
+ * page is in the back/forward cache, that telling would throw the page out of it. So a port has its proxies once, for ever.
+ */
+const proxiesForEver: unknown[] = []
+
 export class WorkerPort implements HostPort {
   readonly #worker: Worker
-  readonly #api: Remote<WorkerApi>
+  readonly #claim: Remote<WorkerApi>['claim']
+  readonly #begin: Remote<WorkerApi>['begin']
+  readonly #call: Remote<WorkerApi>['call']
   #onevent: ((event: HostEvent) => void) | null = null
   /** Events that came before anyone listened. */
   #early: HostEvent[] = []
@@ -104,7 +112,11 @@ export class WorkerPort implements HostPort {
 
   constructor(worker: Worker) {
     this.#worker = worker
-    this.#api = wrap<WorkerApi>(worker)
+    const api = wrap<WorkerApi>(worker)
+    this.#claim = api.claim
+    this.#begin = api.begin
+    this.#call = api.call
+    proxiesForEver.push(api, this.#claim, this.#begin, this.#call)
     worker.addEventListener('message', ({ data }: MessageEvent<WorkerMessage>) => {
       if (this.#closed) return
       if (data?.comity === 'event') this.#tell(data.event)
@@ -124,14 +136,14 @@ export class WorkerPort implements HostPort {
   }
 
   claim(request: ClaimRequest): Promise<Reply<Claimed>> {
-    return this.#api.claim(request)
+    return this.#claim(request)
   }
 
   begin(request: BeginRequest, registrar: RegistrarApi | null): Promise<Reply<null>> {
-    return this.#api.begin(request, registrar && proxy(registrar)) as Promise<Reply<null>>
+    return this.#begin(request, registrar && proxy(registrar)) as Promise<Reply<null>>
   }
 
-  call: HostPort['call'] = (call) => this.#api.call(call) as never
+  call: HostPort['call'] = (call) => this.#call(call) as never
 
   notice(notice: Notice): void {
     this.#post({ comity: 'notice', notice })

@@ -32,6 +32,8 @@ export interface BeginRequest {
   readonly state: Uint8Array | null
   /** What the room gets if this peer founds it. */
   readonly settings: RoomSettings
+  /** The highest token of a history that this page was in and that has ended; 0 if there is none (T1). */
+  readonly tokenFloor: number
 }
 
 /** The page's access to the signaling servers, called by the worker. Answered by values. */

@@ -2,6 +2,12 @@ import type { HeldLock, LockService } from '../host/browser.js'
 
 /** The browser's Web Locks as the host sees them. */
 export class BrowserLocks implements LockService {
+  /** Of every tab of the origin. */
+  async heldNames(): Promise<readonly string[]> {
+    const { held = [] } = await navigator.locks.query()
+    return held.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  }
+
   hold(
     name: string,
     options: { readonly ifAvailable?: boolean; readonly signal?: AbortSignal } = {},

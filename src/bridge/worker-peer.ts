@@ -1,11 +1,11 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
-import { type Claim, claimIdentity, type Settled, settleRoom } from '../host/boot.js'
-import type { Registrar } from '../host/browser.js'
+import { type Settled, settleRoom } from '../host/boot.js'
+import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
-import { type Resident, Residents } from '../host/residents.js'
+import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
@@ -13,9 +13,10 @@ import { MemoryHub } from '../network/memory.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
-import { foundingLockName, lifeOf } from '../shared/life.js'
+import { foundingLockName, lifeOf, memoryRoomLockName } from '../shared/life.js'
+import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
-import { Identities, randomText } from '../storage/identities.js'
+import { randomText } from '../storage/identities.js'
 import type { Storage } from '../storage/storage.js'
 import type {
   BeginRequest,
@@ -26,12 +27,15 @@ import type {
   WorkerApi,
   WorkerMessage,
 } from './protocol.js'
+import { claim, type Kept } from './worker-claim.js'
 import { BrowserLocks } from './worker-locks.js'
 
 /** Without a leader for this long, dead tabs' nodes are looked for, and then every so often (L4), ms. */
 const adoptAfter = 400
 /** ... and all of them after this, whoever votes as far as this tab knows, ms. */
 const adoptAllAfter = 3_000
+
+type Founded = Settled & { readonly tokenFloor: number }
 
 export class WorkerPeer implements WorkerApi {
   readonly #post: (message: WorkerMessage) => void
@@ -42,9 +46,10 @@ export class WorkerPeer implements WorkerApi {
   /** Links hosts of this very worker: the page's own and the residents. */
   readonly #hub = new MemoryHub()
   #room = ''
-  #browserId = ''
-  #identities: Identities | null = null
-  #claim: Claim | null = null
+  #kept: Kept | null = null
+  /** The room is carried in this memory: other tabs of the browser found it no second time (N1). */
+  #carrier: HeldLock | null = null
+  readonly #ended = new AbortController()
   #host: Host | null = null
   #watch: DeathWatch | null = null
   #residents: Residents | null = null
@@ -58,35 +63,33 @@ export class WorkerPeer implements WorkerApi {
   }
 
   async claim(request: ClaimRequest): Promise<Reply<Claimed>> {
-    return answered('storage', async () => {
+    return answered(async () => {
       this.#room = request.room
-      const identities = await Identities.openRegistry(request.room)
-      this.#identities = identities
-      this.#browserId = await identities.browserId()
-      const options = { room: request.room, locks: this.#locks, identities, clock: systemClock }
-      this.#claim = await claimIdentity(options, request.preferred)
-      const { peerId, storage } = this.#claim
-      return { peerId, browserId: this.#browserId, incarnation: storage.incarnation, storage: 'indexeddb' as const }
+      this.#kept = await claim(request, this.#locks)
+      const { browserId, storage } = this.#kept
+      const { peerId, storage: opened } = this.#kept.claim
+      return { peerId, browserId, incarnation: opened.incarnation, storage }
     })
   }
 
   async begin(request: BeginRequest, registrar: Remote<RegistrarApi> | RegistrarApi | null): Promise<Reply<null>> {
-    return answered('storage', async () => {
-      const claim = this.#claim
-      const identities = this.#identities
-      if (!claim || !identities) throw new Error('begin before claim')
+    return answered(async () => {
+      const kept = this.#kept
+      if (!kept) throw new Error('begin before claim')
       this.#registrar = registrar && registrarOf(registrar)
-      const settled = await settleRoom(claim, {
+      const settled = await settleRoom(kept.claim, {
         room: this.#room,
         locks: this.#locks,
-        identities,
+        identities: kept.identities,
         clock: systemClock,
         registrar: this.#registrar,
         settings: request.settings,
         randomText,
+        inMemory: kept.storage === 'memory',
       })
-      const tokenFloor = await identities.tokenFloor()
-      this.#start(claim, request, { ...settled, tokenFloor }, identities)
+      this.#carrier = settled.carrier
+      const tokenFloor = Math.max(request.tokenFloor, await kept.identities.tokenFloor())
+      this.#start(kept, request, { ...settled, tokenFloor })
       return null
     })
   }
@@ -111,21 +114,17 @@ export class WorkerPeer implements WorkerApi {
     this.#channels.closeConnection(connectionId, reason)
   }
 
-  #start(
-    claim: Claim,
-    request: BeginRequest,
-    { stored, expectedRoomId, tokenFloor }: Settled & { readonly tokenFloor: number },
-    identities: Identities,
-  ): void {
+  #start(kept: Kept, request: BeginRequest, { stored, expectedRoomId, tokenFloor }: Founded): void {
+    const { claim, identities, browserId } = kept
     const { peerId, storage } = claim
-    const self = { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: false }
+    const self = { peerId, incarnation: storage.incarnation, browserId, resident: false }
     this.#watch = new DeathWatch(this.#room, this.#locks, systemClock, (life) => this.#died(life))
     this.#residents = new Residents({
       room: this.#room,
       locks: this.#locks,
       identities,
       onDead: (life) => this.#died(life),
-      start: (dead, disk) => this.#startResident(dead, disk, request, identities),
+      start: (dead, disk) => this.#startResident(dead, disk, request, kept),
     })
     const host = new Host({
       self,
@@ -139,6 +138,7 @@ export class WorkerPeer implements WorkerApi {
       randomText,
       tokenFloor,
       learnerOnly: request.learnerOnly,
+      inMemory: kept.storage === 'memory',
       state: request.state,
       emit: (event) => {
         if (event.type === 'status') {
@@ -149,24 +149,26 @@ export class WorkerPeer implements WorkerApi {
         else this.#post({ comity: 'event', event })
       },
       listener: {
-        joined: ({ roomId }) => void this.#remember(roomId, identities),
+        joined: ({ roomId }) => void this.#remember(roomId, kept),
         met: (peer) => {
-          if (peer.browserId === this.#browserId) this.#watch?.watch(peer)
+          if (peer.browserId === browserId) this.#watch?.watch(peer)
         },
         parted: (life) => this.#watch?.unwatch(life),
         stopped: () => this.#end(),
       },
     })
     this.#host = host
-    claim.lock.onlost = () => host.fail({ code: 'storage', message: 'the browser took the lock of this identity away' })
+    claim.lock.onlost = () =>
+      host.fail(storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'))
+    identities.whenLost((fault) => host.fail(storageFailure(fault, "this browser's registry of identities is lost")))
     host.start()
     this.#lookAfterResidents()
   }
 
-  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, identities: Identities): Resident {
+  #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, { browserId, identities }: Kept): Resident {
     let isOver = false
     const host = new Host({
-      self: { peerId, incarnation: storage.incarnation, browserId: this.#browserId, resident: true },
+      self: { peerId, incarnation: storage.incarnation, browserId, resident: true },
       storage,
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
@@ -220,20 +222,33 @@ export class WorkerPeer implements WorkerApi {
   #died(life: { readonly peerId: PeerId; readonly incarnation: Incarnation }): void {
     for (const broadcast of this.#broadcasts) broadcast.peerGone(life.peerId, lifeOf(life.incarnation))
     this.#host?.provenDead(life)
+    this.#adoptNow(life.peerId)
+  }
+
+  /** L4: without the vote of the one who has just died nobody can lead, so nobody needs to be waited for. */
+  #adoptNow(peerId: PeerId): void {
+    const host = this.#host
+    if (!host) return
+    const { leader, configuration } = host.status
+    const { voters } = configuration
+    if (leader !== null || !voters.includes(peerId) || !isQuorumGone(voters, [...host.unreachableVoters, peerId]))
+      return
+    void this.#residents?.adopt([peerId]).catch(reportError)
   }
 
   /** N1: this browser carries the room now, and a server that restarts is to hear of it from everyone who does. */
-  async #remember(roomId: string, identities: Identities): Promise<void> {
+  async #remember(roomId: string, { identities, storage }: Kept): Promise<void> {
+    if (storage === 'memory') void this.#carry().catch(() => {})
     if ((await identities.roomId()) === null) await identities.setRoomId(roomId)
     await this.#registrar?.register(roomId, true).catch(() => {})
   }
 
   /** N2, N3: the page hears of it when the next life of this tab is sure to be another peer's, in the room that goes on. */
-  #leaveHistory(peerId: PeerId, event: HostEvent, successor: Successor, identities: Identities): void {
+  #leaveHistory(peerId: PeerId, event: HostEvent, successor: Successor, identities: IdentityStore): void {
     this.#archiving = this.#archive(peerId, successor, identities).then(() => this.#post({ comity: 'event', event }))
   }
 
-  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor, identities: Identities): Promise<void> {
+  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor, identities: IdentityStore): Promise<void> {
     try {
       await identities.archive(peerId, tokenFloor)
       const founding = await this.#locks.hold(foundingLockName(this.#room))
@@ -243,6 +258,11 @@ export class WorkerPeer implements WorkerApi {
       // Then this peer comes back as the one that it was, and meets the other history again.
       reportError(error)
     }
+  }
+
+  /** One tab after the other holds the lock, so that it is held while any of them lives. */
+  async #carry(): Promise<void> {
+    this.#carrier ??= await this.#locks.hold(memoryRoomLockName(this.#room), { signal: this.#ended.signal })
   }
 
   /** Looks on a timer of its own: a room without a leader is silent. */
@@ -272,20 +292,22 @@ export class WorkerPeer implements WorkerApi {
     this.#host = null
     this.#watch?.close()
     this.#residents?.close()
+    this.#ended.abort()
+    this.#carrier?.release()
+    const kept = this.#kept
     void this.#archiving.then(() => {
-      this.#claim?.lock.release()
-      this.#identities?.close()
+      kept?.claim.lock.release()
+      kept?.identities.close()
     })
   }
 }
 
-async function answered<T>(code: Failure['code'], run: () => Promise<T>): Promise<Reply<T>> {
+async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await run() }
   } catch (error) {
     if (error instanceof FailedCall) return { ok: false, failure: error.failure }
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    return { ok: false, failure: { code, message } }
+    return { ok: false, failure: storageFailure(error, 'this peer could not begin') }
   }
 }
 

@@ -56,6 +56,7 @@ describe('join', () => {
     ['TypeError', 'options.token', 'r', { token: null }],
     ['TypeError', 'options.links', 'r', { links: 'tcp' }],
     ['TypeError', 'options.links', 'r', { links: 1 }],
+    ['TypeError', 'options.storage', 'r', { storage: 'disk' }],
     ['TypeError', 'options.channels', 'r', { channels: 'worker' }],
     ['TypeError', 'options.iceServers', 'r', { iceServers: {} }],
     ['TypeError', 'options.iceServers', 'r', { iceServers: 'stun:localhost' }],
@@ -90,7 +91,6 @@ describe('join', () => {
     ['TypeError', 'options.state', 'r', { state: cyclic }],
     ['LimitExceededError', 'options.state', 'r', { state: big }],
     ['TypeError', 'options.secret', 'r', { secret: 's' }],
-    ['TypeError', 'options.storage', 'r', { storage: 'memory' }],
     ['TypeError', 'options.answersBallots', 'r', { answersBallots: false }],
   ])('%s %s', async (name, argument, room, options) => {
     const error = thrown(() => checkJoin(room, options))
@@ -108,6 +108,7 @@ describe('join', () => {
       token: null,
       links: 'auto',
       iceServers: [],
+      storage: 'indexeddb',
       learnerOnly: false,
       state: null,
       until: 'ready',

@@ -124,9 +124,14 @@ export class RoomConnection {
     this.#port = null
     this.#heard = null
     this.#status = null
-    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, reason)
+    this.letGo(reason)
     const why = reason === 'reset' ? 'the room went on in another history' : 'the page was put aside'
     this.#rejectWaiting({ code: 'outcome-unknown', message: `${why} before the answer came` })
+  }
+
+  /** Whatever is held is lost from this moment on: others may be told that it is free (M1). */
+  letGo(reason: 'left' | 'reset' = 'left'): void {
+    for (const [handle, listener] of [...this.#grants]) if (this.#held.has(handle)) this.#lose(handle, listener, reason)
   }
 
   /** Nothing will be answered any more. */

@@ -16,7 +16,7 @@ const details: Partial<Record<FailureCode, { readonly given: Record<string, unkn
     given: { directive: 'child-src' },
     shown: { name: 'WorkerBlockedError', directive: 'child-src' },
   },
-  storage: { given: {}, shown: { name: 'StorageError' } },
+  storage: { given: { reason: 'quota' }, shown: { name: 'StorageError', reason: 'quota' } },
   'limit-exceeded': {
     given: { limit: 'locks', value: 256 },
     shown: { name: 'LimitExceededError', limit: 'locks', value: 256 },

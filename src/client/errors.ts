@@ -1,5 +1,6 @@
 /** The errors of the public API. Each has a `code` that is never renamed; texts may change. */
 import type { Failure, FailureCode } from '../shared/failure.js'
+import type { StorageReason } from '../shared/storage-fault.js'
 
 /** Base of all errors of this library. Argument mistakes are `TypeError` and `RangeError`, as everywhere on the platform. */
 export class ComityError extends Error {
@@ -102,12 +103,15 @@ export class OptionsMismatchError extends ComityError {
   }
 }
 
-/** This peer's disk failed, or another life has taken it over: the peer has stopped. */
+/** This peer's disk failed, or another life has taken it over: the peer has stopped. What was agreed lives on with the others. */
 export class StorageError extends ComityError {
   override readonly name = 'StorageError'
+  /** Why: after `upgraded` and `newer-schema` a reload brings the newer code; after `quota` space has to be made first. */
+  readonly reason: StorageReason
 
-  constructor(message: string) {
+  constructor(message: string, reason: StorageReason = 'failed') {
     super('storage', message)
+    this.reason = reason
   }
 }
 
@@ -188,7 +192,7 @@ export function errorOf({ code, message, details = {} }: Failure): ComityError {
     case 'worker-blocked':
       return new WorkerBlockedError(message, String(details['directive'] ?? 'worker-src'))
     case 'storage':
-      return new StorageError(message)
+      return new StorageError(message, details['reason'] as StorageReason | undefined)
     case 'limit-exceeded':
       return new LimitExceededError(message, String(details['limit']), Number(details['value']))
     case 'outcome-unknown':

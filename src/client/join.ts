@@ -58,6 +58,7 @@ function refuseContradiction(first: Joining, second: Joining, given: JoinOptions
   if (given.signaling !== undefined && first.urls.join() !== second.urls.join())
     throw new OptionsMismatchError('signaling')
   if (given.links !== undefined && first.links !== second.links) throw new OptionsMismatchError('links')
+  if (given.storage !== undefined && first.storage !== second.storage) throw new OptionsMismatchError('storage')
   if (given.role !== undefined && first.learnerOnly !== second.learnerOnly) throw new OptionsMismatchError('role')
   if (given.channels !== undefined && first.channels !== second.channels) throw new OptionsMismatchError('channels')
 }
@@ -96,7 +97,7 @@ function withAbort<T>(promise: Promise<T>, signal: AbortSignal | null): Promise<
   })
 }
 
-function requirePlatform({ links, urls }: Joining): void {
+function requirePlatform({ links, urls, storage }: Joining): void {
   if (typeof window === 'undefined') {
     throw new UnsupportedError('workers', 'join() needs a page: this module runs in Node only to be imported')
   }
@@ -108,7 +109,8 @@ function requirePlatform({ links, urls }: Joining): void {
   }
   if (typeof Worker === 'undefined') throw new UnsupportedError('workers', 'this browser has no workers')
   if (!navigator.locks) throw new UnsupportedError('web-locks', 'this browser has no Web Locks API')
-  if (typeof indexedDB === 'undefined') throw new UnsupportedError('indexeddb', 'this browser has no IndexedDB')
+  if (storage === 'indexeddb' && typeof indexedDB === 'undefined')
+    throw new UnsupportedError('indexeddb', 'this browser has no IndexedDB')
   if ((urls.length > 0 || links === 'webrtc') && typeof RTCPeerConnection === 'undefined') {
     throw new UnsupportedError('webrtc', 'this browser has no WebRTC')
   }

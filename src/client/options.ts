@@ -14,6 +14,12 @@ export interface JoinOptions<P extends Value = Value> {
   links?: 'auto' | 'webrtc'
   /** Default: none, which connects peers of one network only. */
   iceServers?: RTCIceServer[]
+  /**
+   * 'indexeddb' (default): identity and log outlive the tab; where the browser stores nothing (private mode) they are kept in memory all
+   * the same. 'memory': they end with the tab. A peer in memory is a learner, unless the room was founded by one: then all may vote,
+   * and the room is gone when a majority of its voters' tabs are. `room.settings.storage` says what this peer has.
+   */
+  storage?: 'indexeddb' | 'memory'
   /** 'voter' (default): may be promoted to voter. */
   role?: 'voter' | 'learner'
   /** First declared state, shown to others in `members`: put user and name here. */
@@ -44,6 +50,7 @@ export interface Joining {
   readonly token: (() => string | Promise<string>) | null
   readonly links: 'auto' | 'webrtc'
   readonly iceServers: RTCIceServer[]
+  readonly storage: 'indexeddb' | 'memory'
   readonly learnerOnly: boolean
   readonly state: Uint8Array | null
   readonly until: 'ready' | 'local'
@@ -57,7 +64,7 @@ export interface Joining {
 
 const roomNameMax = 256
 const lingerMax = 60_000
-const notYet = ['secret', 'storage', 'answersBallots'] as const
+const notYet = ['secret', 'answersBallots'] as const
 
 /** Throws `TypeError` or `RangeError` naming what is wrong, before anything has happened. */
 export function checkJoin(room: unknown, options: unknown): Joining {
@@ -79,6 +86,7 @@ export function checkJoin(room: unknown, options: unknown): Joining {
     token: functionOf(given, 'token') as Joining['token'],
     links: oneOf(given, 'links', ['auto', 'webrtc']),
     iceServers: iceServersOf(given['iceServers']),
+    storage: oneOf(given, 'storage', ['indexeddb', 'memory']),
     learnerOnly: oneOf(given, 'role', ['voter', 'learner']) === 'learner',
     state: stateOf(given['state']),
     until: oneOf(given, 'until', ['ready', 'local']),

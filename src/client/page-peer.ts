@@ -1,7 +1,7 @@
 /** The page's peer in one room: its worker, its links, its last moment, and its return from the back/forward cache. */
 import { startWorker, type WorkerPort } from '../bridge/client.js'
 import type { Claimed } from '../bridge/protocol.js'
-import type { Goodbye, MemberRecord } from '../host/page.js'
+import type { Goodbye, MemberRecord, Successor } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import { goodbyeMessage, postGoodbye } from '../network/broadcast-message.js'
 import type { Failure } from '../shared/failure.js'
@@ -34,6 +34,8 @@ export class PagePeer implements SharedRoom {
   #endLife: () => void = () => {}
   #unfollow: () => void = () => {}
   #linger: ReturnType<typeof setTimeout> | null = null
+  /** Of histories that have ended here (T1). */
+  #tokenFloor = 0
   #isSuspended = false
   #isClosed = false
 
@@ -53,9 +55,9 @@ export class PagePeer implements SharedRoom {
         this.#goodbyes = goodbyes
       },
       reset: (_reset, successor) => {
-        if (successor) this.#comeBack()
+        if (successor) this.#comeBack(successor)
       },
-      failed: () => this.#shut(),
+      failed: () => this.#fail(),
     })
   }
 
@@ -130,15 +132,18 @@ export class PagePeer implements SharedRoom {
     if (!started.ok) throw errorOf(started.failure)
     const port = started.value
     this.#port = port
-    const { room, learnerOnly, state, settings, links } = this.#joining
-    const claim = await port.claim({ room, preferred: recall(room), storage: 'indexeddb' })
+    const { room, learnerOnly, state, settings, links, storage } = this.#joining
+    const claim = await port.claim({ room, preferred: recall(room), storage })
     if (!claim.ok) throw errorOf(claim.failure)
     this.#claimed = claim.value
-    remember(room, claim.value.peerId)
+    if (claim.value.storage === 'indexeddb') remember(room, claim.value.peerId)
     this.#endLife = await beginLife(claim.value)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
-      const begun = await port.begin({ links, learnerOnly, state, settings }, this.#network?.registrar ?? null)
+      const begun = await port.begin(
+        { links, learnerOnly, state, settings, tokenFloor: this.#tokenFloor },
+        this.#network?.registrar ?? null,
+      )
       if (this.#port !== port) return
       if (begun.ok) this.connection.attach(port)
       else this.#end(errorOf(begun.failure))
@@ -170,6 +175,13 @@ export class PagePeer implements SharedRoom {
     for (const tell of this.#peerChanged) tell()
   }
 
+  /** M1: the peer has stopped itself, and can hold nothing any more: the others go on at once. */
+  #fail(): void {
+    this.connection.letGo()
+    this.#sayGoodbye()
+    this.#shut()
+  }
+
   #shut(): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -196,13 +208,17 @@ export class PagePeer implements SharedRoom {
    * the identity lock). The page may be put into the back/forward cache: then it comes back as a new life.
    */
   readonly #onPageHide = (): void => {
-    const claimed = this.#claimed
     this.#isSuspended = true
     this.connection.detach()
-    this.#network?.sendGoodbyes(this.#goodbyes)
-    if (claimed) postGoodbye(this.#goodbyes.flatMap((goodbye) => this.#tabGoodbye(claimed, goodbye)))
+    this.#sayGoodbye()
     this.#disconnect()
     for (const tell of this.#peerChanged) tell()
+  }
+
+  #sayGoodbye(): void {
+    const claimed = this.#claimed
+    this.#network?.sendGoodbyes(this.#goodbyes)
+    if (claimed) postGoodbye(this.#goodbyes.flatMap((goodbye) => this.#tabGoodbye(claimed, goodbye)))
   }
 
   #tabGoodbye(claimed: Claimed, { link, peerId, incarnation, frame }: Goodbye) {
@@ -225,7 +241,8 @@ export class PagePeer implements SharedRoom {
   }
 
   /** N2, N3: the room goes on in another history, and this tab comes back to it as another peer. */
-  #comeBack(): void {
+  #comeBack({ tokenFloor }: Successor): void {
+    this.#tokenFloor = Math.max(this.#tokenFloor, tokenFloor)
     this.connection.detach('reset')
     this.#disconnect()
     this.#reenter()

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { decodeInstruction } from '../machine/instruction.js'
 import { defaultSettings } from '../machine/settings.js'
 import type { Clock } from '../shared/instant.js'
-import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
+import { foundingLockName, identityLockName, lifeLockName, memoryRoomLockName } from '../shared/life.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
 import { type Claim, claimIdentity, holdWithin, type Settled, settleRoom } from './boot.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
@@ -275,6 +275,7 @@ describe('[N1] settling a room', () => {
     registrar: Registrar | null = null,
     store: IdentityStore = identities,
     service = locks,
+    inMemory = false,
   ) =>
     settleRoom(claimed, {
       room: 'r',
@@ -284,6 +285,7 @@ describe('[N1] settling a room', () => {
       registrar,
       settings: defaultSettings,
       randomText: () => `room${++ids}`,
+      inMemory,
     })
   const roomOf = ({ stored, expectedRoomId }: Settled) => [stored.lineage?.roomId ?? null, expectedRoomId]
   const diskRoom = (peerId: string) => identities.disks.get(peerId)?.read().lineage?.roomId ?? null
@@ -405,6 +407,33 @@ describe('[N1] settling a room', () => {
     first.lock.release()
     expect(roomOf(await settle(await claim(), registrar))).toEqual(['room1', 'room1'])
     expect([registrar.roomId, identities.known]).toEqual(['room1', 'room1'])
+  })
+
+  const inMemory = async () => settle(await claim(), null, identities, locks, true)
+
+  it('a room founded in memory says so in its settings, and its browser has it for as long as its founder lives', async () => {
+    const { stored, carrier } = await inMemory()
+    const found = stored.groups.get(0)?.entries.find((entry) => entry.type === 'command')
+    expect(found && decodeInstruction(found.data)).toMatchObject({ type: 'found', settings: { storage: 'memory' } })
+    expect(locks.isHeld(memoryRoomLockName('r'))).toBe(true)
+    identities.known = null
+    const other = await settle(await claim())
+    expect(roomOf(other)).toEqual([null, null])
+    carrier?.release()
+    expect(roomOf(await settle(await claim()))).toEqual(['room2', 'room2'])
+  })
+
+  it('... and not for longer than it takes, if it was founded on a disk or lost its founding', async () => {
+    const onDisk = await settle(await claim())
+    expect([onDisk.carrier, locks.isHeld(memoryRoomLockName('r'))]).toEqual([null, false])
+    identities.known = null
+    const registrar = { lookUp: async () => null, register: async () => 'elder' }
+    const lost = await settle(await claim(), registrar, identities, locks, true)
+    expect(roomOf(lost)).toEqual([null, 'elder'])
+    expect([lost.carrier, locks.isHeld(memoryRoomLockName('r'))]).toEqual([null, false])
+    const refused = { lookUp: async () => null, register: () => Promise.reject(new Error('unreachable')) }
+    await expect(settle(await claim(), refused, identities, locks, true)).rejects.toThrow('unreachable')
+    expect(locks.isHeld(memoryRoomLockName('r'))).toBe(false)
   })
 
   it('servers that do not answer found nothing', async () => {

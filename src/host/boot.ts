@@ -4,7 +4,14 @@ import type { RoomSettings } from '../machine/command.js'
 import { encodeInstruction, tokensPerSecond } from '../machine/instruction.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
-import { foundingLockName, identityLockName, keptLockName, lifeLockName, wantedLockName } from '../shared/life.js'
+import {
+  foundingLockName,
+  identityLockName,
+  keptLockName,
+  lifeLockName,
+  memoryRoomLockName,
+  wantedLockName,
+} from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
 
@@ -125,6 +132,8 @@ export interface Settled {
   readonly stored: StoredState
   /** The room to look for when this peer is not in it yet. */
   readonly expectedRoomId: string | null
+  /** Says that this browser has the room, for as long as this peer carries it in its memory alone (N1). */
+  readonly carrier: HeldLock | null
 }
 
 export interface SettleOptions extends BootOptions {
@@ -132,6 +141,8 @@ export interface SettleOptions extends BootOptions {
   /** What the room gets if this peer founds it. */
   readonly settings: RoomSettings
   readonly randomText: () => string
+  /** The claim's log ends with its tab. */
+  readonly inMemory: boolean
 }
 
 /**
@@ -147,7 +158,9 @@ export async function settleRoom(claim: Claim, options: SettleOptions): Promise<
     if (stored.lineage) return await goOn(claim, stored.lineage, known, options)
     // What is only heard of is not noted: this browser knows a room once it has a copy of it.
     const registered = known ?? (await registrar?.lookUp()) ?? null
-    return registered === null ? await found(claim, options) : { stored, expectedRoomId: registered }
+    return registered === null
+      ? await foundUnlessCarried(claim, options)
+      : { stored, expectedRoomId: registered, carrier: null }
   } finally {
     founding?.release()
   }
@@ -166,7 +179,7 @@ async function goOn(
   if (known === null) await identities.setRoomId(winner)
   // The servers may have restarted and forgotten the room; nothing here waits for them.
   if (known !== null) void registrar?.register(lineage.roomId, true).catch(() => {})
-  return { stored: claim.storage.stored, expectedRoomId: lineage.roomId }
+  return { stored: claim.storage.stored, expectedRoomId: lineage.roomId, carrier: null }
 }
 
 /** It never got beyond its founding. A room that did has something to lose, and ends only when it meets the other one (N2). */
@@ -175,10 +188,23 @@ function isUntold({ lineage, groups }: StoredState): boolean {
   return lineage?.epoch === 0 && !group?.snapshot && (group?.entries.length ?? 0) <= 2
 }
 
-async function found(
-  claim: Claim,
-  { registrar, identities, settings, randomText, clock }: SettleOptions,
-): Promise<Settled> {
+/** N1: a room that lives in the memory of other tabs alone stands on no disk, and is found by meeting one of them. */
+async function foundUnlessCarried(claim: Claim, options: SettleOptions): Promise<Settled> {
+  const { locks, room, inMemory } = options
+  const carrier = await locks.hold(memoryRoomLockName(room), { ifAvailable: true })
+  if (!carrier) return { stored: claim.storage.stored, expectedRoomId: null, carrier: null }
+  let settled: Settled | null = null
+  try {
+    settled = await found(claim, options)
+  } finally {
+    if (!inMemory || !settled?.stored.lineage) carrier.release()
+  }
+  return inMemory && settled.stored.lineage ? { ...settled, carrier } : settled
+}
+
+async function found(claim: Claim, options: SettleOptions): Promise<Settled> {
+  const { registrar, identities, randomText, clock, inMemory } = options
+  const settings: RoomSettings = inMemory ? { ...options.settings, storage: 'memory' } : options.settings
   const roomId = randomText()
   const lineage = { roomId, epoch: 0, forkId: '' }
   const group = foundingGroup(claim, roomId, settings, Math.floor(clock.now().wall / 1000))
@@ -186,7 +212,7 @@ async function found(
   const winner = registrar ? await registrar.register(roomId, false) : roomId
   if (winner === roomId) {
     await identities.setRoomId(roomId)
-    return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
+    return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId, carrier: null }
   }
   return giveUp(claim, winner)
 }
@@ -194,7 +220,7 @@ async function found(
 /** Forgets the room that was founded here and nobody was told of. */
 async function giveUp({ storage }: Claim, winner: string): Promise<Settled> {
   await storage.write({ reset: true, groups: [] })
-  return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner }
+  return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner, carrier: null }
 }
 
 /** The first two entries of a room: who is in it, and what it was founded with. Committed, since its founder is all of it. */

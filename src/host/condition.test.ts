@@ -16,7 +16,7 @@ beforeEach(() => {
   Object.assign(context.peers, { rtt: (peerId: string) => rtts.get(peerId) ?? null })
   context.core.configuration = { ...context.core.configuration, voters: ['ann', 'bob', 'me'] }
   for (const peerId of ['ann', 'bob']) context.linked.set(peerId, life(1))
-  conditions = new Conditions(context, false)
+  conditions = new Conditions(context, () => false)
 })
 
 const told = () => context.sent.splice(0).map(({ to, item }) => `${to} ${item.type === 'condition' && item.visible}`)

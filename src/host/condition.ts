@@ -35,14 +35,14 @@ const rttChange = 10
 
 export class Conditions {
   readonly #context: HostContext
-  readonly #learnerOnly: boolean
+  readonly #learnerOnly: () => boolean
   readonly #known = new Map<PeerId, Known>()
   #own: PageCondition = { visible: true, phone: false, frozen: false }
   #enteredAt: number | null = null
   #fitSince = Number.NEGATIVE_INFINITY
   #rttTold: number | null = null
 
-  constructor(context: HostContext, learnerOnly: boolean) {
+  constructor(context: HostContext, learnerOnly: () => boolean) {
     this.#context = context
     this.#learnerOnly = learnerOnly
   }
@@ -50,6 +50,11 @@ export class Conditions {
   /** This life belongs to the room from now on. */
   entered(): void {
     this.#enteredAt ??= this.#context.now.monotonic
+    this.#tellAll()
+  }
+
+  /** Whether this peer may vote has become known with the room's settings. */
+  roleKnown(): void {
     this.#tellAll()
   }
 
@@ -89,7 +94,7 @@ export class Conditions {
     const fitFor = isUnfit(this.#own) ? 0 : monotonic - Math.max(enteredAt, this.#fitSince)
     return {
       ...this.#own,
-      learnerOnly: this.#learnerOnly,
+      learnerOnly: this.#learnerOnly(),
       stayed: Math.max(0, monotonic - enteredAt),
       fitFor: Math.max(0, fitFor),
       rtt: this.#rtt(),

@@ -29,6 +29,7 @@ class SlowDisk implements Storage {
   }
 
   setDurability(): void {}
+  whenLost(): void {}
   close(): void {}
 }
 

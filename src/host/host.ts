@@ -21,6 +21,7 @@ import type { Ready } from '../raft/ready.js'
 import type { TransferResult } from '../raft/transfer.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
+import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
@@ -57,6 +58,8 @@ export interface HostOptions {
   readonly randomText: () => string
   /** The highest token that this browser knows of histories of this room that have ended (T1). */
   readonly tokenFloor: number
+  /** Its log ends with its tab: it votes only in a room whose founder keeps its own so. */
+  readonly inMemory?: boolean
   /** First declared state, encoded. */
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
@@ -182,11 +185,11 @@ export class Host {
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
       together: (run) => this.#turn(run),
       durable: (_group, ready) => this.#durable(ready),
-      failed: (error) => this.fail({ code: 'storage', message: `the log could not be written: ${describe(error)}` }),
+      failed: (error) => this.fail(storageFailure(error, 'the log could not be written')),
     })
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
-    this.#conditions = new Conditions(this.#context, options.learnerOnly)
+    this.#conditions = new Conditions(this.#context, () => this.#isLearnerOnly)
     this.#leadership = new Leadership(this.#context, this.#departures, this.#conditions, {
       withdrawVote: () => this.#page.withdrawVote(),
       handedOver: (to) => options.listener?.handedOver?.(to),
@@ -215,6 +218,8 @@ export class Host {
 
   /** Begins to live: links may come up, timers run. */
   start(): void {
+    this.#options.storage.whenLost((fault) => this.fail(storageFailure(fault, 'the log is lost')))
+    if (this.#stopped) return
     for (const network of this.#networks) {
       network.listen({
         up: (link) => this.#turn(() => this.#peers.up(link)),
@@ -483,6 +488,7 @@ export class Host {
     if (!settings || settings === this.#settings) return
     this.#settings = settings
     this.#options.storage.setDurability(settings.durability)
+    if (this.#options.inMemory) this.#conditions.roleKnown()
   }
 
   #noticeLeader(): void {
@@ -741,16 +747,24 @@ export class Host {
    * it may have been removed, and would never be told.
    */
   #askToBeAdmitted(now = false): void {
-    const { self, learnerOnly } = this.#options
+    const { self } = this.#options
     const isMember = membersOf(this.#raft.configuration).includes(self.peerId)
     if (!this.#lineage || self.resident || (isMember && this.#raft.leader !== null)) return
     if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
     this.#admitAskedAt = this.#now.monotonic
     for (const { peerId, founded } of this.#peers.all())
-      if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly })
+      if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly: this.#isLearnerOnly })
   }
 
-  /** Something that it cannot go on without is gone: the page is told, and nothing more is promised. */
+  get #isLearnerOnly(): boolean {
+    const { learnerOnly, inMemory = false } = this.#options
+    return learnerOnly || (inMemory && this.machine.settings?.storage !== 'memory')
+  }
+
+  /**
+   * Something that it cannot go on without is gone: the page is told, and nothing more is promised. The goodbyes are the page's to
+   * send (M1): only it knows when nothing is believed held any more. Its links stay until then, so that they arrive.
+   */
   fail(failure: Failure): void {
     if (this.#stopped) return
     this.#page.fail(failure)
@@ -770,7 +784,7 @@ export class Host {
     this.#stopped = true
     this.#timer?.timer.cancel()
     this.#commit.stop()
-    for (const network of this.#networks) network.close()
+    if (failure === null || this.#options.self.resident) for (const network of this.#networks) network.close()
     this.#options.storage.close()
     this.#options.listener?.stopped?.(failure)
   }

@@ -31,6 +31,11 @@ export interface ResidentsOptions {
 /** A leader with a quorum needs far fewer to remove somebody (each takes a look of the worker, 400 ms). */
 const provenMax = 8
 
+/** Whether those voters are so many that the room cannot elect anybody before one of them is reopened. */
+export function isQuorumGone(voters: readonly PeerId[], unreachable: readonly PeerId[]): boolean {
+  return voters.filter((peerId) => unreachable.includes(peerId)).length * 2 >= voters.length
+}
+
 interface Dead {
   readonly peerId: PeerId
   readonly incarnation: Incarnation

@@ -61,6 +61,7 @@ export async function foundRoom(peerId: string, hub: MemoryHub): Promise<TestPee
       registrar: null,
       settings: defaultSettings,
       randomText: () => 'roomid',
+      inMemory: false,
     },
   )
   return new TestPeer(peerId, hub, disk, storage, stored)

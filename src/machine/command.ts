@@ -8,6 +8,8 @@ export interface RoomSettings {
   readonly partition: 'pause' | 'continue'
   readonly timing: Timing
   readonly limits: Limits
+  /** Only if the founder keeps its log in memory: then whoever does so may vote, and the room lasts as long as its tabs. */
+  readonly storage?: 'memory'
 }
 /** All in ms. */
 export interface Timing {

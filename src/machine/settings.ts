@@ -69,4 +69,5 @@ export const settingsSchema = v.strictObject({
   partition: v.picklist(['pause', 'continue']),
   timing: timingSchema,
   limits: limitsSchema,
+  storage: v.exactOptional(v.literal('memory')),
 })

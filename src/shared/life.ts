@@ -30,6 +30,11 @@ export function wantedLockName(room: string, peerId: string): string {
   return `comity:wanted:${room}:${peerId}`
 }
 
+/** Held by a tab that carries the room in its memory alone: while one does, this browser founds it no second time (N1). */
+export function memoryRoomLockName(room: string): string {
+  return `comity:memory:${room}`
+}
+
 /** One founding at a time in a browser (N1). */
 export function foundingLockName(room: string): string {
   return `comity:found:${room}`

@@ -1,4 +1,5 @@
 import type { Incarnation } from '../raft/entry.js'
+import { StorageFault } from '../shared/storage-fault.js'
 import { MemoryDisk } from '../storage/memory.js'
 import type { Storage, StoredState, WriteBatch } from '../storage/storage.js'
 import type { Prng } from './prng.js'
@@ -38,6 +39,7 @@ export class SimDisk {
   /** Under way, in the order in which they take effect. */
   #pending: Pending[] = []
   #idleAt = 0
+  #open: SimStorage | null = null
 
   constructor(world: World, peerId: string, onwrite: WriteListener = () => {}) {
     this.#world = world
@@ -55,10 +57,17 @@ export class SimDisk {
     this.#interrupt()
     this.memory.incarnation = { counter: this.memory.incarnation.counter + 1, nonce: this.#prng.text() }
     const storage = new SimStorage(this, thread, this.memory.incarnation, this.read())
+    this.#open = storage
     thread.onDeath(() => {
       if (this.memory.incarnation === storage.incarnation) this.#interrupt()
     })
     return storage
+  }
+
+  /** The browser deletes it, though somebody has it open: what was under way is undone. */
+  delete(): void {
+    this.#interrupt()
+    this.#open?.lose()
   }
 
   /** A transaction of that incarnation: `done` is called on the thread when it is durable, or has failed. */
@@ -148,6 +157,7 @@ export class SimStorage implements Storage {
   readonly #disk: SimDisk
   readonly #thread: Thread
   #failure: Error | null = null
+  #onlost: (fault: StorageFault) => void = () => {}
 
   constructor(disk: SimDisk, thread: Thread, incarnation: Incarnation, stored: StoredState) {
     this.#disk = disk
@@ -171,6 +181,17 @@ export class SimStorage implements Storage {
   }
 
   setDurability(): void {}
+
+  whenLost(tell: (fault: StorageFault) => void): void {
+    this.#onlost = tell
+  }
+
+  /** The browser has deleted the database under its user. */
+  lose(): void {
+    const fault = new StorageFault('cleared', 'the database was deleted')
+    this.#failure ??= fault
+    this.#thread.post(0, 'database deleted', () => this.#onlost(fault))
+  }
 
   close(): void {
     this.#failure ??= new Error('the storage is closed')

@@ -2,7 +2,7 @@ import type { Claimed, HostPort } from '../bridge/protocol.js'
 import { RoomConnection } from '../client/connection.js'
 import { errorOf, RoomLeftError } from '../client/errors.js'
 import { RoomHandle, type SharedRoom } from '../client/room.js'
-import type { Goodbye, HostEvent, MemberRecord, PageCondition, Reply } from '../host/page.js'
+import type { Goodbye, HostEvent, MemberRecord, PageCondition, Reply, Successor } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import { lifeLockName } from '../shared/life.js'
 import type { Value } from '../shared/value.js'
@@ -32,6 +32,7 @@ export class SimPage implements SharedRoom {
   #members: readonly MemberRecord[] = []
   #settings: RoomSettings
   #endLife: () => void = () => {}
+  #tokenFloor = 0
   #isSuspended = false
   #isClosed = false
   #port: SimPort | null = null
@@ -62,9 +63,9 @@ export class SimPage implements SharedRoom {
         this.#goodbyes = goodbyes
       },
       reset: (_reset, successor) => {
-        if (successor) this.#comeBack()
+        if (successor) this.#comeBack(successor)
       },
-      failed: () => this.#shut(),
+      failed: () => this.#fail(),
     })
     if (condition) this.connection.become(condition)
     this.room = new RoomHandle(this, 'wait')
@@ -143,7 +144,8 @@ export class SimPage implements SharedRoom {
   }
 
   /** N2, N3. */
-  #comeBack(): void {
+  #comeBack({ tokenFloor }: Successor): void {
+    this.#tokenFloor = Math.max(this.#tokenFloor, tokenFloor)
     this.connection.detach('reset')
     this.#disconnect()
     this.#open()
@@ -176,7 +178,13 @@ export class SimPage implements SharedRoom {
     this.#endLife = () => life?.release()
     const { settings } = this.#sim.options
     const begun = await port.ask('begin', () =>
-      worker.begin({ links: 'auto', learnerOnly: this.#browser.isLearnerOnly, state: null, settings }),
+      worker.begin({
+        links: 'auto',
+        learnerOnly: this.#browser.isLearnerOnly,
+        state: null,
+        settings,
+        tokenFloor: this.#tokenFloor,
+      }),
     )
     if (this.#worker !== worker) return
     const wrapped = this.#sim.options.surgery.port?.(port, this.thread.clock) ?? port
@@ -199,6 +207,13 @@ export class SimPage implements SharedRoom {
     this.connection.end(error)
     this.#shut()
     for (const tell of this.#peerChanged) tell()
+  }
+
+  /** As client/page-peer.ts: nothing is held any more, and the others hear it from the page (M1). */
+  #fail(): void {
+    this.connection.letGo()
+    this.#sendGoodbyes(true)
+    this.#shut()
   }
 
   #shut(): void {

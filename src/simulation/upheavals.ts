@@ -164,8 +164,10 @@ export class Upheavals {
     const record = this.#anyHost()
     const tab = record && this.#tabOf(record)
     if (!tab || !this.#canDoWithout([record.self.peerId])) return false
-    tab.crash()
     this.#sim.world.note(`${record.self.peerId} has lost its disk`)
+    // Under its feet, or while it was not there.
+    if (prng.chance(0.5)) record.browser.disks.get(record.self.peerId)?.delete()
+    else tab.crash()
     this.#sim.world.coverage.hit('disk lost for good')
     lose(record.browser, record.self.peerId)
     this.#reopen([tab], prng.tail(1_000, 8_000))
@@ -284,7 +286,7 @@ export class Upheavals {
 
   #reopen(tabs: readonly SimTab[], after: number): void {
     this.#later(after, 'reopen', () => {
-      for (const tab of tabs) if (!tab.isOpen) tab.reload()
+      for (const tab of tabs) if (!tab.isOpen || tab.page.isClosed) tab.reload()
     })
   }
 

@@ -5,7 +5,7 @@ import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
-import { type Resident, Residents } from '../host/residents.js'
+import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
@@ -91,9 +91,10 @@ export class SimWorker {
         clock: this.thread.clock,
         registrar: this.#registrar,
         settings: request.settings,
+        inMemory: false,
         randomText: () => `room-${this.#sim.world.prng.fork(`room of ${this.thread.name}`).text()}`,
       })
-      const tokenFloor = await this.#identities.tokenFloor()
+      const tokenFloor = Math.max(request.tokenFloor, await this.#identities.tokenFloor())
       this.#start(claim, request, { ...settled, tokenFloor })
       return null
     })
@@ -249,6 +250,20 @@ export class SimWorker {
     this.#sim.world.note(`${this.thread.name} has proof that ${life.peerId} ${lifeOf(life.incarnation)} is dead`)
     for (const { network } of this.#records) network.peerGone(life.peerId, lifeOf(life.incarnation))
     this.#host?.provenDead(life)
+    this.#adoptNow(life.peerId)
+  }
+
+  /** L4: without the vote of the one who has just died nobody can lead, so nobody needs to be waited for. */
+  #adoptNow(peerId: PeerId): void {
+    const host = this.#host
+    if (!host) return
+    const { leader, configuration } = host.status
+    const { voters } = configuration
+    if (leader !== null || !voters.includes(peerId) || !isQuorumGone(voters, [...host.unreachableVoters, peerId]))
+      return
+    void this.#residents
+      ?.adopt([peerId])
+      .catch((error: unknown) => this.#sim.world.convict('uncaught', `residents: ${String(error)}`))
   }
 
   async #remember(roomId: string): Promise<void> {

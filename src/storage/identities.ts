@@ -2,9 +2,11 @@
  * What a browser (one origin's storage) knows of itself: its id, the identities that it keeps for each room with their
  * keys, and which rooms it has met. One small database beside those of the identities.
  */
-import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
+import type { DBSchema, IDBPDatabase } from 'idb'
 import type { Incarnation } from '../raft/entry.js'
+import { type StorageFault, storageFaultOf } from '../shared/storage-fault.js'
 import { databaseName, IndexedDbStorage } from './indexeddb.js'
+import { openDatabase, watchConnection } from './open.js'
 import type { Storage } from './storage.js'
 
 interface Schema extends DBSchema {
@@ -32,22 +34,31 @@ const peerIdBytes = 16
 export class Identities {
   readonly #database: IDBPDatabase<Schema>
   readonly #room: string
+  #lost: StorageFault | null = null
+  #onlost: (fault: StorageFault) => void = () => {}
 
   private constructor(database: IDBPDatabase<Schema>, room: string) {
     this.#database = database
     this.#room = room
+    watchConnection(database, (fault) => {
+      this.#lost = fault
+      this.#onlost(fault)
+    })
   }
 
   static async openRegistry(room: string): Promise<Identities> {
-    const database = await openDB<Schema>(registryName, schemaVersion, {
-      upgrade(database) {
-        database.createObjectStore('browser')
-        database.createObjectStore('identities')
-        database.createObjectStore('rooms')
-      },
+    const database = await openDatabase<Schema>(registryName, schemaVersion, (database) => {
+      database.createObjectStore('browser')
+      database.createObjectStore('identities')
+      database.createObjectStore('rooms')
     })
-    database.addEventListener('versionchange', () => database.close())
     return new Identities(database, room)
+  }
+
+  /** Told once, at once if it has happened already: what this browser knows of itself is gone, or belongs to newer code. */
+  whenLost(tell: (fault: StorageFault) => void): void {
+    this.#onlost = tell
+    if (this.#lost) tell(this.#lost)
   }
 
   async browserId(): Promise<string> {
@@ -82,9 +93,13 @@ export class Identities {
   }
 
   async create(): Promise<StoredIdentity> {
-    const keys = await generateKeys()
-    const identity = { peerId: await peerIdOf(keys.publicKey), keys, lastUsed: Date.now() }
-    await this.#database.put('identities', identity, [this.#room, identity.peerId])
+    const identity = await newIdentity()
+    try {
+      await this.#database.put('identities', identity, [this.#room, identity.peerId])
+    } catch (error) {
+      // A private window may open databases and take no keys.
+      throw storageFaultOf(error, 'unavailable')
+    }
     return identity
   }
 
@@ -117,6 +132,11 @@ export class Identities {
   close(): void {
     this.#database.close()
   }
+}
+
+export async function newIdentity(): Promise<StoredIdentity> {
+  const keys = await generateKeys()
+  return { peerId: await peerIdOf(keys.publicKey), keys, lastUsed: Date.now() }
 }
 
 /** Ed25519 where the browser has it, else ECDSA P-256 (PLATFORM 48). */

@@ -2,10 +2,12 @@
  * The durable memory of a peer in the browser: one database per identity, one transaction per turn. The browser's own
  * registry of identities, keys and rooms is `identities.ts`.
  */
-import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
+import type { DBSchema, IDBPDatabase, IDBPTransaction } from 'idb'
 import type { Entry, Incarnation } from '../raft/entry.js'
 import type { Snapshot, SnapshotMeta } from '../raft/message.js'
 import type { HardState } from '../raft/ready.js'
+import { StorageFault, storageFaultOf } from '../shared/storage-fault.js'
+import { openDatabase, watchConnection } from './open.js'
 import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
 
 interface Schema extends DBSchema {
@@ -48,7 +50,10 @@ export class IndexedDbStorage implements Storage {
   /** The last index of each group's log: only what overlaps has to be deleted first. */
   readonly #lastIndex = new Map<GroupId, number>()
   /** Set by the first failure: after it nothing is promised any more. */
-  #failure: unknown = null
+  #failure: StorageFault | null = null
+  /** Set when the database was lost under this storage, with nobody writing. */
+  #lost: StorageFault | null = null
+  #onlost: (fault: StorageFault) => void = () => {}
   /** Settles with the last write that was asked for. */
   #last: Promise<void> = Promise.resolve()
 
@@ -59,19 +64,15 @@ export class IndexedDbStorage implements Storage {
     for (const [group, { entries, snapshot }] of stored.groups) {
       this.#lastIndex.set(group, entries.at(-1)?.index ?? snapshot?.meta.index ?? 0)
     }
-    database.addEventListener('close', () => {
-      this.#failure ??= new Error('the browser closed the database')
-    })
-    // Another version of the library wants to upgrade: it waits until this connection is closed, so give way.
-    database.addEventListener('versionchange', () => this.close())
+    watchConnection(database, (fault) => this.#lose(fault))
   }
 
   /**
    * Opens the database for a new incarnation, which is durable when this resolves (F2). Only under the identity lock (L1).
-   * Rejects with what IndexedDB rejects with.
+   * Rejects with a `StorageFault`.
    */
   static async open(name: string, nonce: string): Promise<IndexedDbStorage> {
-    const database = await openDatabase(name)
+    const database = await openPeer(name)
     try {
       const transaction = database.transaction(stores, 'readwrite', { durability: 'strict' })
       const before = (await transaction.objectStore('meta').get('incarnation')) as Incarnation | undefined
@@ -83,13 +84,13 @@ export class IndexedDbStorage implements Storage {
       return new IndexedDbStorage(database, incarnation, stored)
     } catch (error) {
       database.close()
-      throw error
+      throw storageFaultOf(error)
     }
   }
 
   /** The last life that this database saw, null if it never had one. */
   static async lastIncarnation(name: string): Promise<Incarnation | null> {
-    const database = await openDatabase(name)
+    const database = await openPeer(name)
     try {
       return ((await database.get('meta', 'incarnation')) as Incarnation | undefined) ?? null
     } finally {
@@ -109,9 +110,22 @@ export class IndexedDbStorage implements Storage {
     try {
       await this.#transact(batch)
     } catch (error) {
-      this.#failure ??= error
-      throw error
+      // Why the connection went tells more than what became of the transaction.
+      this.#failure ??= storageFaultOf(error)
+      throw this.#failure
     }
+  }
+
+  whenLost(tell: (fault: StorageFault) => void): void {
+    this.#onlost = tell
+    if (this.#lost) tell(this.#lost)
+  }
+
+  #lose(fault: StorageFault): void {
+    if (this.#failure) return
+    this.#failure = fault
+    this.#lost = fault
+    this.#onlost(fault)
   }
 
   setDurability(durability: 'strict' | 'relaxed'): void {
@@ -119,7 +133,7 @@ export class IndexedDbStorage implements Storage {
   }
 
   close(): void {
-    this.#failure ??= new Error('the storage is closed')
+    this.#failure ??= new StorageFault('closed', 'the storage is closed')
     this.#database.close()
   }
 
@@ -145,8 +159,11 @@ export class IndexedDbStorage implements Storage {
         // It has ended already, and `done` says how.
       }
       await Promise.allSettled([...requests, transaction.done])
-      if (!isConstraint(error) && !isConstraint(transaction.error)) throw error
-      throw new Error(`a later incarnation has taken this database over from incarnation ${counter}`, { cause: error })
+      // The transaction knows why it was aborted; its requests only that it was.
+      const cause = transaction.error ?? error
+      if (!isConstraint(error) && !isConstraint(cause)) throw cause
+      const message = `a later incarnation has taken this database over from incarnation ${counter}`
+      throw new StorageFault('taken-over', message, { cause })
     }
   }
 
@@ -174,13 +191,11 @@ export class IndexedDbStorage implements Storage {
   }
 }
 
-function openDatabase(name: string): Promise<IDBPDatabase<Schema>> {
-  return openDB<Schema>(name, schemaVersion, {
-    upgrade(database, before) {
-      if (before < 1) for (const store of contents) database.createObjectStore(store)
-      if (before < 1) database.createObjectStore('meta')
-      database.createObjectStore('writers').createIndex('counter', 'counter', { unique: true })
-    },
+function openPeer(name: string): Promise<IDBPDatabase<Schema>> {
+  return openDatabase<Schema>(name, schemaVersion, (database, before) => {
+    if (before < 1) for (const store of contents) database.createObjectStore(store)
+    if (before < 1) database.createObjectStore('meta')
+    database.createObjectStore('writers').createIndex('counter', 'counter', { unique: true })
   })
 }
 

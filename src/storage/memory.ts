@@ -1,6 +1,7 @@
 import type { Entry, Incarnation } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 import type { HardState } from '../raft/ready.js'
+import { StorageFault } from '../shared/storage-fault.js'
 import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
 
 const noHardState: HardState = { term: 0, votedFor: null, promisedTo: null, commitIndex: 0 }
@@ -68,12 +69,16 @@ export class MemoryStorage implements Storage {
   }
 
   async write(batch: WriteBatch): Promise<void> {
-    if (this.#closed) throw new Error('the storage is closed')
-    if (this.#disk.incarnation !== this.incarnation) throw new Error('another incarnation has opened this storage')
+    if (this.#closed) throw new StorageFault('closed', 'the storage is closed')
+    if (this.#disk.incarnation !== this.incarnation)
+      throw new StorageFault('taken-over', 'another incarnation has opened this storage')
     this.#disk.apply(batch)
   }
 
   setDurability(): void {}
+
+  /** Never: it is gone only with its owner. */
+  whenLost(): void {}
 
   close(): void {
     this.#closed = true

@@ -1,6 +1,7 @@
 import type { Entry, EntryId, Incarnation } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 import type { HardState } from '../raft/ready.js'
+import type { StorageFault } from '../shared/storage-fault.js'
 
 /** A Raft group of a room. The room's own group is 0. */
 export type GroupId = number
@@ -67,9 +68,14 @@ export interface Storage {
   /**
    * All or nothing, and durable when it resolves. Writes take effect in the order of the calls. One of a life that is no longer
    * the database's newest is undone within its own transaction (F3). After a rejection (quota, aborted transaction, a later
-   * incarnation) every later write is rejected too: the peer stops before it promises anything.
+   * incarnation) every later write is rejected too: the peer stops before it promises anything. `StorageFault` says why.
    */
   write(batch: WriteBatch): Promise<void>
+  /**
+   * Told once, at once if it has happened already, when the database is gone though nobody was writing: deleted, closed by the
+   * browser, or upgraded by newer code. Every later write is rejected.
+   */
+  whenLost(tell: (fault: StorageFault) => void): void
   /** For the writes from now on: the room's own choice, `strict` until it is known. */
   setDurability(durability: 'strict' | 'relaxed'): void
   close(): void

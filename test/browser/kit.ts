@@ -10,7 +10,7 @@ export { expect } from '@playwright/test'
 /** What of the options a test can send to its page. */
 export type PageJoinOptions = Pick<
   JoinOptions<string>,
-  'signaling' | 'links' | 'channels' | 'linger' | 'until' | 'role' | 'state'
+  'signaling' | 'links' | 'channels' | 'linger' | 'until' | 'role' | 'state' | 'storage' | 'timing'
 >
 export type PageLockOptions = Pick<LockOptions, 'mode' | 'ifAvailable' | 'steal' | 'timeout' | 'lease'> & {
   attributes?: string
@@ -53,6 +53,21 @@ export class Tab {
 
   leader(): Promise<string | null> {
     return this.page.evaluate(() => window.kit.room.leader)
+  }
+
+  /** The page loads again and joins again. */
+  async reload(room: string, options: PageJoinOptions = {}): Promise<string> {
+    await this.page.reload()
+    await this.page.waitForFunction(() => 'kit' in window)
+    return this.join(room, options)
+  }
+
+  /** Class, code and reason of what the room has failed of. */
+  async failure(): Promise<{ name: string; code: string; reason: unknown } | null> {
+    return this.page.evaluate(() => {
+      const { error } = window.kit.room
+      return error && { name: error.name, code: error.code, reason: 'reason' in error ? error.reason : null }
+    })
   }
 
   status(): Promise<string> {
@@ -100,26 +115,31 @@ export class Meadow {
   readonly room: string
   signaling: SignalingServer | null = null
   readonly #newContext: () => Promise<BrowserContext>
+  readonly #more: PageJoinOptions
   #context: BrowserContext | null = null
   readonly tabs: Tab[] = []
 
-  constructor(meeting: Meeting, room: string, newContext: () => Promise<BrowserContext>) {
+  constructor(meeting: Meeting, room: string, newContext: () => Promise<BrowserContext>, more: PageJoinOptions = {}) {
     this.meeting = meeting
     this.room = room
     this.#newContext = newContext
+    this.#more = more
   }
 
   get options(): PageJoinOptions {
     return {
+      ...this.#more,
       ...(this.signaling && { signaling: this.signaling.url }),
       ...(this.meeting === 'three browsers, relayed' && { channels: 'page' as const }),
     }
   }
 
-  async open(): Promise<Tab> {
+  /** `prepare`: what is to be done in its page before it joins. */
+  async open(prepare: (tab: Tab) => Promise<void> = async () => {}): Promise<Tab> {
     const context = this.meeting === 'one browser' && this.#context ? this.#context : await this.#newContext()
     this.#context = context
     const tab = await openTab(context)
+    await prepare(tab)
     await tab.join(this.room, this.options)
     this.tabs.push(tab)
     return tab
@@ -161,7 +181,7 @@ export async function openTab(context: BrowserContext): Promise<Tab> {
 
 interface Fixtures {
   /** Makes the place where the tabs of a test meet. */
-  meet: (meeting: Meeting) => Promise<Meadow>
+  meet: (meeting: Meeting, options?: PageJoinOptions) => Promise<Meadow>
 }
 
 export const test = base.extend<Fixtures>({
@@ -173,8 +193,8 @@ export const test = base.extend<Fixtures>({
       contexts.push(context)
       return context
     }
-    await use(async (meeting) => {
-      const meadow = new Meadow(meeting, `test ${info.testId}`, newContext)
+    await use(async (meeting, options) => {
+      const meadow = new Meadow(meeting, `test ${info.testId}`, newContext, options)
       if (meeting !== 'one browser') {
         meadow.signaling = await createSignalingServer({ port: 0, host: '127.0.0.1', settleMs: 0 })
         servers.push(meadow.signaling)

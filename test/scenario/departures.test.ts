@@ -79,6 +79,19 @@ describe('a tab that is gone', () => {
     expect(story.sim.hosts).toHaveLength(1)
   })
 
+  it('[L4] ... as soon as its death is proven: the survivor does not look for a leader first', async () => {
+    const story = new Story('two tabs, at once', withLease(lease))
+    const tabs = await story.open(2)
+    const voter = story.leaderOf(tabs)
+    const survivor = tabs.find((tab) => tab !== voter)
+    if (!survivor) throw new Error('two tabs')
+    voter.crash()
+    const written = story.watch(survivor.page.room.store.set('key', 'written by the survivor'))
+    // The worker's own look for dead tabs' nodes comes every 400 ms, and only after as long without a leader.
+    await story.until(() => written.at !== null, 300, 'the write')
+    expect(written.error).toBeUndefined()
+  })
+
   it('[L4] and all the others too: whoever opens next finds what was stored', async () => {
     const story = new Story('all close', withLease(lease))
     const tabs = await story.open(3)

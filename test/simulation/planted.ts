@@ -42,6 +42,7 @@ function wrapStorage(storage: Storage, write: Storage['write']): Storage {
     stored: storage.stored,
     write,
     setDurability: (durability) => storage.setDurability(durability),
+    whenLost: (tell) => storage.whenLost(tell),
     close: () => storage.close(),
   }
 }

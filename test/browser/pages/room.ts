@@ -22,7 +22,7 @@ let room: Room | null = null
 const workers: Worker[] = []
 window.Worker = class extends Worker {
   constructor(url: string | URL, options?: WorkerOptions) {
-    super(url, options)
+    super(kit.prelude === '' ? url : preceded(kit.prelude, url), options)
     workers.push(this)
   }
 }
@@ -40,6 +40,12 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
   }
 }
 
+/** A worker that runs that code first: what its browser refuses it. */
+function preceded(prelude: string, url: string | URL): string {
+  const source = `${prelude}; await import(${JSON.stringify(String(url))})`
+  return URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+}
+
 async function outcome(run: () => unknown): Promise<Outcome> {
   try {
     return { ok: true, value: await run() }
@@ -51,6 +57,8 @@ async function outcome(run: () => unknown): Promise<Outcome> {
 
 const kit = {
   comity,
+  /** Runs in every worker that the page starts from now on, before the library's own code. */
+  prelude: '',
   outcome,
   get room(): Room {
     if (!room) throw new Error('the page has not joined')
