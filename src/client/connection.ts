@@ -44,7 +44,7 @@ export interface ConnectionListener {
   members?(members: readonly MemberRecord[]): void
   settings?(settings: RoomSettings): void
   failed?(failure: Failure): void
-  refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
+  refused?(peerId: string, failure: Failure): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
 }
 
@@ -243,7 +243,7 @@ export class RoomConnection {
         if (event.confirm) this.#port?.notice({ type: 'testament', number: event.number })
         break
       case 'refused':
-        for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)
+        for (const listener of this.#listeners) listener.refused?.(event.peerId, event.failure)
         break
     }
   }

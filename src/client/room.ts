@@ -130,6 +130,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
       shared.connection.listen({
         status: () => this.#show(),
         members: (members) => this.#showMembers(members),
+        refused: (_peerId, failure) => this.dispatchEvent(new CustomEvent('error', { detail: errorOf(failure) })),
         failed: (failure) => {
           const error = errorOf(failure)
           queueMicrotask(() => {

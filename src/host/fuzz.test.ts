@@ -8,6 +8,7 @@ import { Cluster } from '../raft/test-cluster.js'
 import { writeBytes, written } from '../shared/bytes.js'
 import { decode, encode } from '../shared/codec.js'
 import { decodeFrame, encodeFrame, type Frame, type Item, noHead, protocolVersion } from './frame.js'
+import { greetingVersion } from './greeting.js'
 
 // What may be sent.
 
@@ -109,8 +110,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
 
 type ItemBody<T> = T extends Item ? Omit<T, 'type'> : never
 type ItemOf<K> = Extract<Item, { readonly type: K }>
-const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
-  hello: fc.record({ browserId: text, founded: fc.boolean(), resident: fc.boolean() }),
+const itemBodies: { readonly [K in Exclude<Item['type'], 'hello'>]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
   raft: fc.record({ group: index, message }),
   submit: fc.record({ instructions: fc.array(bytes, { maxLength: 4 }) }),
   alive: fc.record({ session: index, monotonic: time, wall: time }),
@@ -127,17 +127,30 @@ const item: fc.Arbitrary<Item> = fc.oneof(
   ),
 )
 const roomId = text.filter((id) => id.length > 0)
+const hello = fc
+  .record({ browserId: text, founded: fc.boolean(), resident: fc.boolean(), canApply: index, roomVersion: index })
+  .chain((hello) => fc.tuple(fc.constant(hello), fc.integer({ min: 1, max: 2 ** 40 }), fc.nat()))
+  .map(([hello, oldest, more]): Item => ({ type: 'hello', speaks: { oldest, newest: oldest + more }, ...hello }))
+const said = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ version: fc.constant(protocolVersion), items: fc.array(item, { maxLength: 5 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ version: fc.constant(greetingVersion), items: fc.tuple(hello) }) },
+)
 const frame: fc.Arbitrary<Frame> = fc
   .record({
-    version: fc.constant(protocolVersion),
+    said,
     lineage: fc.option(fc.record({ roomId, epoch: index, forkId: text })),
     from: peerId,
     fromIncarnation: incarnation,
     to: peerId,
     toIncarnation: fc.option(incarnation),
-    items: fc.array(item, { maxLength: 5 }),
   })
-  .map((frame) => ({ ...frame, items: frame.items.map((item) => addressedBy(frame, item)) }))
+  .map(({ said: { version, items }, ...head }) => ({
+    ...{ version, ...head },
+    items: items.map((item) => addressedBy(head, item)),
+  }))
 
 function addressedBy({ from, to }: Pick<Frame, 'from' | 'to'>, item: Item): Item {
   return item.type === 'raft' ? { ...item, message: { ...item.message, from, to } } : item

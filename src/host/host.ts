@@ -19,15 +19,18 @@ import type { TransferResult } from '../raft/transfer.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
+import { type Abilities, productAbilities } from './abilities.js'
 import { ClusterClock } from './cluster-clock.js'
 import type { HostContext } from './context.js'
 import { Departures } from './departures.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
+import { failureIn, HostFailure } from './host-failure.js'
 import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
-import { type Peer, Peers, type Self } from './peers.js'
+import { type Peer, Peers, type PeersListener, type Self } from './peers.js'
+import { type Refusal, Refusals } from './refusals.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 
 export interface HostOptions {
@@ -46,6 +49,8 @@ export interface HostOptions {
   readonly state: Uint8Array | null
   /** Other ones than in earnest: so that small rooms have snapshots too. */
   readonly snapshotSizes?: SnapshotSizes
+  /** Other ones than the product's: code of another version. */
+  readonly abilities?: Partial<Abilities>
   readonly emit: (event: HostEvent) => void
   readonly listener?: HostListener
 }
@@ -72,6 +77,8 @@ const pingEvery = 1_000
 
 export class Host {
   readonly #options: HostOptions
+  readonly #abilities: Abilities
+  readonly #refusals = new Refusals()
   readonly #raft: Raft
   readonly #peers: Peers
   readonly #commit: GroupCommit
@@ -100,11 +107,14 @@ export class Host {
    * the locks of those who are gone, and the vote for the one who would be left (M2).
    */
   #hasWaiting = false
+  /** In this life: from then on it is of the room, and not on its way there. */
+  #hasMetLeader = false
   #admitAskedAt = Number.NEGATIVE_INFINITY
   pauses = 0
 
   constructor(options: HostOptions) {
     this.#options = options
+    this.#abilities = { ...productAbilities, ...options.abilities }
     this.#now = options.clock.now()
     this.#ticked = this.#now.monotonic
     this.#housekeptAt = this.#now.monotonic
@@ -112,7 +122,7 @@ export class Host {
     const snapshot = group?.snapshot ?? null
     const { snapshotSizes = defaultSnapshotSizes } = options
     const { chunkBytes } = snapshotSizes
-    this.#replicated = new Replicated(snapshot, snapshotSizes)
+    this.#replicated = new Replicated(snapshot, snapshotSizes, this.#abilities.canApply)
     this.#lineage = options.stored.lineage
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     this.#raft = new Raft({
@@ -125,12 +135,14 @@ export class Host {
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
     this.#cluster = new ClusterClock(this.#raft.lastTime, this.#now)
-    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, {
+    const listener: PeersListener = {
       met: (peer) => this.#met(peer),
       unreachable: (peer, reason) => this.#unreachable(peer, reason),
       roomFound: (lineage) => this.#adopt(lineage),
-      refused: (peerId, reason) => this.#page.refused(peerId, reason),
-    })
+      refused: (refusal) => this.#refused(refusal),
+      dropped: (reason) => this.#refusals.count(reason),
+    }
+    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, listener, this.#abilities)
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
       together: (run) => this.#turn(run),
@@ -246,7 +258,7 @@ export class Host {
       input()
       this.#settle()
     } catch (error) {
-      this.fail({ code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
+      this.fail(failureIn(error) ?? { code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
     } finally {
       this.#inTurn = false
     }
@@ -297,6 +309,7 @@ export class Host {
     if (this.#now.monotonic - this.#housekeptAt < housekeepingEvery) return
     this.#housekeptAt = this.#now.monotonic
     this.#askToBeAdmitted()
+    this.#giveUpJoining()
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()
     this.#page.tick()
@@ -327,6 +340,7 @@ export class Host {
     if (installed) {
       this.#cluster.stored(installed.meta.time, this.#now)
       this.#replicated.install(installed)
+      this.#checkRoom()
       this.#page.reconcile()
     }
     this.#commit.add(roomGroup, ready)
@@ -346,9 +360,21 @@ export class Host {
 
   #apply(entry: Entry): void {
     const applied = this.#replicated.apply(entry)
+    this.#checkRoom()
     this.#options.listener?.applied?.(entry, this.machine)
     if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
+  }
+
+  /** A log that was founded for another room is not this one's, whoever has put it here. F5: and whoever can must follow the machine. */
+  #checkRoom(): void {
+    const { roomId, version } = this.machine
+    const expected = this.#lineage?.roomId
+    if (roomId !== null && expected !== undefined && roomId !== expected) {
+      const message = `the log is that of the room ${roomId}, and this peer belongs to ${expected}`
+      throw new HostFailure({ code: 'storage', message })
+    }
+    if (roomId !== null) this.#peers.setRoomVersion(version)
   }
 
   #compact(): void {
@@ -375,6 +401,7 @@ export class Host {
     this.#known = { term, leader, leading }
     if (leading && !(before.leading && before.term === term)) this.#beginToLead()
     if (!leading && before.leading) this.#leadership.end()
+    if (leader !== null) this.#hasMetLeader = true
     if (leader === null || (leader === before.leader && term === before.term)) return
     this.#departures.leaderChanged()
     this.#page.leaderChanged()
@@ -412,7 +439,8 @@ export class Host {
         if (!this.#departures.isOver(peer)) this.#raft.step(item.message)
         break
       case 'submit':
-        if (this.#leadership.leading) this.#leadership.propose(item.instructions, peer.peerId)
+        if (this.#leadership.leading)
+          for (let i = this.#leadership.submit(item.instructions, peer); i > 0; i--) this.#refusals.count('instruction')
         break
       case 'alive':
         if (this.#leadership.leading)
@@ -422,7 +450,7 @@ export class Host {
         this.#page.echoed(item)
         break
       case 'admit':
-        if (this.#leadership.leading) this.#leadership.admit(peer.peerId, item.learnerOnly)
+        if (this.#leadership.leading) this.#leadership.admit(peer, item.learnerOnly)
         break
       case 'goodbye':
         this.#departed(peer, 'goodbye', item.lastNumber)
@@ -492,6 +520,22 @@ export class Host {
       if (founded) this.#peers.send(peerId, { type: 'admit', learnerOnly })
   }
 
+  /** Once per peer and while, whatever its retries. */
+  #refused(refusal: Refusal): void {
+    const failure = this.#refusals.note(refusal, this.#now)
+    if (failure) this.#page.refused(refusal.peerId, failure)
+  }
+
+  /**
+   * Whoever joins is the one to be refused: members of the room go on and only tell. It has met nobody of the room that it can speak with,
+   * and somebody with whom it cannot: no waiting would change that.
+   */
+  #giveUpJoining(): void {
+    if (this.#hasMetLeader || this.#options.self.resident) return
+    const failure = this.#refusals.verdict(this.#now)
+    if (failure && !this.#peers.all().some(({ founded }) => founded)) this.fail(failure)
+  }
+
   /** Something that it cannot go on without is gone: the page is told, and nothing more is promised. */
   fail(failure: Failure): void {
     if (this.#stopped) return
@@ -515,6 +559,7 @@ export class Host {
     const host = this
     return {
       self: this.#options.self,
+      abilities: this.#abilities,
       raft: this.#raft,
       peers: this.#peers,
       get machine() {
@@ -536,8 +581,7 @@ export class Host {
   }
 
   #submit(instructions: readonly Uint8Array[]): boolean {
-    const { peerId } = this.#options.self
-    if (this.#leadership.leading) return this.#leadership.propose(instructions, peerId)
+    if (this.#leadership.leading) return this.#leadership.propose(instructions)
     const { leader } = this.#raft
     if (leader === null || !this.#peers.peer(leader)) return false
     this.#peers.send(leader, { type: 'submit', instructions })
@@ -545,7 +589,7 @@ export class Host {
   }
 
   #myself(): Peer {
-    return { ...this.#options.self, founded: true }
+    return { ...this.#options.self, founded: true, canApply: this.#abilities.canApply }
   }
 
   #metrics() {
@@ -566,6 +610,8 @@ export class Host {
       framesSent: this.#peers.sent,
       framesReceived: this.#peers.received,
       framesDropped: this.#peers.dropped,
+      refused: this.#refusals.counts,
+      machineVersion: this.machine.version,
       bytesSent: this.#peers.bytesSent,
       bytesReceived: this.#peers.bytesReceived,
       writes: this.#commit.writes,

@@ -164,8 +164,8 @@ export class PageSide {
     this.#testament.changed()
   }
 
-  refused(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void {
-    this.#showing.refused(peerId, reason)
+  refused(peerId: string, failure: Failure): void {
+    this.#showing.refused(peerId, failure)
   }
 
   /** Within a turn, after each batch: what waited for the machine is served. */

@@ -9,6 +9,7 @@ import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
 import type { Failure } from '../shared/failure.js'
 import type { Instant } from '../shared/instant.js'
+import type { DropReason } from './refusals.js'
 
 /** Names one lock request of a page for as long as the page lives. */
 export type LockHandle = number
@@ -134,7 +135,7 @@ export type HostEvent =
       readonly confirm: boolean
     }
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
-  | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
+  | { readonly type: 'refused'; readonly peerId: PeerId; readonly failure: Failure }
   /** The host has stopped and will never answer again. */
   | { readonly type: 'failed'; readonly failure: Failure }
 
@@ -187,6 +188,10 @@ export interface HostMetrics {
   readonly framesSent: number
   readonly framesReceived: number
   readonly framesDropped: number
+  /** Frames, and parts of them, that were refused and changed nothing, by reason. */
+  readonly refused: Readonly<Record<DropReason, number>>
+  /** What entries mean in this room (F5). */
+  readonly machineVersion: number
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly writes: number

@@ -1,18 +1,20 @@
 import type { DownReason, Lane, Link } from '../network/link.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 import type { Lineage } from '../storage/storage.js'
+import { type Abilities, productAbilities } from './abilities.js'
+import { agreedVersion, describeRange, dialectOf, rangeOf, type VersionRange } from './dialect.js'
 import {
   decodeFrame,
   encodeFrame,
   type Frame,
-  type HelloItem,
   type Item,
   type KnownHead,
   noHead,
-  protocolVersion,
   sameIncarnation,
   sameLineage,
 } from './frame.js'
+import { greetingVersion, type HelloItem } from './greeting.js'
+import type { DropReason, Refusal, RefusalReason } from './refusals.js'
 
 /** Who this host is to others. */
 export interface Self {
@@ -31,6 +33,8 @@ export interface Peer {
   /** It belongs to this host's room already (else it is waiting to be taken in). */
   readonly founded: boolean
   readonly resident: boolean
+  /** F5: the highest version of the machine that it can apply. */
+  readonly canApply: number
 }
 
 export interface PeersListener {
@@ -40,13 +44,17 @@ export interface PeersListener {
   unreachable(peer: Peer, reason: DownReason): void
   /** It belongs to a room that this host could join, while this host belongs to none. */
   roomFound(lineage: Lineage): void
-  /** It speaks another version, belongs to another founding of the room, or shows an incarnation that cannot be (F2). */
-  refused(peerId: PeerId, reason: 'version' | 'other-room' | 'incarnation'): void
+  /** It speaks no version that is known here, belongs to another founding of the room, or shows an incarnation that cannot be (F2). */
+  refused(refusal: Refusal): void
+  /** A frame was refused: counted, and nothing else. */
+  dropped(reason: DropReason): void
 }
 
 interface Connection {
   readonly link: Link
   peer: Peer | null
+  /** What both ends speak from their greetings on. */
+  version: number
   readonly sentHead: KnownHead
   readonly receivedHead: KnownHead
 }
@@ -69,6 +77,8 @@ export class Peers {
   readonly #self: Self
   readonly #now: () => number
   readonly #listener: PeersListener
+  readonly #abilities: Abilities
+  readonly #speaks: VersionRange
   readonly #connections = new Map<Link, Connection>()
   readonly #outbox = new Map<PeerId, { control: Item[]; bulk: Item[] }>()
   /** The highest incarnation seen of each peer (F2). */
@@ -79,6 +89,7 @@ export class Peers {
   /** Whom the last link led to, and when it went down. */
   readonly #lost = new Map<PeerId, { readonly peer: Peer; readonly at: number }>()
   #lineage: Lineage | null
+  #roomVersion = 1
   sent = 0
   received = 0
   dropped = 0
@@ -86,7 +97,15 @@ export class Peers {
   bytesReceived = 0
 
   /** `now`: the host's monotonic clock, as of the present turn. */
-  constructor(self: Self, lineage: Lineage | null, now: () => number, listener: PeersListener) {
+  constructor(
+    self: Self,
+    lineage: Lineage | null,
+    now: () => number,
+    listener: PeersListener,
+    abilities: Abilities = productAbilities,
+  ) {
+    this.#abilities = abilities
+    this.#speaks = rangeOf(abilities.protocol)
     this.#now = now
     this.#self = self
     this.#lineage = lineage
@@ -99,6 +118,16 @@ export class Peers {
     for (const connection of this.#connections.values()) this.#greet(connection.link)
   }
 
+  /** F5: the room's machine has that version now. Who cannot follow learns of it by the greeting, and is let go. */
+  setRoomVersion(version: number): void {
+    if (version === this.#roomVersion) return
+    this.#roomVersion = version
+    for (const { link, peer } of [...this.#connections.values()]) {
+      this.#greet(link)
+      if (peer && peer.canApply < version) this.#refuse(link, 'version', cannotApply(peer, version), peer.founded)
+    }
+  }
+
   /** The incarnations that the room has agreed on count as seen. */
   noteIncarnations(configuration: Configuration): void {
     for (const [peerId, incarnation] of Object.entries(configuration.incarnations)) {
@@ -108,7 +137,7 @@ export class Peers {
   }
 
   up(link: Link): void {
-    this.#connections.set(link, { link, peer: null, sentHead: noHead(), receivedHead: noHead() })
+    this.#connections.set(link, { link, peer: null, version: 0, sentHead: noHead(), receivedHead: noHead() })
     this.#greet(link)
   }
 
@@ -131,11 +160,16 @@ export class Peers {
     if (!connection) return null
     this.received += 1
     this.bytesReceived += data.byteLength
-    const decoded = decodeFrame(data, connection.receivedHead)
+    const decoded = decodeFrame(data, connection.receivedHead, this.#abilities.protocol)
     if (!decoded.ok) {
-      this.dropped += 1
-      if (decoded.reason === 'version') this.#listener.refused(link.peerId, 'version')
-      link.close(decoded.reason === 'version' ? `version ${decoded.version}` : 'malformed frame')
+      if (decoded.reason === 'version') {
+        const { version } = decoded
+        // Not after a greeting: it is older than greetings are, and may well be in the room.
+        this.#refuse(link, 'version', this.#cannotSpeak({ oldest: version, newest: version }), true)
+      } else {
+        this.#drop('malformed')
+        link.close('malformed frame')
+      }
       return null
     }
     const admitted = this.#admit(connection, decoded.frame)
@@ -145,12 +179,12 @@ export class Peers {
 
   /** The items of a frame that came past the links: by the page's own channel, in its last moment. Same checks. */
   receiveLoose(data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
-    const decoded = decodeFrame(data)
-    if (!decoded.ok) return null
+    const decoded = decodeFrame(data, noHead(), this.#abilities.protocol)
+    if (!decoded.ok) return this.#drop('malformed')
     const { from } = decoded.frame
     // The links of a page that closes may be down before its goodbye has come all the way.
     const peer = this.peer(from) ?? this.#lately(from)
-    return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : null
+    return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : this.#drop('stale')
   }
 
   #lately(peerId: PeerId): Peer | null {
@@ -179,7 +213,7 @@ export class Peers {
       const connection = this.#best(to)
       for (const lane of ['control', 'bulk'] as const) {
         if (items[lane].length === 0) continue
-        if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+        if (connection?.peer) this.#say(connection, connection.peer, lane, items[lane])
       }
     }
     this.#outbox.clear()
@@ -187,7 +221,9 @@ export class Peers {
 
   /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
   frameFor(peer: Peer, items: readonly Item[]): Uint8Array {
-    return encodeFrame(this.#frame(peer.peerId, peer.incarnation, items)).slice()
+    const version = this.#best(peer.peerId)?.version ?? this.#speaks.newest
+    const frame = this.#frame(version, peer.peerId, peer.incarnation, items)
+    return encodeFrame(frame, noHead(), this.#abilities.protocol).slice()
   }
 
   peer(peerId: PeerId): Peer | null {
@@ -215,40 +251,53 @@ export class Peers {
   }
 
   #greet(link: Link): void {
+    const connection = this.#connections.get(link)
+    if (!connection) return
     const { browserId, resident } = this.#self
-    const hello: HelloItem = { type: 'hello', browserId, founded: this.#lineage !== null, resident }
-    this.#transmit(link, 'control', this.#connections.get(link)?.peer?.incarnation ?? null, link.peerId, [hello])
+    const hello: HelloItem = {
+      type: 'hello',
+      speaks: this.#speaks,
+      browserId,
+      founded: this.#lineage !== null,
+      resident,
+      canApply: this.#abilities.canApply,
+      roomVersion: this.#roomVersion,
+    }
+    const toIncarnation = connection.peer?.incarnation ?? null
+    this.#transmit(connection, 'control', this.#frame(greetingVersion, link.peerId, toIncarnation, [hello]))
   }
 
-  #transmit(link: Link, lane: Lane, toIncarnation: Incarnation | null, to: PeerId, items: readonly Item[]): void {
-    const data = encodeFrame(this.#frame(to, toIncarnation, items), this.#connections.get(link)?.sentHead)
+  /** What the other end would not understand is not for it. */
+  #say(connection: Connection, peer: Peer, lane: Lane, items: readonly Item[]): void {
+    const dialect = dialectOf(this.#abilities.protocol, connection.version)
+    const known = items.every((item) => dialect?.knows(item)) ? items : items.filter((item) => dialect?.knows(item))
+    if (known.length === 0) return
+    this.#transmit(connection, lane, this.#frame(connection.version, peer.peerId, peer.incarnation, known))
+  }
+
+  #transmit({ link, sentHead }: Connection, lane: Lane, frame: Frame): void {
+    const data = encodeFrame(frame, sentHead, this.#abilities.protocol)
     this.sent += 1
     this.bytesSent += data.byteLength
     link.send(lane, data)
   }
 
-  #frame(to: PeerId, toIncarnation: Incarnation | null, items: readonly Item[]): Frame {
+  #frame(version: number, to: PeerId, toIncarnation: Incarnation | null, items: readonly Item[]): Frame {
     const { peerId, incarnation } = this.#self
-    return {
-      version: protocolVersion,
-      lineage: this.#lineage,
-      from: peerId,
-      fromIncarnation: incarnation,
-      to,
-      toIncarnation,
-      items,
-    }
+    return { version, lineage: this.#lineage, from: peerId, fromIncarnation: incarnation, to, toIncarnation, items }
   }
 
   #admit(connection: Connection, frame: Frame): { readonly peer: Peer; readonly items: readonly Item[] } | null {
-    if (frame.to !== this.#self.peerId || frame.from !== connection.link.peerId) return this.#drop()
-    if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop()
-    const hello = frame.items.find((item) => item.type === 'hello')
-    if (hello && !this.#meet(connection, frame, hello)) return null
-    const { peer } = connection
-    if (!peer || !this.#isForMe(frame, peer)) return hello ? null : this.#drop()
-    const items = hello ? frame.items.filter((item) => item.type !== 'hello') : frame.items
-    return { peer, items }
+    if (frame.to !== this.#self.peerId || frame.from !== connection.link.peerId) return this.#drop('misaddressed')
+    if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop('stale')
+    if (frame.version === greetingVersion) {
+      const [hello] = frame.items
+      if (hello?.type === 'hello') this.#meet(connection, frame, hello)
+      return null
+    }
+    const { peer, version } = connection
+    if (!peer || frame.version !== version || !this.#isForMe(frame, peer)) return this.#drop('stale')
+    return { peer, items: frame.items }
   }
 
   /** F1: this room, this life of the sender, this life of mine. */
@@ -260,27 +309,59 @@ export class Peers {
     return this.#lineage !== null && sameLineage(frame.lineage, this.#lineage)
   }
 
-  #meet(connection: Connection, frame: Frame, hello: HelloItem): boolean {
+  #meet(connection: Connection, frame: Frame, hello: HelloItem): void {
     const { link } = connection
-    if (!this.#isPlausible(frame.from, frame.fromIncarnation)) return this.#refuse(link, 'incarnation')
-    if (frame.lineage && this.#lineage && !sameLineage(frame.lineage, this.#lineage))
-      return this.#refuse(link, 'other-room')
-    this.#highest.set(frame.from, frame.fromIncarnation)
     const before = connection.peer
+    // A link is of one life at each end: an earlier one on it is but an echo of a frame.
+    if (before && frame.fromIncarnation.counter < before.incarnation.counter) {
+      this.#drop('stale')
+      return
+    }
+    const problem = this.#problemOf(frame, hello)
+    if (problem) {
+      this.#refuse(link, problem[0], problem[1], hello.founded)
+      return
+    }
+    connection.version = agreedVersion(this.#speaks, hello.speaks) ?? 0
+    this.#highest.set(frame.from, frame.fromIncarnation)
     const knewMe = frame.toIncarnation !== null
     connection.peer = {
       peerId: frame.from,
       incarnation: frame.fromIncarnation,
       browserId: hello.browserId,
-      founded: hello.founded,
+      // A greeting may come again: nobody who has a room loses it within a life.
+      founded:
+        hello.founded || (before?.founded === true && sameIncarnation(before.incarnation, frame.fromIncarnation)),
       resident: hello.resident,
+      canApply: hello.canApply,
     }
     this.#closeOlderLives(connection.peer)
     // It could not address my life before it knew it: answer, so that it can.
     if (!knewMe || !before) this.#greet(link)
     if (frame.lineage && !this.#lineage) this.#listener.roomFound(frame.lineage)
     this.#listener.met(connection.peer)
-    return true
+  }
+
+  #problemOf(frame: Frame, hello: HelloItem): readonly [RefusalReason, string] | null {
+    const { speaks } = hello
+    if (agreedVersion(this.#speaks, speaks) === null) return ['version', this.#cannotSpeak(speaks)]
+    if (!this.#isPlausible(frame.from, frame.fromIncarnation))
+      return ['incarnation', `it shows life ${frame.fromIncarnation.counter}, and another one has been seen (F2)`]
+    if (frame.lineage && this.#lineage && !sameLineage(frame.lineage, this.#lineage))
+      return ['other-room', 'it belongs to another founding of the room']
+    const problem = this.#machineProblem(hello)
+    return problem === null ? null : ['version', problem]
+  }
+
+  /** F5: of a room's log a peer can apply everything or nothing. */
+  #machineProblem({ canApply, roomVersion }: HelloItem): string | null {
+    if (canApply < this.#roomVersion) return cannotApply({ canApply }, this.#roomVersion)
+    if (roomVersion <= this.#abilities.canApply) return null
+    return `this peer applies machine version ${this.#abilities.canApply}, and its room has ${roomVersion} (F5)`
+  }
+
+  #cannotSpeak(theirs: VersionRange): string {
+    return `it speaks protocol version ${describeRange(theirs)}, and this peer ${describeRange(this.#speaks)}`
   }
 
   /** F2: a lower incarnation, or the same counter with another nonce, is a copy or a restored backup. */
@@ -290,15 +371,15 @@ export class Peers {
     return sameIncarnation(seen, incarnation)
   }
 
-  #refuse(link: Link, reason: 'other-room' | 'incarnation'): false {
-    this.dropped += 1
-    this.#listener.refused(link.peerId, reason)
+  #refuse(link: Link, reason: RefusalReason, message: string, founded: boolean): void {
+    this.#drop(reason)
+    this.#listener.refused({ peerId: link.peerId, reason, message, founded })
     link.close(reason)
-    return false
   }
 
-  #drop(): null {
+  #drop(reason: DropReason): null {
     this.dropped += 1
+    this.#listener.dropped(reason)
     return null
   }
 
@@ -319,4 +400,8 @@ export class Peers {
     }
     return best
   }
+}
+
+function cannotApply({ canApply }: Pick<Peer, 'canApply'>, roomVersion: number): string {
+  return `it applies machine version ${canApply}, and the room has ${roomVersion} (F5)`
 }

@@ -146,7 +146,7 @@ export class LogChecker {
     const age = (this.#world.now - this.#foundedAt) * 1.01 + 50
     if (time < before) this.#world.convict('cluster-time', `entry ${index} goes back from ${before} to ${time}`)
     if (time > age) this.#world.convict('cluster-time', `entry ${index} is of ${time}, and the room is ${age} ms old`)
-    const applied = applyEntry(this.machine, entry)
+    const applied = applyEntry(this.machine, entry, Number.MAX_SAFE_INTEGER)
     this.#learn(entry, applied)
     if (index % compareEvery === 0) this.#machines.set(index, hashBytes(0, encodeMachine(this.machine)))
   }
@@ -155,7 +155,7 @@ export class LogChecker {
     const { answer, events } = applied
     coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
-    if (instruction?.type === 'numbered' && answer?.outcome) {
+    if (instruction?.type === 'numbered' && instruction.command && answer?.outcome) {
       const { outcome } = answer
       const { command, session, number } = instruction
       if (outcome.type === 'lock.granted' && command.type === 'lock.request') {
