@@ -4,6 +4,7 @@ import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
 import type { Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
+import { failureIn, HostFailure } from '../host/host-failure.js'
 import type { Answers, Call, CallType, Notice, Reply } from '../host/page.js'
 import { type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
@@ -252,25 +253,16 @@ async function answered<T>(code: Failure['code'], run: () => Promise<T>): Promis
   try {
     return { ok: true, value: await run() }
   } catch (error) {
-    if (error instanceof FailedCall) return { ok: false, failure: error.failure }
+    const failure = failureIn(error)
+    if (failure) return { ok: false, failure }
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     return { ok: false, failure: { code, message } }
   }
 }
 
-/** A failure on its way through promises. */
-class FailedCall extends Error {
-  readonly failure: Failure
-
-  constructor(failure: Failure) {
-    super(failure.message)
-    this.failure = failure
-  }
-}
-
 function registrarOf(api: Remote<RegistrarApi> | RegistrarApi): Registrar {
   const value = <T>(reply: Reply<T>): T => {
-    if (!reply.ok) throw new FailedCall(reply.failure)
+    if (!reply.ok) throw new HostFailure(reply.failure)
     return reply.value
   }
   return {

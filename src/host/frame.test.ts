@@ -152,7 +152,14 @@ it('a frame to a peer that is not known yet, of a room that is not there yet', (
 })
 
 const hello: HelloItem = {
-  ...{ type: 'hello', speaks: { oldest: 3, newest: 4 }, browserId: 'browser', founded: true, resident: false },
+  ...{
+    type: 'hello',
+    speaks: { oldest: 3, newest: 4 },
+    browserId: 'browser',
+    founded: true,
+    joined: true,
+    resident: false,
+  },
   ...{ canApply: 2, roomVersion: 1 },
 }
 function greeting(change: Partial<HelloItem> = {}): Frame {
@@ -170,7 +177,7 @@ describe('[F1] a greeting', () => {
   it('has the layout that no version changes', () => {
     const lone = { ...greeting(), lineage: null, from: 'a', fromIncarnation: { counter: 1, nonce: '' }, to: 'b' }
     const bytes = encodeFrame({ ...lone, toIncarnation: null, items: [{ ...hello, browserId: 'c' }] })
-    expect([...bytes]).toEqual([0, 3, 4, 8, 0, 1, 97, 1, 0, 1, 98, 0, 1, 99, 1, 0, 2, 1])
+    expect([...bytes]).toEqual([0, 3, 4, 8, 0, 1, 97, 1, 0, 1, 98, 0, 1, 99, 1, 1, 0, 2, 1])
   })
 
   it('of a later version has more to say, which is passed over', () => {

@@ -128,7 +128,14 @@ const item: fc.Arbitrary<Item> = fc.oneof(
 )
 const roomId = text.filter((id) => id.length > 0)
 const hello = fc
-  .record({ browserId: text, founded: fc.boolean(), resident: fc.boolean(), canApply: index, roomVersion: index })
+  .record({
+    browserId: text,
+    founded: fc.boolean(),
+    joined: fc.boolean(),
+    resident: fc.boolean(),
+    canApply: index,
+    roomVersion: index,
+  })
   .chain((hello) => fc.tuple(fc.constant(hello), fc.integer({ min: 1, max: 2 ** 40 }), fc.nat()))
   .map(([hello, oldest, more]): Item => ({ type: 'hello', speaks: { oldest, newest: oldest + more }, ...hello }))
 const said = fc.oneof(

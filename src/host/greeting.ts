@@ -4,7 +4,7 @@
  *   frame    = version, rest                     version: a number by seven bits (shared/bytes.ts), as all numbers here
  *   greeting = 0, oldest, newest, head, hello    the frame whose version is 0
  *   head     = length, lineage or 0, sender, its incarnation, receiver, its incarnation or 0      (frame.ts)
- *   hello    = browser id, founded, resident, canApply, roomVersion, and whatever later versions add
+ *   hello    = browser id, founded, joined, resident, canApply, roomVersion, and whatever later versions add
  *
  * `oldest` to `newest` is what the sender speaks. A version may add to the end of the hello, which older ones skip, and may
  * change everything else of a frame that has a version of its own.
@@ -32,6 +32,8 @@ export interface HelloItem {
   readonly browserId: string
   /** False while the sender is not yet part of a room: it then takes over the lineage of whoever is. */
   readonly founded: boolean
+  /** In this life it has heard the room's leader, or led it: so the room lives, whoever else may come. */
+  readonly joined: boolean
   /** A dead tab's node, reopened from its disk by a survivor (L4): it votes while the room needs it, and holds no session. */
   readonly resident: boolean
   /** F5: the highest version of the machine that the sender can apply. */
@@ -54,6 +56,7 @@ export function readRange(reader: ByteReader): VersionRange {
 export function writeHello(writer: ByteWriter, hello: HelloItem): void {
   writeText(writer, hello.browserId)
   writeFlag(writer, hello.founded)
+  writeFlag(writer, hello.joined)
   writeFlag(writer, hello.resident)
   writeCount(writer, hello.canApply)
   writeCount(writer, hello.roomVersion)
@@ -63,7 +66,8 @@ export function writeHello(writer: ByteWriter, hello: HelloItem): void {
 export function readHello(reader: ByteReader, speaks: VersionRange): HelloItem {
   const browserId = readShortText(reader)
   const founded = readFlag(reader)
+  const joined = readFlag(reader)
   const resident = readFlag(reader)
   const canApply = readCount(reader)
-  return { type: 'hello', speaks, browserId, founded, resident, canApply, roomVersion: readCount(reader) }
+  return { type: 'hello', speaks, browserId, founded, joined, resident, canApply, roomVersion: readCount(reader) }
 }

@@ -107,8 +107,6 @@ export class Host {
    * the locks of those who are gone, and the vote for the one who would be left (M2).
    */
   #hasWaiting = false
-  /** In this life: from then on it is of the room, and not on its way there. */
-  #hasMetLeader = false
   #admitAskedAt = Number.NEGATIVE_INFINITY
   pauses = 0
 
@@ -401,7 +399,7 @@ export class Host {
     this.#known = { term, leader, leading }
     if (leading && !(before.leading && before.term === term)) this.#beginToLead()
     if (!leading && before.leading) this.#leadership.end()
-    if (leader !== null) this.#hasMetLeader = true
+    if (leader !== null) this.#peers.setJoined()
     if (leader === null || (leader === before.leader && term === before.term)) return
     this.#departures.leaderChanged()
     this.#page.leaderChanged()
@@ -531,9 +529,9 @@ export class Host {
    * and somebody with whom it cannot: no waiting would change that.
    */
   #giveUpJoining(): void {
-    if (this.#hasMetLeader || this.#options.self.resident) return
+    if (this.#peers.joined || this.#options.self.resident) return
     const failure = this.#refusals.verdict(this.#now)
-    if (failure && !this.#peers.all().some(({ founded }) => founded)) this.fail(failure)
+    if (failure && !this.#peers.all().some(({ joined }) => joined)) this.fail(failure)
   }
 
   /** Something that it cannot go on without is gone: the page is told, and nothing more is promised. */
@@ -589,7 +587,7 @@ export class Host {
   }
 
   #myself(): Peer {
-    return { ...this.#options.self, founded: true, canApply: this.#abilities.canApply }
+    return { ...this.#options.self, founded: true, joined: this.#peers.joined, canApply: this.#abilities.canApply }
   }
 
   #metrics() {

@@ -81,6 +81,7 @@ const hello: HelloItem = {
   speaks: rangeOf(protocol),
   browserId: 'browser',
   founded: true,
+  joined: true,
   resident: false,
   canApply: 1,
   roomVersion: 1,
@@ -133,8 +134,8 @@ describe('meeting', () => {
   it('two members of a room introduce themselves, and can address each other', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob', 4))]
     const { ab, ba } = meet(ann, bob)
-    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true, canApply: 1 })
-    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true, canApply: 1 })
+    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true, joined: false, canApply: 1 })
+    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true, joined: false, canApply: 1 })
     ann.peers.send('bob', ping)
     ann.peers.flush()
     const [sent] = ab.sent
@@ -265,8 +266,11 @@ describe('[F1] before the core, everything is dropped that is not from this life
 
   it('a greeting that comes again takes nothing back', () => {
     const { peers, link, heard } = acquainted()
-    peers.receive(link, encodeFrame(frameOfBob({ lineage: null, items: [{ ...hello, founded: false }] })))
-    expect([peers.peer('bob')?.founded, link.closed]).toEqual([true, null])
+    peers.receive(
+      link,
+      encodeFrame(frameOfBob({ lineage: null, items: [{ ...hello, founded: false, joined: false }] })),
+    )
+    expect([peers.peer('bob')?.founded, peers.peer('bob')?.joined, link.closed]).toEqual([true, true, null])
     heard.length = 0
     peers.receive(link, encodeFrame(frameOfBob({ fromIncarnation: life(0), items: [hello] })))
     expect([peers.peer('bob')?.incarnation, link.closed, heard]).toEqual([life(1), null, []])
@@ -485,7 +489,7 @@ describe('[F1] versions', () => {
     const told: string[] = []
     const { ann, bob, ab } = meet(spoken(three), spoken(four))
     expect([ann.heard, bob.heard]).toEqual([['refused bob version'], ['refused ann version']])
-    expect([ab.closed, ann.peers.all(), ann.counts]).toEqual(['version', [], ['version']])
+    expect([ab.closed, ann.peers.all(), ann.counts]).toEqual([null, [], ['version']])
     const listener = { met() {}, unreachable() {}, roomFound() {}, dropped() {} }
     const refused: PeersListener['refused'] = ({ message }) => told.push(message)
     const cid = new Peers(self('cid'), null, () => 0, { ...listener, refused })

@@ -32,6 +32,8 @@ export interface Peer {
   readonly browserId: string
   /** It belongs to this host's room already (else it is waiting to be taken in). */
   readonly founded: boolean
+  /** It has heard the room's leader in this life, or led it. */
+  readonly joined: boolean
   readonly resident: boolean
   /** F5: the highest version of the machine that it can apply. */
   readonly canApply: number
@@ -90,6 +92,7 @@ export class Peers {
   readonly #lost = new Map<PeerId, { readonly peer: Peer; readonly at: number }>()
   #lineage: Lineage | null
   #roomVersion = 1
+  #joined = false
   sent = 0
   received = 0
   dropped = 0
@@ -118,13 +121,26 @@ export class Peers {
     for (const connection of this.#connections.values()) this.#greet(connection.link)
   }
 
+  /** In this life: from then on this host is of the room, and not on its way there. */
+  get joined(): boolean {
+    return this.#joined
+  }
+
+  /** There is a leader, and this host has heard it. */
+  setJoined(): void {
+    if (this.#joined) return
+    this.#joined = true
+    for (const { link } of this.#connections.values()) this.#greet(link)
+  }
+
   /** F5: the room's machine has that version now. Who cannot follow learns of it by the greeting, and is let go. */
   setRoomVersion(version: number): void {
     if (version === this.#roomVersion) return
     this.#roomVersion = version
-    for (const { link, peer } of [...this.#connections.values()]) {
+    for (const connection of [...this.#connections.values()]) {
+      const { link, peer } = connection
       this.#greet(link)
-      if (peer && peer.canApply < version) this.#refuse(link, 'version', cannotApply(peer, version), peer.founded)
+      if (peer && peer.canApply < version) this.#refuse(connection, 'version', cannotApply(peer, version), peer.joined)
     }
   }
 
@@ -145,13 +161,18 @@ export class Peers {
     const connection = this.#connections.get(link)
     if (!connection) return
     this.#connections.delete(link)
-    if (connection.peer && !this.peer(connection.peer.peerId)) {
-      this.#outbox.delete(connection.peer.peerId)
-      this.#rtt.delete(connection.peer.peerId)
-      this.#heardAt.delete(connection.peer.peerId)
-      this.#lost.set(connection.peer.peerId, { peer: connection.peer, at: this.#now() })
-      this.#listener.unreachable(connection.peer, reason)
-    }
+    this.#part(connection, reason)
+  }
+
+  #part(connection: Connection, reason: DownReason): void {
+    const { peer } = connection
+    connection.peer = null
+    if (!peer || this.peer(peer.peerId)) return
+    this.#outbox.delete(peer.peerId)
+    this.#rtt.delete(peer.peerId)
+    this.#heardAt.delete(peer.peerId)
+    this.#lost.set(peer.peerId, { peer, at: this.#now() })
+    this.#listener.unreachable(peer, reason)
   }
 
   /** The items of a frame meant for this life from an introduced peer; hellos are dealt with here. Else nothing. */
@@ -165,7 +186,8 @@ export class Peers {
       if (decoded.reason === 'version') {
         const { version } = decoded
         // Not after a greeting: it is older than greetings are, and may well be in the room.
-        this.#refuse(link, 'version', this.#cannotSpeak({ oldest: version, newest: version }), true)
+        this.#refuse(connection, 'version', this.#cannotSpeak({ oldest: version, newest: version }), true)
+        link.close('version')
       } else {
         this.#drop('malformed')
         link.close('malformed frame')
@@ -259,6 +281,7 @@ export class Peers {
       speaks: this.#speaks,
       browserId,
       founded: this.#lineage !== null,
+      joined: this.#joined,
       resident,
       canApply: this.#abilities.canApply,
       roomVersion: this.#roomVersion,
@@ -310,8 +333,7 @@ export class Peers {
   }
 
   #meet(connection: Connection, frame: Frame, hello: HelloItem): void {
-    const { link } = connection
-    const before = connection.peer
+    const { link, peer: before } = connection
     // A link is of one life at each end: an earlier one on it is but an echo of a frame.
     if (before && frame.fromIncarnation.counter < before.incarnation.counter) {
       this.#drop('stale')
@@ -319,19 +341,20 @@ export class Peers {
     }
     const problem = this.#problemOf(frame, hello)
     if (problem) {
-      this.#refuse(link, problem[0], problem[1], hello.founded)
+      this.#refuse(connection, problem[0], problem[1], hello.joined)
       return
     }
     connection.version = agreedVersion(this.#speaks, hello.speaks) ?? 0
     this.#highest.set(frame.from, frame.fromIncarnation)
+    const again = before && sameIncarnation(before.incarnation, frame.fromIncarnation) ? before : null
     const knewMe = frame.toIncarnation !== null
     connection.peer = {
       peerId: frame.from,
       incarnation: frame.fromIncarnation,
       browserId: hello.browserId,
       // A greeting may come again: nobody who has a room loses it within a life.
-      founded:
-        hello.founded || (before?.founded === true && sameIncarnation(before.incarnation, frame.fromIncarnation)),
+      founded: hello.founded || again?.founded === true,
+      joined: hello.joined || again?.joined === true,
       resident: hello.resident,
       canApply: hello.canApply,
     }
@@ -371,10 +394,16 @@ export class Peers {
     return sameIncarnation(seen, incarnation)
   }
 
-  #refuse(link: Link, reason: RefusalReason, message: string, founded: boolean): void {
+  /**
+   * A link to a peer of another version stays, and nothing is said on it: both know, and a link that is closed is dialed again, for as
+   * long as both of them are there.
+   */
+  #refuse(connection: Connection, reason: RefusalReason, message: string, joined: boolean): void {
+    const { link } = connection
     this.#drop(reason)
-    this.#listener.refused({ peerId: link.peerId, reason, message, founded })
-    link.close(reason)
+    this.#listener.refused({ peerId: link.peerId, reason, message, joined })
+    if (reason === 'version') this.#part(connection, 'local')
+    else link.close(reason)
   }
 
   #drop(reason: DropReason): null {

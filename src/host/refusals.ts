@@ -28,8 +28,8 @@ export interface Refusal {
   readonly reason: RefusalReason
   /** What was expected and what came. */
   readonly message: string
-  /** It belongs to a room, as far as can be known of it. */
-  readonly founded: boolean
+  /** The room lives where it is, as far as can be known of it. */
+  readonly joined: boolean
 }
 
 /** The same peer is refused again at each of its attempts: one error in so long is enough, ms. */
@@ -63,7 +63,7 @@ export class Refusals {
   /** What to tell the page of it, null when it has heard that already. */
   note(refusal: Refusal, now: Instant): Failure | null {
     const failure = failureOf(refusal)
-    if (refusal.reason === 'version' && refusal.founded) this.#incompatible ??= { failure, since: now }
+    if (refusal.reason === 'version' && refusal.joined) this.#incompatible ??= { failure, since: now }
     const key = `${refusal.reason} ${refusal.peerId}`
     const before = this.#told.get(key)
     if (before && elapsedAtLeast(before, now) < toldAgainAfter) return null
@@ -83,5 +83,5 @@ export class Refusals {
 
 function failureOf({ peerId, reason, message }: Refusal): Failure {
   const code = reason === 'version' ? 'incompatible-peer' : 'room-auth'
-  return { code, message: `peer ${peerId} was not let in: ${message}`, details: { peerId, reason } }
+  return { code, message: `this peer and ${peerId} cannot share the room: ${message}`, details: { peerId, reason } }
 }

@@ -67,7 +67,9 @@ export class TestContext implements HostContext {
   readonly peers = {
     peer: (peerId: PeerId) => {
       const incarnation = this.linked.get(peerId)
-      return incarnation ? { peerId, incarnation, browserId: 'b', founded: true, resident: false, canApply: 1 } : null
+      return incarnation
+        ? { peerId, incarnation, browserId: 'b', founded: true, joined: true, resident: false, canApply: 1 }
+        : null
     },
     all: () => [...this.linked.keys()].flatMap((peerId) => this.peers.peer(peerId) ?? []),
     link: (peerId: PeerId) => (this.linked.has(peerId) ? { kind: 'webrtc' } : null),

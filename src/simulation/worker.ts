@@ -3,6 +3,7 @@ import { type Claim, claimIdentity, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
+import { failureIn } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { type Resident, Residents } from '../host/residents.js'
@@ -162,6 +163,7 @@ export class SimWorker {
       learnerOnly: wiring.learnerOnly,
       state: wiring.state,
       snapshotSizes,
+      ...(surgery.abilities && { abilities: surgery.abilities(self) }),
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),
@@ -275,6 +277,8 @@ async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await run() }
   } catch (error) {
+    const failure = failureIn(error)
+    if (failure) return { ok: false, failure }
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     return { ok: false, failure: { code: 'storage', message } }
   }
