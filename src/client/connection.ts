@@ -185,6 +185,11 @@ export class RoomConnection {
     this.#port?.notice({ type: 'frame', peerId, frame })
   }
 
+  /** Another page cannot be connected to, since it signals in another version. */
+  foreign(peerId: string, version: number): void {
+    this.#port?.notice({ type: 'foreign', peerId, version })
+  }
+
   /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
   isCertain(lease: number): boolean {
     if (!this.#heard) return false

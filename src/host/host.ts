@@ -163,6 +163,7 @@ export class Host {
         up: (link) => this.#turn(() => this.#peers.up(link)),
         frame: (link, _lane, frame) => this.#turn(() => this.#received(link, frame)),
         down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
+        foreign: (peerId, version) => this.#turn(() => this.#foreign(peerId, version)),
       })
     }
     this.#turn(() => {
@@ -182,6 +183,7 @@ export class Host {
   notice(notice: Notice): void {
     this.#turn(() => {
       if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      else if (notice.type === 'foreign') this.#foreign(notice.peerId, notice.version)
       else this.#page.notice(notice)
       // What waited for the promised vote to be destroyed may go on.
       if (notice.type === 'testament' && this.#leadership.leading) this.#leadership.tick()
@@ -522,6 +524,12 @@ export class Host {
   #refused(refusal: Refusal): void {
     const failure = this.#refusals.note(refusal, this.#now)
     if (failure) this.#page.refused(refusal.peerId, failure)
+  }
+
+  /** Not even a link can be had: whether the room lives at the other end cannot be known, so it is believed to. */
+  #foreign(peerId: PeerId, version: number): void {
+    this.#refusals.count('version')
+    this.#refused({ peerId, reason: 'version', message: `it links by version ${version} of a network`, joined: true })
   }
 
   /**

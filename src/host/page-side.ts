@@ -110,7 +110,7 @@ export class PageSide {
     }
   }
 
-  notice(notice: Exclude<Notice, { type: 'frame' }>): void {
+  notice(notice: Exclude<Notice, { type: 'frame' | 'foreign' }>): void {
     switch (notice.type) {
       case 'alive':
         this.#lease.alive(notice.sentAt)

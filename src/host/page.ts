@@ -104,6 +104,8 @@ export type Notice =
   | { readonly type: 'testament'; readonly number: number }
   /** A frame that came over the page's own channel to that peer: another page's goodbye (M1). */
   | { readonly type: 'frame'; readonly peerId: PeerId; readonly frame: Uint8Array }
+  /** The page of that peer signals in a version that this one does not speak: there will be no link to it. */
+  | { readonly type: 'foreign'; readonly peerId: PeerId; readonly version: number }
 
 /** What the host tells the page. */
 export type HostEvent =

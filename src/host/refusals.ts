@@ -36,7 +36,7 @@ export interface Refusal {
 const toldAgainAfter = 60_000
 const toldMax = 64
 /** Peers of the room that it can speak with may take as long to connect, ms. */
-const joinedWithin = 3_000
+const joinedWithin = 5_000
 
 export class Refusals {
   readonly #counts: Record<DropReason, number> = {
