@@ -7,6 +7,7 @@ import type { Clock } from '../shared/instant.js'
 import { foundingLockName, identityLockName, lifeLockName } from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
+import { HostFailure } from './host-failure.js'
 
 /** A reload waits this long for its own identity, which the page before it may still be letting go (L1), ms. */
 const reclaimWithin = 1_000
@@ -14,6 +15,9 @@ const reclaimWithin = 1_000
 const otherWithin = 100
 /** Tokens of one founding: about a million grants a second before the next second's base (T1). */
 const tokensPerSecond = 2 ** 20
+
+/** What a room begins with: who is in it, and what it was founded with. */
+const foundingEntries = 2
 
 export interface Claim {
   readonly peerId: PeerId
@@ -143,7 +147,10 @@ async function goOn(
 ): Promise<Settled> {
   // Not noted: whoever founded it may have died before it was registered, and somebody else have founded the room since.
   const winner = known ?? (await registrar?.register(lineage.roomId, false)) ?? lineage.roomId
-  if (winner !== lineage.roomId) return giveUp(claim, winner)
+  if (winner !== lineage.roomId) {
+    if (!isMereFounding(claim)) throw foreignLog(lineage.roomId, winner)
+    return giveUp(claim, winner)
+  }
   if (known === null) await identities.setRoomId(lineage.roomId)
   // The servers may have restarted and forgotten the room; nothing here waits for them.
   else void registrar?.register(lineage.roomId, true).catch(() => {})
@@ -164,6 +171,17 @@ async function found(
     return { stored: { lineage, groups: new Map([[0, group]]) }, expectedRoomId: roomId }
   }
   return giveUp(claim, winner)
+}
+
+/** Only a founding that nobody was told of may be forgotten: its founder has done nothing else yet. */
+function isMereFounding({ storage }: Claim): boolean {
+  const group = storage.stored.groups.get(0)
+  return !group || (group.snapshot === null && group.entries.length <= foundingEntries)
+}
+
+function foreignLog(roomId: string, winner: string): HostFailure {
+  const message = `the log of this identity is that of the room ${roomId}, and this browser's room is ${winner}`
+  return new HostFailure({ code: 'storage', message })
 }
 
 /** Forgets the room that was founded here and nobody was told of. */

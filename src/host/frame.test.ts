@@ -253,6 +253,16 @@ describe('what is not a frame is malformed', () => {
     ['voters that cannot be', withMessage(configured({ voters: ['n\u00f6'] }))],
     ['voters that are one name', withMessage(configured({ voters: 'ann' as never }))],
     ['a configuration with more than it has', withMessage(configured({ more: 1 } as never))],
+    ['a configuration in which nobody votes', withMessage(configured({ voters: [], outgoing: [] }))],
+    ['a voter who is named twice', withMessage(configured({ voters: ['ann', 'ann'] }))],
+    ['voters in no order', withMessage(configured({ voters: ['bob', 'ann'] }))],
+    ['a voter who is a learner', withMessage(configured({ learners: ['ann'] }))],
+    ['a learner to be who votes on', withMessage(configured({ learnersNext: ['ann'] }))],
+    ['a learner to be who does not vote', withMessage(configured({ learnersNext: ['dan'] }))],
+    [
+      'a thousand voters',
+      withMessage(configured({ voters: Array.from({ length: 1_000 }, (_, i) => `v${1_000 + i}`) })),
+    ],
     ['too many learners', withMessage(configured({ learners: Array.from({ length: 257 }, (_, i) => `l${i}`) }))],
   ])('%s', (_title, frame) => {
     expect(decodeFrame(encodeFrame(frame))).toEqual({ ok: false, reason: 'malformed' })

@@ -30,14 +30,23 @@ const text = fc.string({ unit, maxLength: 64 }).map((text) => text.slice(0, 64))
 const bytes = fc.uint8Array({ maxLength: 40 })
 const entryId = fc.record({ term: index, index })
 const incarnation = fc.record({ counter: index, nonce: text })
-const peers = fc.array(peerId, { maxLength: 4 })
-const configuration: fc.Arbitrary<Configuration> = fc.record({
-  voters: peers,
-  outgoing: peers,
-  learners: peers,
-  learnersNext: peers,
-  incarnations: fc.dictionary(peerId, incarnation, { maxKeys: 4, noNullPrototype: true }),
+/** What each of them is: who votes may be outgoing too, and who is outgoing may be a learner next. */
+const parts = ['voter', 'learner', 'outgoing', 'both', 'next'] as const
+const members = fc.uniqueArray(fc.tuple(peerId, fc.constantFrom(...parts)), {
+  minLength: 1,
+  maxLength: 8,
+  selector: ([id]) => id,
 })
+const configuration: fc.Arbitrary<Configuration> = fc
+  .tuple(members, fc.dictionary(peerId, incarnation, { maxKeys: 4, noNullPrototype: true }))
+  .map(([[first, ...others], incarnations]) => {
+    const all = first ? [[first[0], 'voter'] as const, ...others] : []
+    const of = (...kinds: readonly string[]) => all.flatMap(([id, part]) => (kinds.includes(part) ? [id] : [])).sort()
+    return {
+      ...{ voters: of('voter', 'both'), outgoing: of('outgoing', 'both', 'next') },
+      ...{ learners: of('learner'), learnersNext: of('next'), incarnations },
+    }
+  })
 
 const entryBody = fc.oneof(
   fc.record({ type: fc.constant('command' as const), data: bytes }),

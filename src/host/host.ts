@@ -6,6 +6,7 @@
  * nothing more to say: messages leave, the disk writes, the page hears.
  */
 import type { RoomSettings } from '../machine/command.js'
+import { decodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
@@ -122,6 +123,7 @@ export class Host {
     const { chunkBytes } = snapshotSizes
     this.#replicated = new Replicated(snapshot, snapshotSizes, this.#abilities.canApply)
     this.#lineage = options.stored.lineage
+    this.#refuseLogOf(roomOf(group?.entries ?? []))
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     this.#raft = new Raft({
       ...timingOf(this.machine.settings ?? defaultSettings),
@@ -182,7 +184,7 @@ export class Host {
 
   notice(notice: Notice): void {
     this.#turn(() => {
-      if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      if (notice.type === 'frame') this.#receivedLoose(notice.peerId, notice.frame)
       else if (notice.type === 'foreign') this.#foreign(notice.peerId, notice.version)
       else this.#page.notice(notice)
       // What waited for the promised vote to be destroyed may go on.
@@ -369,12 +371,15 @@ export class Host {
   /** A log that was founded for another room is not this one's, whoever has put it here. F5: and whoever can must follow the machine. */
   #checkRoom(): void {
     const { roomId, version } = this.machine
-    const expected = this.#lineage?.roomId
-    if (roomId !== null && expected !== undefined && roomId !== expected) {
-      const message = `the log is that of the room ${roomId}, and this peer belongs to ${expected}`
-      throw new HostFailure({ code: 'storage', message })
-    }
+    this.#refuseLogOf(roomId)
     if (roomId !== null) this.#peers.setRoomVersion(version)
+  }
+
+  #refuseLogOf(roomId: string | null): void {
+    const expected = this.#lineage?.roomId
+    if (roomId === null || expected === undefined || roomId === expected) return
+    const message = `the log is that of the room ${roomId}, and this peer belongs to ${expected}`
+    throw new HostFailure({ code: 'storage', message })
   }
 
   #compact(): void {
@@ -421,11 +426,12 @@ export class Host {
 
   #received(link: Link, data: Uint8Array): void {
     const received = this.#peers.receive(link, data)
+    if (received && this.#departures.heard(received.peer)) this.#refusals.count('departure')
     if (received) for (const item of received.items) this.#item(received.peer, item)
   }
 
-  #receivedLoose(data: Uint8Array): void {
-    const received = this.#peers.receiveLoose(data)
+  #receivedLoose(sender: PeerId, data: Uint8Array): void {
+    const received = this.#peers.receiveLoose(sender, data)
     if (received) for (const item of received.items) this.#item(received.peer, item)
   }
 
@@ -447,7 +453,8 @@ export class Host {
           this.#leadership.leases.alive(peer.peerId, item.session, item.monotonic, item.wall)
         break
       case 'echo':
-        this.#page.echoed(item)
+        // S-5: what only a leader may say, and only about what this page has said.
+        if (peer.peerId === this.#raft.leader) this.#page.echoed(item)
         break
       case 'admit':
         if (this.#leadership.leading) this.#leadership.admit(peer, item.learnerOnly)
@@ -457,7 +464,8 @@ export class Host {
         if (item.vote !== null) this.#raft.takePromisedVote(peer.peerId, item.vote)
         break
       case 'departed':
-        this.#departed(item, item.proof, item.lastNumber)
+        if (this.#departures.isBelievable(item, item.proof, peer)) this.#departed(item, item.proof, item.lastNumber)
+        else this.#refusals.count('departure')
         break
       case 'ping':
         this.#peers.send(peer.peerId, { type: 'pong', time: item.time })
@@ -625,6 +633,13 @@ export class Host {
       pauses: this.pauses,
     }
   }
+}
+
+/** Which room these entries found, if they begin with that: before anything of them is applied. */
+function roomOf(entries: readonly Entry[]): string | null {
+  const first = entries.find(({ type }) => type === 'command')
+  const instruction = first?.type === 'command' ? decodeInstruction(first.data) : null
+  return instruction?.type === 'found' ? instruction.roomId : null
 }
 
 function timingOf({ timing }: RoomSettings): RaftTiming {

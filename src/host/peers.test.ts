@@ -213,7 +213,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     expect(peers.receive(link, encodeFrame(frameOfBob(changes)))).toBeNull()
     expect(peers.dropped).toBe(1)
     expect([heard, link.closed]).toEqual([[], null])
-    expect(peers.receiveLoose(encodeFrame(frameOfBob(changes)))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob(changes)))).toBeNull()
   })
 
   it('a frame of a peer that belongs to no room yet comes through to one that does, and not the other way round', () => {
@@ -243,8 +243,14 @@ describe('[F1] before the core, everything is dropped that is not from this life
   it('[M1] a loose frame is checked in the same way', () => {
     const { peers } = acquainted()
     const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
-    expect(peers.receiveLoose(Uint8Array.of(1, 2, 3))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    expect(peers.receiveLoose('bob', Uint8Array.of(1, 2, 3))).toBeNull()
+  })
+
+  it('[M1] a loose frame in the name of another than its page is dropped', () => {
+    const { peers, counts } = acquainted()
+    expect(peers.receiveLoose('cid', encodeFrame(frameOfBob()))).toBeNull()
+    expect(counts).toEqual(['misaddressed'])
   })
 
   it('[M1] a goodbye may come after the links went down, but not long after', () => {
@@ -252,9 +258,9 @@ describe('[F1] before the core, everything is dropped that is not from this life
     const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
     peers.down(link, 'remote')
     clock.now = 4_999
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
     clock.now = 5_000
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
   })
 
   it('a frame of a time before greetings is told, and the link closed', () => {

@@ -68,6 +68,8 @@ const rttGain = 1 / 8
  * channels stay open for a minute (PLATFORM 23).
  */
 const unheardAfter = 3_500
+/** Of how many peers the highest incarnation is remembered: whoever invents ids makes this host forget strangers, and nothing else. */
+const rememberedMax = 1_024
 /** How long after its last link went down a peer's goodbye is still taken, ms (M1). */
 const goodbyeWithin = 5_000
 
@@ -171,7 +173,9 @@ export class Peers {
     this.#outbox.delete(peer.peerId)
     this.#rtt.delete(peer.peerId)
     this.#heardAt.delete(peer.peerId)
-    this.#lost.set(peer.peerId, { peer, at: this.#now() })
+    const at = this.#now()
+    for (const [peerId, lost] of this.#lost) if (at - lost.at >= goodbyeWithin) this.#lost.delete(peerId)
+    this.#lost.set(peer.peerId, { peer, at })
     this.#listener.unreachable(peer, reason)
   }
 
@@ -199,11 +203,12 @@ export class Peers {
     return admitted
   }
 
-  /** The items of a frame that came past the links: by the page's own channel, in its last moment. Same checks. */
-  receiveLoose(data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
+  /** The items of a frame that came past the links: by the page's own channel to that peer, in its last moment. Same checks. */
+  receiveLoose(sender: PeerId, data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
     const decoded = decodeFrame(data, noHead(), this.#abilities.protocol)
     if (!decoded.ok) return this.#drop('malformed')
     const { from } = decoded.frame
+    if (from !== sender) return this.#drop('misaddressed')
     // The links of a page that closes may be down before its goodbye has come all the way.
     const peer = this.peer(from) ?? this.#lately(from)
     return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : this.#drop('stale')
@@ -345,7 +350,11 @@ export class Peers {
       return
     }
     connection.version = agreedVersion(this.#speaks, hello.speaks) ?? 0
+    // Put to the end; whoever is a member is noted again with each configuration.
+    this.#highest.delete(frame.from)
     this.#highest.set(frame.from, frame.fromIncarnation)
+    const [oldest] = this.#highest.keys()
+    if (this.#highest.size > rememberedMax && oldest !== undefined) this.#highest.delete(oldest)
     const again = before && sameIncarnation(before.incarnation, frame.fromIncarnation) ? before : null
     const knewMe = frame.toIncarnation !== null
     connection.peer = {

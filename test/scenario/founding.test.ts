@@ -46,7 +46,7 @@ describe('founding', () => {
     original.reload()
     await story.until(() => original.page.room.status === 'ready')
     const refused: string[] = []
-    home.page.connection.listen({ refused: (peer, reason) => refused.push(`${peer} ${reason}`) })
+    home.page.connection.listen({ X })
     const copy = story.sim.openTab(clone)
     await story.pass(10_000)
     expect(copy.page.peerId).toBe(peerId)
