@@ -68,8 +68,7 @@ function greet(make: () => Worker): Promise<Reply<WorkerPort>> {
     const onMessage = ({ data }: MessageEvent<WorkerMessage>) => {
       if (data?.comity !== 'hello') return
       if (data.version === bridgeVersion) settle({ ok: true, value: new WorkerPort(worker) })
-      else
-        settle({ ok: false, failure: blocked(`the worker speaks version ${data.version}, expected ${bridgeVersion}`) })
+      else settle({ ok: false, failure: ofAnotherBuild(data.version) })
     }
     const onError = (event: ErrorEvent) => {
       event.preventDefault()
@@ -82,6 +81,15 @@ function greet(make: () => Worker): Promise<Reply<WorkerPort>> {
     worker.addEventListener('message', onMessage)
     worker.addEventListener('error', onError)
   })
+}
+
+/** Page and worker of two deployments: no policy is to blame, and no retry helps. */
+function ofAnotherBuild(version: number): Failure {
+  return {
+    code: 'worker-blocked',
+    message: `the worker is of another build than the page (version ${version}, expected ${bridgeVersion}): reload the page, or deploy both together`,
+    details: { directive: 'worker-src' },
+  }
 }
 
 function blocked(reason: string): Failure {

@@ -7,7 +7,7 @@ import type { RoomSettings } from '../machine/command.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 
 /** The version of this protocol: page and worker may come from different deployments when a file is cached. */
-export const bridgeVersion = 1
+export const bridgeVersion = 2
 
 export interface ClaimRequest {
   readonly room: string

@@ -4,6 +4,7 @@ import { type Settled, settleRoom } from '../host/boot.js'
 import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
+import { failureIn, HostFailure } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
@@ -12,7 +13,6 @@ import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
-import type { Failure } from '../shared/failure.js'
 import { foundingLockName, lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
@@ -306,24 +306,14 @@ async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await run() }
   } catch (error) {
-    if (error instanceof FailedCall) return { ok: false, failure: error.failure }
-    return { ok: false, failure: storageFailure(error, 'this peer could not begin') }
-  }
-}
-
-/** A failure on its way through promises. */
-class FailedCall extends Error {
-  readonly failure: Failure
-
-  constructor(failure: Failure) {
-    super(failure.message)
-    this.failure = failure
+    const failure = failureIn(error)
+    return { ok: false, failure: failure ?? storageFailure(error, 'this peer could not begin') }
   }
 }
 
 function registrarOf(api: Remote<RegistrarApi> | RegistrarApi): Registrar {
   const value = <T>(reply: Reply<T>): T => {
-    if (!reply.ok) throw new FailedCall(reply.failure)
+    if (!reply.ok) throw new HostFailure(reply.failure)
     return reply.value
   }
   return {

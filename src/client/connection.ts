@@ -47,7 +47,7 @@ export interface ConnectionListener {
   members?(members: readonly MemberRecord[]): void
   settings?(settings: RoomSettings): void
   failed?(failure: Failure): void
-  refused?(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void
+  refused?(peerId: string, failure: Failure): void
   /** `successor`: the host has stopped, and another one is to come. */
   reset?(reset: Reset & { readonly locks: readonly string[] }, successor: Successor | null): void
   testament?(event: Extract<HostEvent, { type: 'testament' }>): void
@@ -222,6 +222,11 @@ export class RoomConnection {
     this.#port?.notice({ type: 'signal', to, text })
   }
 
+  /** Another page cannot be connected to, since it signals in another version. */
+  foreign(peerId: string, version: number): void {
+    this.#port?.notice({ type: 'foreign', peerId, version })
+  }
+
   /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
   isCertain(lease: number): boolean {
     if (!this.#heard) return false
@@ -286,7 +291,7 @@ export class RoomConnection {
         for (const listener of this.#listeners) listener.signal?.(event.from, event.text)
         break
       case 'refused':
-        for (const listener of this.#listeners) listener.refused?.(event.peerId, event.reason)
+        for (const listener of this.#listeners) listener.refused?.(event.peerId, event.failure)
         break
     }
   }

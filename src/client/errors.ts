@@ -38,7 +38,7 @@ export class RoomLeftError extends ComityError {
   }
 }
 
-/** The signaling server, or the room, refused this peer. */
+/** The signaling server refused this peer, or this peer another one: it shows an impossible life, or is of another founding. */
 export class RoomAuthError extends ComityError {
   override readonly name = 'RoomAuthError'
 
@@ -47,7 +47,7 @@ export class RoomAuthError extends ComityError {
   }
 }
 
-/** A peer of the room speaks another version of the protocol. */
+/** A peer of the room speaks no version of the protocol that this one knows, or one of the two cannot apply the room's log. */
 export class IncompatiblePeerError extends ComityError {
   override readonly name = 'IncompatiblePeerError'
 

@@ -18,7 +18,7 @@ const shared = new Map<string, Shared>()
  * session, and knows who leads. All handles of a page share one peer, which stays `linger` ms after the last of them left.
  *
  * Rejects with `TypeError` and `RangeError` for arguments, with `signal.reason`, `UnsupportedError`, `WorkerBlockedError`,
- * `OptionsMismatchError`, `SignalingError`, `RoomAuthError`, `StorageError`. Importing this module touches nothing of the
+ * `OptionsMismatchError`, `SignalingError`, `RoomAuthError`, `IncompatiblePeerError`, `StorageError`. Importing this module touches nothing of the
  * page, so it may be imported on a server.
  */
 export async function join<P extends Value = Value>(room: string, options: JoinOptions<P> = {}): Promise<Room<P>> {

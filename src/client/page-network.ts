@@ -108,6 +108,7 @@ export class PageNetwork {
         onConnection: (connection) => this.#hand(connection),
         onClosed: ({ connectionId, reason }) => this.#port.disconnect(connectionId, reason),
         onPageFrame: (from, bytes) => this.#connection.pageFrame(from, bytes),
+        onForeign: (from, version) => this.#connection.foreign(from, version),
         onFailure: (failure) => this.#events.failed(failure),
       },
     })

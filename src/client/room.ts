@@ -157,6 +157,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
         status: () => this.#show(),
         members: (members) => this.#showMembers(members),
         reset: (reset) => this.#tellReset(reset),
+        refused: (_peerId, failure) => this.dispatchEvent(new CustomEvent('error', { detail: errorOf(failure) })),
         failed: (failure) => {
           const error = errorOf(failure)
           queueMicrotask(() => {

@@ -20,6 +20,9 @@ const reclaimWithin = 1_000
 /** ... and for the life lock of an identity that seems free: another tab may be looking at it this very moment. */
 const otherWithin = 100
 
+/** What a room begins with: who is in it, and what it was founded with. */
+const foundingEntries = 2
+
 export interface Claim {
   readonly peerId: PeerId
   readonly storage: Storage
@@ -185,7 +188,7 @@ async function goOn(
 /** It never got beyond its founding. A room that did has something to lose, and ends only when it meets the other one (N2). */
 function isUntold({ lineage, groups }: StoredState): boolean {
   const group = groups.get(0)
-  return lineage?.epoch === 0 && !group?.snapshot && (group?.entries.length ?? 0) <= 2
+  return lineage?.epoch === 0 && !group?.snapshot && (group?.entries.length ?? 0) <= foundingEntries
 }
 
 /** N1: a room that lives in the memory of other tabs alone stands on no disk, and is found by meeting one of them. */

@@ -3,6 +3,7 @@ import type { PeerId } from '../raft/entry.js'
 import type { Raft } from '../raft/raft.js'
 import type { Failure } from '../shared/failure.js'
 import type { Instant } from '../shared/instant.js'
+import type { Abilities } from './abilities.js'
 import type { Item } from './frame.js'
 import type { HostEvent } from './page.js'
 import type { Peers, Self } from './peers.js'
@@ -10,6 +11,7 @@ import type { Peers, Self } from './peers.js'
 /** What the parts of a host share. The host owns it; the parts read it and speak through it. */
 export interface HostContext {
   readonly self: Self
+  readonly abilities: Abilities
   readonly raft: Raft
   readonly peers: Peers
   /** Replaced when a snapshot is installed: never keep it. */

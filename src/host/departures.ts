@@ -5,9 +5,16 @@ import { membersOf } from '../raft/configuration.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import { elapsedAtLeast, elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
+import { sameIncarnation } from './frame.js'
+import type { Peer } from './peers.js'
 
 /** How often a departure is told again while its traces are still there, ms. */
 const repeatAfter = 300
+
+/** What the dead have sent may be under way for so long, ms. */
+const lateFor = 1_500
+
+type Life = Pick<Peer, 'peerId' | 'incarnation'>
 
 interface Departure {
   readonly incarnation: Incarnation
@@ -24,6 +31,30 @@ export class Departures {
 
   constructor(context: HostContext) {
     this.#context = context
+  }
+
+  /**
+   * What another peer reports. This one is here, whatever is said of it; and of strangers nothing is kept. Death is proven by two locks of
+   * the browser (L2), so only its other tabs can know.
+   */
+  isBelievable({ peerId, incarnation }: Life, proof: Departure['proof'], by: Peer): boolean {
+    const { self, peers, raft, machine } = this.#context
+    if (peerId === self.peerId) return incarnation.counter < self.incarnation.counter
+    const peer = peers.peer(peerId)
+    const session = findSessionOfPeer(machine, peerId)
+    if (!peer && !session && !membersOf(raft.configuration).includes(peerId)) return false
+    const browserId = peer?.browserId ?? session?.browserId ?? by.browserId
+    return proof === 'goodbye' || browserId === by.browserId
+  }
+
+  /**
+   * That life speaks, long after somebody has reported its death: the report was wrong. True when that was news. Nobody speaks after its
+   * own goodbye.
+   */
+  heard({ peerId, incarnation }: Life): boolean {
+    const gone = this.#gone.get(peerId)
+    if (gone?.proof !== 'death' || !sameIncarnation(gone.incarnation, incarnation)) return false
+    return elapsedAtLeast(gone.since, this.#context.now) > lateFor && this.#gone.delete(peerId)
   }
 
   /** True when that was news. */

@@ -13,7 +13,9 @@ const peerOf = (peerId: PeerId): Peer => ({
   incarnation: { counter: 1, nonce: 'n' },
   browserId: 'b',
   founded: true,
+  joined: true,
   resident: false,
+  canApply: 1,
 })
 
 /** A host with links to those named; nothing of the rest of it. */

@@ -5,6 +5,7 @@ import type { Message } from '../raft/message.js'
 import { noop as noopAt } from '../raft/test-cluster.js'
 import { type ByteWriter, writeByte, written } from '../shared/bytes.js'
 import { decodeFrame, encodeFrame, type Frame, type Item, noHead, protocolVersion } from './frame.js'
+import { greetingVersion, type HelloItem } from './greeting.js'
 
 const noop = (index: number) => noopAt(1, index)
 const incarnation = { counter: 3, nonce: 'nonce' }
@@ -16,7 +17,6 @@ const configuration: Configuration = {
   incarnations: { ann: incarnation },
 }
 const items: readonly Item[] = [
-  { type: 'hello', browserId: 'browser', founded: true, resident: false },
   {
     type: 'raft',
     group: 0,
@@ -163,9 +163,50 @@ it('a frame to a peer that is not known yet, of a room that is not there yet', (
   expect(decodeFrame(encodeFrame(first))).toEqual({ ok: true, frame: first })
 })
 
+const hello: HelloItem = {
+  ...{
+    type: 'hello',
+    speaks: { oldest: 3, newest: 4 },
+    browserId: 'browser',
+    founded: true,
+    joined: true,
+    resident: false,
+  },
+  ...{ canApply: 2, roomVersion: 1 },
+}
+function greeting(change: Partial<HelloItem> = {}): Frame {
+  return { ...frame, version: greetingVersion, items: [{ ...hello, ...change }] }
+}
+
+describe('[F1] a greeting', () => {
+  it('comes back as it was, with a head that is known and with one that is not', () => {
+    const [sent, received] = [noHead(), noHead()]
+    for (const one of [greeting(), frame, greeting({ founded: false }), frame]) {
+      expect(decodeFrame(encodeFrame(one, sent), received)).toEqual({ ok: true, frame: one })
+    }
+  })
+
+  it('has the layout that no version changes', () => {
+    const lone = { ...greeting(), lineage: null, from: 'a', fromIncarnation: { counter: 1, nonce: '' }, to: 'b' }
+    const bytes = encodeFrame({ ...lone, toIncarnation: null, items: [{ ...hello, browserId: 'c' }] })
+    expect([...bytes]).toEqual([0, 3, 4, 8, 0, 1, 97, 1, 0, 1, 98, 0, 1, 99, 1, 1, 0, 2, 1])
+  })
+
+  it('of a later version has more to say, which is passed over', () => {
+    const bytes = encodeFrame(greeting())
+    expect(decodeFrame(Uint8Array.from([...bytes, 1, 2, 3]))).toEqual({ ok: true, frame: greeting() })
+  })
+
+  it('is one hello, and no other frame has one', () => {
+    expect(() => encodeFrame({ ...greeting(), items: [hello, hello] })).toThrow(RangeError)
+    expect(() => encodeFrame({ ...greeting(), items: frame.items })).toThrow(RangeError)
+    expect(() => encodeFrame({ ...frame, items: [hello] })).toThrow(RangeError)
+  })
+})
+
 describe('[F1] a frame of another version', () => {
-  it.each([0, 1, 99])('%i is told apart from a malformed one, whatever else it holds', (version) => {
-    expect(decodeFrame(encodeFrame({ ...frame, version }))).toEqual({ ok: false, reason: 'version', version })
+  it.each([1, 2, 99])('%i is told apart from a malformed one, whatever else it holds', (version) => {
+    expect(() => encodeFrame({ ...frame, version })).toThrow(RangeError)
     expect(decodeFrame(Uint8Array.of(version, 0xff, 0xff))).toEqual({ ok: false, reason: 'version', version })
   })
 })
@@ -174,7 +215,6 @@ const withItem = (...items: readonly Item[]): Frame => ({ ...frame, items })
 const withMessage = (message: MessageBody): Frame =>
   withItem({ type: 'raft', group: 0, message: { from: 'ann', to: 'bob', term: 1, ...message } as Message })
 type MessageBody = { readonly type: Message['type'] } & Record<string, unknown>
-const hello: Item = { type: 'hello', browserId: 'b', founded: true, resident: false }
 const heartbeat = { type: 'heartbeat', commitIndex: 0, round: 1, electionTicks: 150 } as const
 const append = { type: 'append', previous: { term: 1, index: 1 }, commitIndex: 0, entries: [] } as const
 const chunk = {
@@ -204,7 +244,9 @@ describe('what is not a frame is malformed', () => {
     ['a sender that every object has', { ...frame, from: 'constructor' }],
     ['a nonce too long', { ...frame, fromIncarnation: { counter: 1, nonce: 'n'.repeat(65) } }],
     ['too many items', withItem(...Array<Item>(4097).fill({ type: 'admit', learnerOnly: true }))],
-    ['a hello with a long browser', withItem({ ...hello, browserId: 'b'.repeat(65) })],
+    ['a greeting with a long browser', greeting({ browserId: 'b'.repeat(65) })],
+    ['a greeting of no version', greeting({ speaks: { oldest: 0, newest: 3 } })],
+    ['a greeting of versions in the wrong order', greeting({ speaks: { oldest: 4, newest: 3 } })],
     ['a ping at no time', withItem({ type: 'ping', time: Number.NaN })],
     ['a ping at infinity', withItem({ type: 'ping', time: Number.POSITIVE_INFINITY })],
     ['too many instructions', withItem({ type: 'submit', instructions: Array(1025).fill(Uint8Array.of()) })],
@@ -223,6 +265,16 @@ describe('what is not a frame is malformed', () => {
     ['voters that cannot be', withMessage(configured({ voters: ['n\u00f6'] }))],
     ['voters that are one name', withMessage(configured({ voters: 'ann' as never }))],
     ['a configuration with more than it has', withMessage(configured({ more: 1 } as never))],
+    ['a configuration in which nobody votes', withMessage(configured({ voters: [], outgoing: [] }))],
+    ['a voter who is named twice', withMessage(configured({ voters: ['ann', 'ann'] }))],
+    ['voters in no order', withMessage(configured({ voters: ['bob', 'ann'] }))],
+    ['a voter who is a learner', withMessage(configured({ learners: ['ann'] }))],
+    ['a learner to be who votes on', withMessage(configured({ learnersNext: ['ann'] }))],
+    ['a learner to be who does not vote', withMessage(configured({ learnersNext: ['dan'] }))],
+    [
+      'a thousand voters',
+      withMessage(configured({ voters: Array.from({ length: 1_000 }, (_, i) => `v${1_000 + i}`) })),
+    ],
     ['too many learners', withMessage(configured({ learners: Array.from({ length: 257 }, (_, i) => `l${i}`) }))],
   ])('%s', (_title, frame) => {
     expect(decodeFrame(encodeFrame(frame))).toEqual({ ok: false, reason: 'malformed' })

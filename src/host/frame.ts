@@ -22,15 +22,16 @@ import {
   written,
 } from '../shared/bytes.js'
 import type { GroupId, Lineage } from '../storage/storage.js'
+import { type Dialect, dialectOf, type Protocol, protocol } from './dialect.js'
+import { greetingVersion, type HelloItem, readHello, readRange, writeHello, writeRange } from './greeting.js'
 import type { Claim } from './histories.js'
 import { readEntryId, readIncarnation, readPeerId, readShortText, writeEntryId, writeIncarnation } from './id-codec.js'
-import { readItem, writeItem } from './item-codec.js'
 
-/** The first number of every frame of every version. */
-export const protocolVersion = 2
+export { protocolVersion } from './dialect.js'
 
 /** One thing said to one peer. */
 export type Item =
+  /** All that a greeting has (greeting.ts), and nothing of any other frame. */
   | HelloItem
   | { readonly type: 'raft'; readonly group: GroupId; readonly message: Message }
   /** Instructions for the leader to propose, in this order. */
@@ -97,17 +98,8 @@ export type Item =
   /** Of a link between two peers who cannot connect: passed on once, and sealed between them (F4). */
   | { readonly type: 'relay'; readonly from: PeerId; readonly to: PeerId; readonly body: Uint8Array }
 
-/** The first item on a link, and again whenever it changes. */
-export interface HelloItem {
-  readonly type: 'hello'
-  readonly browserId: string
-  /** False while the sender is not yet part of a room: it then takes over the lineage of whoever is. */
-  readonly founded: boolean
-  /** A dead tab's node, reopened from its disk by a survivor (L4): it votes while the room needs it, and holds no session. */
-  readonly resident: boolean
-}
-
 export interface Header {
+  /** What the two ends have agreed on for their link; 0 in a greeting. */
   readonly version: number
   /** Null while the sender belongs to no room. */
   readonly lineage: Lineage | null
@@ -136,19 +128,32 @@ export function noHead(): KnownHead {
   return { header: null, bytes: new Uint8Array() }
 }
 
-/** A view, as `written` gives it. */
-export function encodeFrame(frame: Frame, known: KnownHead = noHead()): Uint8Array {
+/** A view, as `written` gives it. Throws on what cannot be said in that version: a caller leaves out what it does not know. */
+export function encodeFrame(frame: Frame, known: KnownHead = noHead(), spoken: Protocol = protocol): Uint8Array {
   if (known.header === null || !isSameHead(known.header, frame)) {
     const { version, lineage, from, fromIncarnation, to, toIncarnation } = frame
     // First of all: what cannot be written throws, and the bytes that are there would go out as those of this head.
     known.bytes = written((writer) => writeHead(writer, frame)).slice()
     known.header = { version, lineage, from, fromIncarnation, to, toIncarnation }
   }
+  if (frame.version === greetingVersion) return encodeGreeting(frame, known.bytes)
+  const dialect = dialectOf(spoken, frame.version) ?? refuse(`version ${frame.version} is not spoken here`)
   return written((writer) => {
     writeCount(writer, frame.version)
     writeBytes(writer, known.bytes)
     writeCount(writer, frame.items.length)
-    for (const item of frame.items) writeItem(writer, item)
+    for (const item of frame.items) dialect.writeItem(writer, item)
+  })
+}
+
+function encodeGreeting({ items }: Frame, head: Uint8Array): Uint8Array {
+  const [hello, ...others] = items
+  if (hello?.type !== 'hello' || others.length > 0) return refuse('a greeting is one hello')
+  return written((writer) => {
+    writeCount(writer, greetingVersion)
+    writeRange(writer, hello.speaks)
+    writeBytes(writer, head)
+    writeHello(writer, hello)
   })
 }
 
@@ -158,19 +163,32 @@ export type DecodedFrame =
   | { readonly ok: false; readonly reason: 'version'; readonly version: number }
 
 /** Never throws: whatever the bytes are, the answer is a valid frame or the reason why not. */
-export function decodeFrame(data: Uint8Array, known: KnownHead = noHead()): DecodedFrame {
+export function decodeFrame(data: Uint8Array, known: KnownHead = noHead(), spoken: Protocol = protocol): DecodedFrame {
   try {
     const reader = readerOf(data)
     const version = readCount(reader)
-    if (version !== protocolVersion) return { ok: false, reason: 'version', version }
-    const header = skipBytes(reader, known.bytes) ? known.header : null
-    const { lineage, from, fromIncarnation, to, toIncarnation } = header ?? learnHead(reader, version, known)
-    const items = readItems(reader, from, to)
+    if (version === greetingVersion) return { ok: true, frame: decodeGreeting(reader, known) }
+    const dialect = dialectOf(spoken, version)
+    if (dialect === null) return { ok: false, reason: 'version', version }
+    const head = readHead(reader, version, known)
+    const items = readItems(reader, dialect, head)
     assertEnd(reader)
-    return { ok: true, frame: { version, lineage, from, fromIncarnation, to, toIncarnation, items } }
+    return { ok: true, frame: { ...head, items } }
   } catch {
     return { ok: false, reason: 'malformed' }
   }
+}
+
+function decodeGreeting(reader: ByteReader, known: KnownHead): Frame {
+  const speaks = readRange(reader)
+  const head = readHead(reader, greetingVersion, known)
+  return { ...head, items: [readHello(reader, speaks)] }
+}
+
+function readHead(reader: ByteReader, version: number, known: KnownHead): Header {
+  const header = skipBytes(reader, known.bytes) ? known.header : null
+  const { lineage, from, fromIncarnation, to, toIncarnation } = header ?? learnHead(reader, version, known)
+  return { version, lineage, from, fromIncarnation, to, toIncarnation }
 }
 
 /** By identity: lineage and incarnations are values that a host holds, and makes anew when they change. */
@@ -209,13 +227,13 @@ function learnHead(reader: ByteReader, version: number, known: KnownHead): Heade
   return known.header
 }
 
-function readItems(reader: ByteReader, from: PeerId, to: PeerId): readonly Item[] {
+function readItems(reader: ByteReader, dialect: Dialect, { from, to }: Header): readonly Item[] {
   const count = readCount(reader)
   if (count > itemsMax) refuse('more items than a turn has')
   const items: Item[] = []
   let parts = 0
   for (let i = 0; i < count; i++) {
-    const item = readItem(reader, from, to)
+    const item = dialect.readItem(reader, from, to)
     parts += partsOf(item)
     if (parts > partsMax) refuse('more entries than a turn has')
     items.push(item)

@@ -8,6 +8,7 @@ import { Cluster } from '../raft/test-cluster.js'
 import { writeBytes, written } from '../shared/bytes.js'
 import { decode, encode } from '../shared/codec.js'
 import { decodeFrame, encodeFrame, type Frame, type Item, noHead, protocolVersion } from './frame.js'
+import { greetingVersion } from './greeting.js'
 
 // What may be sent.
 
@@ -29,14 +30,23 @@ const text = fc.string({ unit, maxLength: 64 }).map((text) => text.slice(0, 64))
 const bytes = fc.uint8Array({ maxLength: 40 })
 const entryId = fc.record({ term: index, index })
 const incarnation = fc.record({ counter: index, nonce: text })
-const peers = fc.array(peerId, { maxLength: 4 })
-const configuration: fc.Arbitrary<Configuration> = fc.record({
-  voters: peers,
-  outgoing: peers,
-  learners: peers,
-  learnersNext: peers,
-  incarnations: fc.dictionary(peerId, incarnation, { maxKeys: 4, noNullPrototype: true }),
+/** What each of them is: who votes may be outgoing too, and who is outgoing may be a learner next. */
+const parts = ['voter', 'learner', 'outgoing', 'both', 'next'] as const
+const members = fc.uniqueArray(fc.tuple(peerId, fc.constantFrom(...parts)), {
+  minLength: 1,
+  maxLength: 8,
+  selector: ([id]) => id,
 })
+const configuration: fc.Arbitrary<Configuration> = fc
+  .tuple(members, fc.dictionary(peerId, incarnation, { maxKeys: 4, noNullPrototype: true }))
+  .map(([[first, ...others], incarnations]) => {
+    const all = first ? [[first[0], 'voter'] as const, ...others] : []
+    const of = (...kinds: readonly string[]) => all.flatMap(([id, part]) => (kinds.includes(part) ? [id] : [])).sort()
+    return {
+      ...{ voters: of('voter', 'both'), outgoing: of('outgoing', 'both', 'next') },
+      ...{ learners: of('learner'), learnersNext: of('next'), incarnations },
+    }
+  })
 
 const entryBody = fc.oneof(
   fc.record({ type: fc.constant('command' as const), data: bytes }),
@@ -111,8 +121,7 @@ const span = time.map(Math.abs)
 
 type ItemBody<T> = T extends Item ? Omit<T, 'type'> : never
 type ItemOf<K> = Extract<Item, { readonly type: K }>
-const itemBodies: { readonly [K in Item['type']]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
-  hello: fc.record({ browserId: text, founded: fc.boolean(), resident: fc.boolean() }),
+const itemBodies: { readonly [K in Exclude<Item['type'], 'hello'>]: fc.Arbitrary<ItemBody<ItemOf<K>>> } = {
   raft: fc.record({ group: index, message }),
   submit: fc.record({ instructions: fc.array(bytes, { maxLength: 4 }) }),
   alive: fc.record({ session: index, monotonic: time, wall: time }),
@@ -145,9 +154,27 @@ const item: fc.Arbitrary<Item> = fc.oneof(
 )
 const roomId = text.filter((id) => id.length > 0)
 const foundation = fc.record({ term: index, index, previousTerm: index, members: index })
+const hello = fc
+  .record({
+    browserId: text,
+    founded: fc.boolean(),
+    joined: fc.boolean(),
+    resident: fc.boolean(),
+    canApply: index,
+    roomVersion: index,
+  })
+  .chain((hello) => fc.tuple(fc.constant(hello), fc.integer({ min: 1, max: 2 ** 40 }), fc.nat()))
+  .map(([hello, oldest, more]): Item => ({ type: 'hello', speaks: { oldest, newest: oldest + more }, ...hello }))
+const said = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ version: fc.constant(protocolVersion), items: fc.array(item, { maxLength: 5 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ version: fc.constant(greetingVersion), items: fc.tuple(hello) }) },
+)
 const frame: fc.Arbitrary<Frame> = fc
   .record({
-    version: fc.constant(protocolVersion),
+    said,
     lineage: fc.option(
       fc.record({ roomId, epoch: index, forkId: text, foundation }, { requiredKeys: ['roomId', 'epoch', 'forkId'] }),
     ),
@@ -155,9 +182,11 @@ const frame: fc.Arbitrary<Frame> = fc
     fromIncarnation: incarnation,
     to: peerId,
     toIncarnation: fc.option(incarnation),
-    items: fc.array(item, { maxLength: 5 }),
   })
-  .map((frame) => ({ ...frame, items: frame.items.map((item) => addressedBy(frame, item)) }))
+  .map(({ said: { version, items }, ...head }) => ({
+    ...{ version, ...head },
+    items: items.map((item) => addressedBy(head, item)),
+  }))
 
 function addressedBy({ from, to }: Pick<Frame, 'from' | 'to'>, item: Item): Item {
   return item.type === 'raft' ? { ...item, message: { ...item.message, from, to } } : item

@@ -6,7 +6,7 @@
  * nothing more to say: messages leave, the disk writes, the page hears.
  */
 import type { RoomSettings } from '../machine/command.js'
-import { encodeInstruction } from '../machine/instruction.js'
+import { decodeInstruction, encodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
@@ -23,6 +23,7 @@ import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/instant.js'
 import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
+import { type Abilities, productAbilities } from './abilities.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
@@ -31,12 +32,14 @@ import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
 import { splitAt } from './histories.js'
+import { failureIn, HostFailure } from './host-failure.js'
 import { Leadership } from './leadership.js'
 import { Meetings } from './meetings.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
-import { type Peer, Peers, type Self, type Stranger } from './peers.js'
+import { type Peer, Peers, type PeersListener, type Self, type Stranger } from './peers.js'
 import { Recovery } from './recovery.js'
+import { type Refusal, Refusals } from './refusals.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 import { Tempo, timingOf } from './tempo.js'
 
@@ -66,6 +69,8 @@ export interface HostOptions {
   readonly snapshotSizes?: SnapshotSizes
   /** So long must nothing have been asked before the room slows down (M6), ms. @default 5,000 */
   readonly idleAfter?: number
+  /** Other ones than the product's: code of another version. */
+  readonly abilities?: Partial<Abilities>
   readonly emit: (event: HostEvent) => void
   readonly listener?: HostListener
 }
@@ -101,6 +106,8 @@ const defaultIdleAfter = 5_000
 
 export class Host {
   readonly #options: HostOptions
+  readonly #abilities: Abilities
+  readonly #refusals = new Refusals()
   readonly #raft: Raft
   readonly #peers: Peers
   readonly #commit: GroupCommit
@@ -148,6 +155,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options
+    this.#abilities = { ...productAbilities, ...options.abilities }
     this.#now = options.clock.now()
     this.#ticked = this.#now.monotonic
     this.#housekeptAt = this.#now.monotonic
@@ -155,8 +163,9 @@ export class Host {
     const snapshot = group?.snapshot ?? null
     const { snapshotSizes = defaultSnapshotSizes } = options
     const { chunkBytes } = snapshotSizes
-    this.#replicated = new Replicated(snapshot, snapshotSizes)
+    this.#replicated = new Replicated(snapshot, snapshotSizes, this.#abilities.canApply)
     this.#lineage = options.stored.lineage
+    this.#refuseLogOf(roomOf(group?.entries ?? []))
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     const timing = timingOf((this.machine.settings ?? defaultSettings).timing)
     this.#raft = new Raft({
@@ -170,17 +179,19 @@ export class Host {
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
     this.#cluster = new ClusterClock(this.#raft.lastTime, this.#now)
-    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, {
+    const listener: PeersListener = {
       met: (peer) => this.#met(peer),
       unreachable: (peer, reason) => this.#unreachable(peer, reason),
       roomFound: (lineage) => this.#adopt(lineage),
-      refused: (peerId, reason) => this.#page.refused(peerId, reason),
+      refused: (refusal) => this.#refused(refusal),
+      dropped: (reason) => this.#refusals.count(reason),
       strangerMet: (stranger) => this.#metStranger(stranger),
       claimed: (stranger, claim) => {
         this.#tempo.idle.touch()
         this.#meetings.heard(stranger, claim)
       },
-    })
+    }
+    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, listener, this.#abilities)
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
       together: (run) => this.#turn(run),
@@ -225,6 +236,7 @@ export class Host {
         up: (link) => this.#turn(() => this.#peers.up(link)),
         frame: (link, lane, frame) => this.#turn(() => this.#received(link, lane, frame)),
         down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
+        foreign: (peerId, version) => this.#turn(() => this.#foreign(peerId, version)),
       })
     }
     this.#turn(() => {
@@ -248,7 +260,8 @@ export class Host {
 
   notice(notice: Notice): void {
     this.#turn(() => {
-      if (notice.type === 'frame') this.#receivedLoose(notice.frame)
+      if (notice.type === 'frame') this.#receivedLoose(notice.peerId, notice.frame)
+      else if (notice.type === 'foreign') this.#foreign(notice.peerId, notice.version)
       else if (notice.type === 'condition') this.#conditions.changed(notice.condition)
       else if (notice.type === 'signal') this.#exchange.signal(notice.to, notice.text)
       else this.#page.notice(notice)
@@ -331,7 +344,7 @@ export class Host {
       input()
       this.#settle()
     } catch (error) {
-      this.fail({ code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
+      this.fail(failureIn(error) ?? { code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
     } finally {
       this.#inTurn = false
     }
@@ -401,6 +414,7 @@ export class Host {
     if (this.#now.monotonic - this.#housekeptAt < this.#housekeepingEvery) return
     this.#housekeptAt = this.#now.monotonic
     this.#askToBeAdmitted()
+    this.#giveUpJoining()
     this.#departures.tick()
     if (this.#leadership.leading) this.#leadership.tick()
     if (!this.#lineage && this.#unexpected) this.#adopt(this.#unexpected.lineage)
@@ -448,6 +462,7 @@ export class Host {
       this.#cluster.stored(installed.meta.time, this.#now)
       this.#replicated.install(installed)
       this.#noticeSuccessor()
+      this.#checkRoom()
       this.#page.reconcile()
     }
     this.#commit.add(roomGroup, ready)
@@ -469,10 +484,25 @@ export class Host {
 
   #apply(entry: Entry): void {
     const applied = this.#replicated.apply(entry)
+    this.#checkRoom()
     this.#options.listener?.applied?.(entry, this.machine)
     this.#noticeSuccessor()
     if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
+  }
+
+  /** A log that was founded for another room is not this one's, whoever has put it here. F5: and whoever can must follow the machine. */
+  #checkRoom(): void {
+    const { roomId, version } = this.machine
+    this.#refuseLogOf(roomId)
+    if (roomId !== null) this.#peers.setRoomVersion(version)
+  }
+
+  #refuseLogOf(roomId: string | null): void {
+    const expected = this.#lineage?.roomId
+    if (roomId === null || expected === undefined || roomId === expected) return
+    const message = `the log is that of the room ${roomId}, and this peer belongs to ${expected}`
+    throw new HostFailure({ code: 'storage', message })
   }
 
   #compact(): void {
@@ -499,6 +529,7 @@ export class Host {
     this.#known = { term, leader, leading }
     if (leading && !(before.leading && before.term === term)) this.#beginToLead()
     if (!leading && before.leading) this.#leadership.end()
+    if (leader !== null) this.#peers.setJoined()
     if (leader === null || (leader === before.leader && term === before.term)) return
     this.#departures.leaderChanged()
     this.#page.leaderChanged()
@@ -521,14 +552,15 @@ export class Host {
   #received(link: Link, lane: Lane, data: Uint8Array): void {
     const received = this.#peers.receive(link, data)
     if (!received) return
+    if (this.#departures.heard(received.peer)) this.#refusals.count('departure')
     for (const item of received.items) {
       this.#item(received.peer, item)
       this.#exchange.receive(received.peer, item, lane, link.kind === 'peer-relay')
     }
   }
 
-  #receivedLoose(data: Uint8Array): void {
-    const received = this.#peers.receiveLoose(data)
+  #receivedLoose(sender: PeerId, data: Uint8Array): void {
+    const received = this.#peers.receiveLoose(sender, data)
     if (received) for (const item of received.items) this.#item(received.peer, item)
   }
 
@@ -547,25 +579,28 @@ export class Host {
         break
       case 'submit':
         this.#tempo.idle.touch()
-        if (this.#leadership.leading) this.#leadership.propose(item.instructions, peer.peerId)
+        if (this.#leadership.leading)
+          for (let i = this.#leadership.submit(item.instructions, peer); i > 0; i--) this.#refusals.count('instruction')
         break
       case 'alive':
         if (this.#leadership.leading)
           this.#leadership.leases.alive(peer.peerId, item.session, item.monotonic, item.wall)
         break
       case 'echo':
-        this.#page.echoed(item)
+        // S-5: what only a leader may say, and only about what this page has said.
+        if (peer.peerId === this.#raft.leader) this.#page.echoed(item)
         break
       case 'admit':
         this.#tempo.idle.touch()
-        if (this.#leadership.leading) this.#leadership.admit(peer.peerId, item.learnerOnly)
+        if (this.#leadership.leading) this.#leadership.admit(peer, item.learnerOnly)
         break
       case 'goodbye':
         this.#departed(peer, 'goodbye', item.lastNumber)
         if (item.vote !== null) this.#raft.takePromisedVote(peer.peerId, item.vote)
         break
       case 'departed':
-        this.#departed(item, item.proof, item.lastNumber)
+        if (this.#departures.isBelievable(item, item.proof, peer)) this.#departed(item, item.proof, item.lastNumber)
+        else this.#refusals.count('departure')
         break
       case 'recover':
       case 'position':
@@ -761,6 +796,28 @@ export class Host {
     return learnerOnly || (inMemory && this.machine.settings?.storage !== 'memory')
   }
 
+  /** Once per peer and while, whatever its retries. */
+  #refused(refusal: Refusal): void {
+    const failure = this.#refusals.note(refusal, this.#now)
+    if (failure) this.#page.refused(refusal.peerId, failure)
+  }
+
+  /** Not even a link can be had: whether the room lives at the other end cannot be known, so it is believed to. */
+  #foreign(peerId: PeerId, version: number): void {
+    this.#refusals.count('version')
+    this.#refused({ peerId, reason: 'version', message: `it links by version ${version} of a network`, joined: true })
+  }
+
+  /**
+   * Whoever joins is the one to be refused: members of the room go on and only tell. It has met nobody of the room that it can speak with,
+   * and somebody with whom it cannot: no waiting would change that.
+   */
+  #giveUpJoining(): void {
+    if (this.#peers.joined || this.#options.self.resident) return
+    const failure = this.#refusals.verdict(this.#now)
+    if (failure && !this.#peers.all().some(({ joined }) => joined)) this.fail(failure)
+  }
+
   /**
    * Something that it cannot go on without is gone: the page is told, and nothing more is promised. The goodbyes are the page's to
    * send (M1): only it knows when nothing is believed held any more. Its links stay until then, so that they arrive.
@@ -793,6 +850,7 @@ export class Host {
     const host = this
     return {
       self: this.#options.self,
+      abilities: this.#abilities,
       raft: this.#raft,
       peers: this.#peers,
       get machine() {
@@ -817,8 +875,7 @@ export class Host {
   }
 
   #submit(instructions: readonly Uint8Array[]): boolean {
-    const { peerId } = this.#options.self
-    if (this.#leadership.leading) return this.#leadership.propose(instructions, peerId)
+    if (this.#leadership.leading) return this.#leadership.propose(instructions)
     const { leader } = this.#raft
     if (leader === null || !this.#peers.peer(leader)) return false
     this.#peers.send(leader, { type: 'submit', instructions })
@@ -826,7 +883,7 @@ export class Host {
   }
 
   #myself(): Peer {
-    return { ...this.#options.self, founded: true }
+    return { ...this.#options.self, founded: true, joined: this.#peers.joined, canApply: this.#abilities.canApply }
   }
 
   #metrics() {
@@ -847,6 +904,8 @@ export class Host {
       framesSent: this.#peers.sent,
       framesReceived: this.#peers.received,
       framesDropped: this.#peers.dropped,
+      refused: this.#refusals.counts,
+      machineVersion: this.machine.version,
       bytesSent: this.#peers.bytesSent,
       bytesReceived: this.#peers.bytesReceived,
       writes: this.#commit.writes,
@@ -859,6 +918,13 @@ export class Host {
 /** The others are asked, or told: the rest this peer knows by itself. */
 function isOfTheRoom(call: Call): boolean {
   return call.type !== 'metrics' && !(call.type === 'store.get' && call.consistency === 'local')
+}
+
+/** Which room these entries found, if they begin with that: before anything of them is applied. */
+function roomOf(entries: readonly Entry[]): string | null {
+  const first = entries.find(({ type }) => type === 'command')
+  const instruction = first?.type === 'command' ? decodeInstruction(first.data) : null
+  return instruction?.type === 'found' ? instruction.roomId : null
 }
 
 function describe(error: unknown): string {

@@ -25,7 +25,7 @@ import { readMessage, writeMessage } from './message-codec.js'
 /** Never given twice: a number that is no longer used stays free. */
 const codeOf = {
   raft: 0,
-  hello: 1,
+  // 1 was the hello, which has a frame of its own now (greeting.ts).
   submit: 2,
   alive: 3,
   echo: 4,
@@ -44,23 +44,19 @@ const codeOf = {
   links: 20,
   signal: 21,
   relay: 22,
-} as const satisfies Readonly<Record<Item['type'], number>>
+} as const satisfies Readonly<Record<Exclude<Item['type'], 'hello'>, number>>
 
 const instructionsMax = 1_024
 /** Tabs of a browser and peers of others, twice over. */
 export const linksMax = 128
 
 export function writeItem(writer: ByteWriter, item: Item): void {
+  if (item.type === 'hello') refuse('a hello has a frame of its own')
   writeByte(writer, codeOf[item.type])
   switch (item.type) {
     case 'raft':
       writeCount(writer, item.group)
       writeMessage(writer, item.message)
-      break
-    case 'hello':
-      writeText(writer, item.browserId)
-      writeFlag(writer, item.founded)
-      writeFlag(writer, item.resident)
       break
     case 'submit':
       writeCount(writer, item.instructions.length)
@@ -159,11 +155,6 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     case codeOf.raft: {
       const group = readCount(reader)
       return { type: 'raft', group, message: readMessage(reader, from, to) }
-    }
-    case codeOf.hello: {
-      const browserId = readShortText(reader)
-      const founded = readFlag(reader)
-      return { type: 'hello', browserId, founded, resident: readFlag(reader) }
     }
     case codeOf.submit:
       return { type: 'submit', instructions: readInstructions(reader) }

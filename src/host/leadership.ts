@@ -1,6 +1,6 @@
 /** What only the leader does besides replicating: it stamps time, watches leases, and decides who votes. */
 import type { Instruction } from '../machine/command.js'
-import { decodeInstruction } from '../machine/instruction.js'
+import { decodeInstruction, encodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { membersOf } from '../raft/configuration.js'
 import type { Configuration, PeerId } from '../raft/entry.js'
@@ -12,8 +12,11 @@ import { type Condition, type Conditions, isUnfit } from './condition.js'
 import type { HostContext } from './context.js'
 import type { Departures } from './departures.js'
 import { kickRound, Leases } from './leases.js'
+import type { Peer } from './peers.js'
 import { QuorumCheck } from './quorum-check.js'
+import { readSubmission } from './submissions.js'
 import { betterLeader, type Runner, Succession } from './succession.js'
+import { VersionPilot } from './version-pilot.js'
 
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
 const muteAfterRounds = 20
@@ -32,6 +35,11 @@ export interface LeadershipActions {
   handedOver(to: PeerId): void
 }
 
+interface Read {
+  readonly bytes: Uint8Array
+  readonly instruction: Instruction | null
+}
+
 export class Leadership {
   readonly leases: Leases
   readonly #context: HostContext
@@ -46,6 +54,7 @@ export class Leadership {
   readonly #succession = new Succession()
   /** M3: when this leader last decided to do without a silent voter; its election counts as one. */
   #silenceActedAt: Instant
+  readonly #versions: VersionPilot
   #leading = false
 
   constructor(context: HostContext, departures: Departures, conditions: Conditions, actions: LeadershipActions) {
@@ -56,6 +65,7 @@ export class Leadership {
     this.#silenceActedAt = context.now
     this.leases = new Leases(context)
     this.#check = new QuorumCheck(context.self.peerId)
+    this.#versions = new VersionPilot(context)
   }
 
   get leading(): boolean {
@@ -66,6 +76,7 @@ export class Leadership {
     this.#leading = true
     this.#catchUp.restart()
     this.#beNew()
+    this.#versions.restart()
   }
 
   end(): void {
@@ -86,17 +97,32 @@ export class Leadership {
     this.leases.restart()
   }
 
-  admit(peerId: PeerId, learnerOnly: boolean): void {
-    this.#admissions.set(peerId, { learnerOnly })
+  /** F5: who could not apply what stands in the log is not taken in. It asks again. */
+  admit({ peerId, canApply }: Peer, learnerOnly: boolean): void {
+    if (this.#versions.canFollow(canApply)) this.#admissions.set(peerId, { learnerOnly })
   }
 
-  /** Appends instructions of anyone, in order; `proposer` waits for them. False when the core refuses: whoever sent them sends them again. */
-  propose(instructions: readonly Uint8Array[], proposer: PeerId): boolean {
+  /** Appends this host's own instructions, in order. False when the core refuses: then they are sent again. */
+  propose(instructions: readonly Uint8Array[]): boolean {
+    const read = instructions.map((bytes) => ({ bytes, instruction: decodeInstruction(bytes) }))
+    return this.#append(read, this.#context.self.peerId)
+  }
+
+  /** Appends what another peer may ask for, in order; it sends again what is not answered. Gives the number of those refused. */
+  submit(instructions: readonly Uint8Array[], peer: Peer): number {
+    const { machine } = this.#context
+    const read = instructions.map((bytes) => ({ bytes, instruction: readSubmission(bytes, peer, machine) }))
+    const allowed = read.filter(({ instruction }) => instruction !== null)
+    if (allowed.length > 0) this.#append(allowed, peer.peerId)
+    return read.length - allowed.length
+  }
+
+  #append(read: readonly Read[], proposer: PeerId): boolean {
     const { raft, clusterTime } = this.#context
-    const result = raft.propose(clusterTime, instructions, proposer)
+    const bytes = read.map((one) => one.bytes)
+    const result = raft.propose(clusterTime, bytes, proposer)
     if (!result.accepted) return false
-    instructions.forEach((bytes, i) => {
-      const instruction = decodeInstruction(bytes)
+    read.forEach(({ instruction }, i) => {
       if (instruction) this.#noteEnding(instruction, result.firstIndex + i)
     })
     return true
@@ -104,6 +130,7 @@ export class Leadership {
 
   tick(): void {
     this.leases.tick()
+    this.#raise()
     this.#pilot()
     this.#succeed()
   }
@@ -134,6 +161,14 @@ export class Leadership {
       }
       default:
     }
+  }
+
+  /** F5. */
+  #raise(): void {
+    const { raft } = this.#context
+    const version = this.#versions.next([...membersOf(raft.configuration), ...this.#admissions.keys()])
+    if (version !== null && this.propose([encodeInstruction({ type: 'raise', version })]))
+      this.#versions.raised(version)
   }
 
   #pilot(): void {

@@ -9,6 +9,9 @@ import type { HostContext } from './context.js'
 /** The page is asked at least this often, ms; ten times in the shortest lease that it holds, if that is more. */
 const askEvery = 1_000
 
+/** They wait for entries that are on their way: a few, unless somebody invents them. */
+const echoesMax = 64
+
 interface Echo {
   readonly session: SessionId
   readonly sentAt: Instant
@@ -81,7 +84,10 @@ export class OwnLease {
   }
 
   echoed(echo: Echo): void {
-    if (echo.session === this.#session()) this.#echoes.push(echo)
+    // An echo of what this page has not said yet would make it certain of times to come.
+    if (echo.session !== this.#session() || !this.#latest || echo.sentAt.monotonic > this.#latest.monotonic) return
+    this.#echoes.push(echo)
+    if (this.#echoes.length > echoesMax) this.#echoes.shift()
   }
 
   tick(): void {

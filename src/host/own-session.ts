@@ -117,6 +117,13 @@ export class OwnSession {
       options.settle({ code: 'limit-exceeded', message, details: { limit: 'pendingProposals', value: max } })
       return
     }
+    const needs = this.#context.abilities.versionNeeded(command)
+    const { version } = this.#context.machine
+    if (needs > version) {
+      const message = `${command.type} needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
+      options.settle({ code: 'incompatible-peer', message, details: { needs, version } })
+      return
+    }
     this.#waiting.push({
       command,
       number: null,
@@ -271,11 +278,11 @@ export class OwnSession {
     }
     const from = again ? 0 : this.#unsent
     const session = this.#id
-    const instructions = this.#sent
-      .slice(from)
-      .map(({ command, number }) =>
-        encodeInstruction({ type: 'numbered', session, number: number ?? 0, answered: this.#answered, command }),
-      )
+    const instructions = this.#sent.slice(from).map(({ command, number }) => {
+      const needs = this.#context.abilities.versionNeeded(command)
+      const numbered = { type: 'numbered', session, number: number ?? 0, answered: this.#answered, command } as const
+      return encodeInstruction(needs > 1 ? { ...numbered, needs } : numbered)
+    })
     if (instructions.length > 0) this.#transmit(instructions)
   }
 

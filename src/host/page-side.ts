@@ -116,7 +116,7 @@ export class PageSide {
     }
   }
 
-  notice(notice: Exclude<Notice, { type: 'frame' | 'condition' | 'signal' }>): void {
+  notice(notice: Exclude<Notice, { type: 'frame' | 'condition' | 'signal' | 'foreign' }>): void {
     switch (notice.type) {
       case 'alive':
         this.#lease.alive(notice.sentAt)
@@ -177,8 +177,8 @@ export class PageSide {
     this.#testament.changed()
   }
 
-  refused(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void {
-    this.#showing.refused(peerId, reason)
+  refused(peerId: string, failure: Failure): void {
+    this.#showing.refused(peerId, failure)
   }
 
   /** Within a turn, after each batch: what waited for the machine is served. */

@@ -10,6 +10,7 @@ import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
 import type { Failure } from '../shared/failure.js'
 import type { Instant } from '../shared/instant.js'
+import type { DropReason } from './refusals.js'
 
 /** Names one lock request of a page for as long as the page lives. */
 export type LockHandle = number
@@ -119,6 +120,8 @@ export type Notice =
   | { readonly type: 'frame'; readonly peerId: PeerId; readonly frame: Uint8Array }
   /** For the mesh of another page, which no signaling server sees: over the links that there are. May be lost. */
   | { readonly type: 'signal'; readonly to: PeerId; readonly text: string }
+  /** The page of that peer signals in a version that this one does not speak: there will be no link to it. */
+  | { readonly type: 'foreign'; readonly peerId: PeerId; readonly version: number }
 
 /** What the host tells the page. */
 export type HostEvent =
@@ -152,7 +155,7 @@ export type HostEvent =
   /** From the mesh of another page, over the links that there are. Whoever passed it on answers for `from`. */
   | { readonly type: 'signal'; readonly from: PeerId; readonly text: string }
   /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
-  | { readonly type: 'refused'; readonly peerId: PeerId; readonly reason: 'version' | 'other-room' | 'incarnation' }
+  | { readonly type: 'refused'; readonly peerId: PeerId; readonly failure: Failure }
   /** The room's history has split here, or ends here (N2, N3). */
   | { readonly type: 'reset'; readonly reset: Reset; readonly successor: Successor | null }
   /** The host has stopped and will never answer again. */
@@ -227,6 +230,10 @@ export interface HostMetrics {
   readonly framesSent: number
   readonly framesReceived: number
   readonly framesDropped: number
+  /** Frames, and parts of them, that were refused and changed nothing, by reason. */
+  readonly refused: Readonly<Record<DropReason, number>>
+  /** What entries mean in this room (F5). */
+  readonly machineVersion: number
   readonly bytesSent: number
   readonly bytesReceived: number
   readonly writes: number

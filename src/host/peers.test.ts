@@ -2,9 +2,13 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { DownReason, Lane, Link, LinkKind } from '../network/link.js'
 import { emptyConfiguration } from '../raft/entry.js'
+import { readByte, writeByte } from '../shared/bytes.js'
 import type { Lineage } from '../storage/storage.js'
-import { decodeFrame, encodeFrame, type Frame, type Item, protocolVersion } from './frame.js'
-import { Peers, type Self } from './peers.js'
+import { type Abilities, productAbilities } from './abilities.js'
+import { type Dialect, type Protocol, protocol, rangeOf } from './dialect.js'
+import { decodeFrame, encodeFrame, type Frame, type Item, noHead, protocolVersion } from './frame.js'
+import { greetingVersion, type HelloItem } from './greeting.js'
+import { Peers, type PeersListener, type Self } from './peers.js'
 
 const lineage: Lineage = { roomId: 'room', epoch: 0, forkId: '' }
 const life = (counter: number, nonce = `nonce ${counter}`) => ({ counter, nonce })
@@ -52,32 +56,44 @@ class TestLink implements Link {
   }
 }
 
-function setUp(own: Self, room: Lineage | null = lineage) {
+function setUp(own: Self, room: Lineage | null = lineage, abilities: Partial<Abilities> = {}) {
   const heard: string[] = []
+  const counts: string[] = []
   const clock = { now: 0 }
-  const peers = new Peers(own, room, () => clock.now, {
+  const listener: PeersListener = {
     met: ({ peerId, incarnation, founded }) => heard.push(`met ${peerId} ${incarnation.counter} ${founded}`),
     strangerMet: ({ peerId, lineage }) => heard.push(`stranger ${peerId} of ${lineage.roomId} ${lineage.epoch}`),
     claimed: ({ peerId }, claim) => heard.push(`claim of ${peerId} ${claim.hasQuorum}`),
     unreachable: ({ peerId }, reason) => heard.push(`unreachable ${peerId} ${reason}`),
     roomFound: ({ roomId }) => heard.push(`found ${roomId}`),
-    refused: (peerId, reason) => heard.push(`refused ${peerId} ${reason}`),
-  })
+    refused: ({ peerId, reason }) => heard.push(`refused ${peerId} ${reason}`),
+    dropped: (reason) => counts.push(reason),
+  }
+  const peers = new Peers(own, room, () => clock.now, listener, { ...productAbilities, ...abilities })
   const up = (link: TestLink) => {
     link.onclose = () => peers.down(link, 'local')
     peers.up(link)
     return link
   }
-  return { peers, heard, up, clock }
+  return { peers, heard, counts, up, clock }
 }
 
-const hello: Item = { type: 'hello', browserId: 'browser', founded: true, resident: false }
+const hello: HelloItem = {
+  type: 'hello',
+  speaks: rangeOf(protocol),
+  browserId: 'browser',
+  founded: true,
+  joined: true,
+  resident: false,
+  canApply: 1,
+  roomVersion: 1,
+}
 const ping: Item = { type: 'ping', time: 1 }
 
 /** From bob in his first life to ann in hers. */
 function frameOfBob(changes: Partial<Frame> = {}): Frame {
   return {
-    version: protocolVersion,
+    version: changes.items?.[0]?.type === 'hello' ? greetingVersion : protocolVersion,
     lineage,
     from: 'bob',
     fromIncarnation: life(1),
@@ -120,8 +136,8 @@ describe('meeting', () => {
   it('two members of a room introduce themselves, and can address each other', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob', 4))]
     const { ab, ba } = meet(ann, bob)
-    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true })
-    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true })
+    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true, joined: false, canApply: 1 })
+    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true, joined: false, canApply: 1 })
     ann.peers.send('bob', ping)
     ann.peers.flush()
     const [sent] = ab.sent
@@ -223,7 +239,7 @@ describe('[F1] before the core, everything is dropped that is not from this life
     expect(peers.receive(link, encodeFrame(frameOfBob(changes)))).toBeNull()
     expect(peers.dropped).toBe(1)
     expect([heard, link.closed]).toEqual([[], null])
-    expect(peers.receiveLoose(encodeFrame(frameOfBob(changes)))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob(changes)))).toBeNull()
   })
 
   it('a frame of a peer that belongs to no room yet comes through to one that does, and not the other way round', () => {
@@ -235,11 +251,12 @@ describe('[F1] before the core, everything is dropped that is not from this life
     expect(young.peers.receive(other, encodeFrame(frameOfBob()))).toBeNull()
   })
 
-  it('before the hello nothing counts, and what comes with it does', () => {
+  it('before the hello nothing counts, and what comes after it does', () => {
     const { peers, up } = setUp(self('ann'))
     const link = up(new TestLink('bob'))
     expect(peers.receive(link, encodeFrame(frameOfBob()))).toBeNull()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ items: [hello, ping] })))?.items).toEqual([ping])
+    expect(peers.receive(link, encodeFrame(frameOfBob({ items: [hello] })))).toBeNull()
+    expect(peers.receive(link, encodeFrame(frameOfBob()))?.items).toEqual([ping])
   })
 
   it('a link that is down, or was never up, delivers nothing', () => {
@@ -252,8 +269,14 @@ describe('[F1] before the core, everything is dropped that is not from this life
   it('[M1] a loose frame is checked in the same way', () => {
     const { peers } = acquainted()
     const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
-    expect(peers.receiveLoose(Uint8Array.of(1, 2, 3))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    expect(peers.receiveLoose('bob', Uint8Array.of(1, 2, 3))).toBeNull()
+  })
+
+  it('[M1] a loose frame in the name of another than its page is dropped', () => {
+    const { peers, counts } = acquainted()
+    expect(peers.receiveLoose('cid', encodeFrame(frameOfBob()))).toBeNull()
+    expect(counts).toEqual(['misaddressed'])
   })
 
   it('[M1] a goodbye may come after the links went down, but not long after', () => {
@@ -261,16 +284,28 @@ describe('[F1] before the core, everything is dropped that is not from this life
     const goodbye: Item = { type: 'goodbye', session: 1, lastNumber: 2, vote: null }
     peers.down(link, 'remote')
     clock.now = 4_999
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))?.items).toEqual([goodbye])
     clock.now = 5_000
-    expect(peers.receiveLoose(encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
+    expect(peers.receiveLoose('bob', encodeFrame(frameOfBob({ items: [goodbye] })))).toBeNull()
   })
 
-  it('another version is told, and the link closed', () => {
+  it('a frame of a time before greetings is told, and the link closed', () => {
     const { peers, link, heard } = acquainted()
-    expect(peers.receive(link, encodeFrame(frameOfBob({ version: 3 })))).toBeNull()
+    expect(peers.receive(link, Uint8Array.of(2, 1, 2, 3))).toBeNull()
     expect(heard).toEqual(['refused bob version', 'unreachable bob local'])
-    expect(link.closed).toBe('version 3')
+    expect(link.closed).toBe('version')
+  })
+
+  it('a greeting that comes again takes nothing back', () => {
+    const { peers, link, heard } = acquainted()
+    peers.receive(
+      link,
+      encodeFrame(frameOfBob({ lineage: null, items: [{ ...hello, founded: false, joined: false }] })),
+    )
+    expect([peers.peer('bob')?.founded, peers.peer('bob')?.joined, link.closed]).toEqual([true, true, null])
+    heard.length = 0
+    peers.receive(link, encodeFrame(frameOfBob({ fromIncarnation: life(0), items: [hello] })))
+    expect([peers.peer('bob')?.incarnation, link.closed, heard]).toEqual([life(1), null, []])
   })
 
   it('whatever the bytes are: never a throw, and the link is closed', () => {
@@ -475,5 +510,102 @@ describe('links', () => {
     expect(peers.rtt('bob')).toBe(70)
     peers.down(link, 'lost')
     expect(peers.rtt('bob')).toBeNull()
+  })
+})
+
+/** The test's own future: a version that has a new item and a new field, and one after it. */
+const wave = { type: 'wave', height: 3 } as unknown as Item
+const four: Dialect = {
+  version: 4,
+  knows: () => true,
+  writeItem: (writer, item) => {
+    writeByte(writer, item === wave ? 200 : 201)
+    if (item !== wave) protocol[0].writeItem(writer, item)
+  },
+  readItem: (reader, from, to) => (readByte(reader) === 200 ? wave : protocol[0].readItem(reader, from, to)),
+}
+const three: Dialect = { ...protocol[0], knows: (item) => item !== wave }
+const spoken = (...dialects: Protocol) => ({ protocol: dialects })
+
+describe('[F1] versions', () => {
+  function meet(one: Partial<Abilities>, other: Partial<Abilities>) {
+    const [ann, bob] = [setUp(self('ann'), lineage, one), setUp(self('bob'), lineage, other)]
+    const [ab, ba] = [ann.up(new TestLink('bob')), bob.up(new TestLink('ann'))]
+    const carry = () => {
+      const came: Item[] = []
+      while (ab.sent.length + ba.sent.length > 0) {
+        for (const { data } of ab.sent.splice(0)) came.push(...(bob.peers.receive(ba, data)?.items ?? []))
+        for (const { data } of ba.sent.splice(0)) came.push(...(ann.peers.receive(ab, data)?.items ?? []))
+      }
+      return came
+    }
+    carry()
+    return { ann, bob, ab, ba, carry }
+  }
+
+  it('both speak the highest that both know, and what the other does not know is not sent to it', () => {
+    for (const [theirs, comes] of [
+      [spoken(three, four), [ping, wave]],
+      [spoken(three), [ping]],
+    ] as const) {
+      const { ann, bob, ab, carry } = meet(spoken(three, four), theirs)
+      ann.peers.send('bob', ping)
+      ann.peers.send('bob', wave)
+      ann.peers.flush()
+      expect(ab.sent[0]?.data[0]).toBe(comes.length === 2 ? 4 : 3)
+      expect(carry()).toEqual(comes)
+      ann.peers.send('bob', wave)
+      ann.peers.flush()
+      expect(carry()).toEqual(comes.slice(1))
+      expect([bob.peers.dropped, bob.heard.filter((line) => line.startsWith('refused'))]).toEqual([0, []])
+    }
+  })
+
+  it('without one that both know they refuse each other, and say which they speak', () => {
+    const told: string[] = []
+    const { ann, bob, ab } = meet(spoken(three), spoken(four))
+    expect([ann.heard, bob.heard]).toEqual([['refused bob version'], ['refused ann version']])
+    expect([ab.closed, ann.peers.all(), ann.counts]).toEqual([null, [], ['version']])
+    const listener = { met() {}, unreachable() {}, roomFound() {}, dropped() {}, strangerMet() {}, claimed() {} }
+    const refused: PeersListener['refused'] = ({ message }) => told.push(message)
+    const cid = new Peers(self('cid'), null, () => 0, { ...listener, refused })
+    const link = new TestLink('bob')
+    cid.up(link)
+    const speaks = { oldest: 5, newest: 7 }
+    cid.receive(link, encodeFrame(frameOfBob({ to: 'cid', toIncarnation: null, items: [{ ...hello, speaks }] })))
+    expect(told).toEqual(['it speaks protocol version 5 to 7, and this peer 3'])
+  })
+
+  it('a frame in another version than agreed is dropped', () => {
+    const { ann, ab } = meet(spoken(three, four), spoken(three, four))
+    expect(ann.peers.receive(ab, encodeFrame(frameOfBob({ version: 3 })))).toBeNull()
+    expect(ann.counts).toEqual(['stale'])
+    const version = 4
+    const bytes = encodeFrame(frameOfBob({ version }), noHead(), [three, four])
+    expect(ann.peers.receive(ab, bytes)?.items).toEqual([ping])
+  })
+
+  it('[M1] last words are in the version of the link', () => {
+    for (const [theirs, version] of [[spoken(three, four), 4] as const, [spoken(three), 3] as const]) {
+      const { ann } = meet(spoken(three, four), theirs)
+      const bob = ann.peers.peer('bob')
+      expect(bob && ann.peers.frameFor(bob, [ping])[0]).toBe(version)
+    }
+  })
+
+  it('[F5] who cannot apply the log of the room is refused, by both, from the moment that it has risen', () => {
+    const [ann, bob] = [setUp(self('ann'), lineage, { canApply: 2 }), setUp(self('bob'))]
+    ann.peers.setRoomVersion(2)
+    const [ab, ba] = [ann.up(new TestLink('bob')), bob.up(new TestLink('ann'))]
+    for (const { data } of ab.sent.splice(0)) bob.peers.receive(ba, data)
+    for (const { data } of ba.sent.splice(0)) ann.peers.receive(ab, data)
+    expect([ann.heard, bob.heard]).toEqual([['refused bob version'], ['refused ann version']])
+    const met = meet({ canApply: 2 }, { canApply: 1 })
+    expect(met.ann.peers.peer('bob')?.canApply).toBe(1)
+    met.ann.heard.length = 0
+    met.ann.peers.setRoomVersion(2)
+    expect(met.ann.heard).toEqual(['refused bob version', 'unreachable bob local'])
+    met.carry()
+    expect(met.bob.heard).toContain('refused ann version')
   })
 })

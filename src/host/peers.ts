@@ -1,19 +1,21 @@
 import type { DownReason, Lane, Link } from '../network/link.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
 import type { Lineage } from '../storage/storage.js'
+import { type Abilities, productAbilities } from './abilities.js'
+import { agreedVersion, describeRange, dialectOf, rangeOf, type VersionRange } from './dialect.js'
 import {
   decodeFrame,
   encodeFrame,
   type Frame,
-  type HelloItem,
   type Item,
   type KnownHead,
   noHead,
-  protocolVersion,
   sameIncarnation,
   sameLineage,
 } from './frame.js'
+import { greetingVersion, type HelloItem } from './greeting.js'
 import type { Claim } from './histories.js'
+import type { DropReason, Refusal, RefusalReason } from './refusals.js'
 
 /** Who this host is to others. */
 export interface Self {
@@ -31,7 +33,11 @@ export interface Peer {
   readonly browserId: string
   /** It belongs to this host's room already (else it is waiting to be taken in). */
   readonly founded: boolean
+  /** It has heard the room's leader in this life, or led it. */
+  readonly joined: boolean
   readonly resident: boolean
+  /** F5: the highest version of the machine that it can apply. */
+  readonly canApply: number
 }
 
 /** A peer of a room of this name whose history is another one (N2, N3): nothing that it says reaches the core. */
@@ -50,8 +56,10 @@ export interface PeersListener {
   strangerMet(stranger: Stranger): void
   /** What a stranger says of its history. */
   claimed(stranger: Stranger, claim: Claim): void
-  /** It speaks another version, or shows an incarnation that cannot be (F2). */
-  refused(peerId: PeerId, reason: 'version' | 'incarnation'): void
+  /** It speaks no version that is known here, or shows an incarnation that cannot be (F2). */
+  refused(refusal: Refusal): void
+  /** A frame was refused: counted, and nothing else. */
+  dropped(reason: DropReason): void
 }
 
 interface Connection {
@@ -63,6 +71,8 @@ interface Connection {
   stranger: Stranger | null
   /** What the other end last said of itself. */
   lineage: Lineage | null
+  /** What both ends speak from their greetings on. */
+  version: number
   readonly sentHead: KnownHead
   readonly receivedHead: KnownHead
 }
@@ -74,6 +84,8 @@ const rttGain = 1 / 8
  * channels stay open for a minute (PLATFORM 23).
  */
 const unheardAfter = 3_500
+/** Of how many peers the highest incarnation is remembered: whoever invents ids makes this host forget strangers, and nothing else. */
+const rememberedMax = 1_024
 /** How long after its last link went down a peer's goodbye is still taken, ms (M1). */
 const goodbyeWithin = 5_000
 
@@ -85,6 +97,8 @@ export class Peers {
   readonly #self: Self
   readonly #now: () => number
   readonly #listener: PeersListener
+  readonly #abilities: Abilities
+  readonly #speaks: VersionRange
   readonly #connections = new Map<Link, Connection>()
   readonly #outbox = new Map<PeerId, { control: Item[]; bulk: Item[] }>()
   /** The highest incarnation seen of each peer (F2). */
@@ -92,11 +106,13 @@ export class Peers {
   readonly #rtt = new Map<PeerId, number>()
   /** When each peer was last heard, by the host's monotonic clock. */
   readonly #heardAt = new Map<PeerId, number>()
-  /** M6: since when nobody is expected to be heard. */
-  #restingSince: number | null = null
   /** Whom the last link led to, and when it went down. */
   readonly #lost = new Map<PeerId, { readonly peer: Peer; readonly at: number }>()
   #lineage: Lineage | null
+  /** M6: since when nobody is expected to be heard. */
+  #restingSince: number | null = null
+  #roomVersion = 1
+  #joined = false
   sent = 0
   received = 0
   dropped = 0
@@ -104,7 +120,15 @@ export class Peers {
   bytesReceived = 0
 
   /** `now`: the host's monotonic clock, as of the present turn. */
-  constructor(self: Self, lineage: Lineage | null, now: () => number, listener: PeersListener) {
+  constructor(
+    self: Self,
+    lineage: Lineage | null,
+    now: () => number,
+    listener: PeersListener,
+    abilities: Abilities = productAbilities,
+  ) {
+    this.#abilities = abilities
+    this.#speaks = rangeOf(abilities.protocol)
     this.#now = now
     this.#self = self
     this.#lineage = lineage
@@ -125,6 +149,29 @@ export class Peers {
     for (const peer of met) this.#listener.met(peer)
   }
 
+  /** In this life: from then on this host is of the room, and not on its way there. */
+  get joined(): boolean {
+    return this.#joined
+  }
+
+  /** There is a leader, and this host has heard it. */
+  setJoined(): void {
+    if (this.#joined) return
+    this.#joined = true
+    for (const { link } of this.#connections.values()) this.#greet(link)
+  }
+
+  /** F5: the room's machine has that version now. Who cannot follow learns of it by the greeting, and is let go. */
+  setRoomVersion(version: number): void {
+    if (version === this.#roomVersion) return
+    this.#roomVersion = version
+    for (const connection of [...this.#connections.values()]) {
+      const { link, peer } = connection
+      this.#greet(link)
+      if (peer && peer.canApply < version) this.#refuse(connection, 'version', cannotApply(peer, version), peer.joined)
+    }
+  }
+
   /** The incarnations that the room has agreed on count as seen. */
   noteIncarnations(configuration: Configuration): void {
     for (const [peerId, incarnation] of Object.entries(configuration.incarnations)) {
@@ -140,6 +187,7 @@ export class Peers {
       peer: null,
       stranger: null,
       lineage: null,
+      version: 0,
       sentHead: noHead(),
       receivedHead: noHead(),
     })
@@ -150,16 +198,24 @@ export class Peers {
     const connection = this.#connections.get(link)
     if (!connection) return
     this.#connections.delete(link)
-    if (connection.peer) this.#lose(connection.peer, reason)
+    this.#part(connection, reason)
+  }
+
+  #part(connection: Connection, reason: DownReason): void {
+    const { peer } = connection
+    connection.peer = null
+    connection.stranger = null
+    if (peer) this.#lose(peer, reason)
   }
 
   #lose(peer: Peer, reason: DownReason): void {
-    const { peerId } = peer
-    if (this.peer(peerId)) return
-    this.#outbox.delete(peerId)
-    this.#rtt.delete(peerId)
-    this.#heardAt.delete(peerId)
-    this.#lost.set(peerId, { peer, at: this.#now() })
+    if (this.peer(peer.peerId)) return
+    this.#outbox.delete(peer.peerId)
+    this.#rtt.delete(peer.peerId)
+    this.#heardAt.delete(peer.peerId)
+    const at = this.#now()
+    for (const [peerId, lost] of this.#lost) if (at - lost.at >= goodbyeWithin) this.#lost.delete(peerId)
+    this.#lost.set(peer.peerId, { peer, at })
     this.#listener.unreachable(peer, reason)
   }
 
@@ -169,11 +225,17 @@ export class Peers {
     if (!connection) return null
     this.received += 1
     this.bytesReceived += data.byteLength
-    const decoded = decodeFrame(data, connection.receivedHead)
+    const decoded = decodeFrame(data, connection.receivedHead, this.#abilities.protocol)
     if (!decoded.ok) {
-      this.dropped += 1
-      if (decoded.reason === 'version') this.#listener.refused(link.peerId, 'version')
-      link.close(decoded.reason === 'version' ? `version ${decoded.version}` : 'malformed frame')
+      if (decoded.reason === 'version') {
+        const { version } = decoded
+        // Not after a greeting: it is older than greetings are, and may well be in the room.
+        this.#refuse(connection, 'version', this.#cannotSpeak({ oldest: version, newest: version }), true)
+        link.close('version')
+      } else {
+        this.#drop('malformed')
+        link.close('malformed frame')
+      }
       return null
     }
     const admitted = this.#admit(connection, decoded.frame)
@@ -182,14 +244,15 @@ export class Peers {
     return admitted
   }
 
-  /** The items of a frame that came past the links: by the page's own channel, in its last moment. Same checks. */
-  receiveLoose(data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
-    const decoded = decodeFrame(data)
-    if (!decoded.ok) return null
+  /** The items of a frame that came past the links: by the page's own channel to that peer, in its last moment. Same checks. */
+  receiveLoose(sender: PeerId, data: Uint8Array): { readonly peer: Peer; readonly items: readonly Item[] } | null {
+    const decoded = decodeFrame(data, noHead(), this.#abilities.protocol)
+    if (!decoded.ok) return this.#drop('malformed')
     const { from } = decoded.frame
+    if (from !== sender) return this.#drop('misaddressed')
     // The links of a page that closes may be down before its goodbye has come all the way.
     const peer = this.peer(from) ?? this.#lately(from)
-    return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : null
+    return peer && this.#isForMe(decoded.frame, peer) ? { peer, items: decoded.frame.items } : this.#drop('stale')
   }
 
   #lately(peerId: PeerId): Peer | null {
@@ -232,9 +295,9 @@ export class Peers {
   pingSilent(): void {
     const ping: Item = { type: 'ping', time: this.#now() }
     for (const connection of this.#connections.values()) {
-      const { peer, link } = connection
+      const { peer } = connection
       if (!peer || isCarried(connection) || !isCarried(this.#best(peer.peerId))) continue
-      this.#transmit(link, 'control', peer.incarnation, peer.peerId, [ping])
+      this.#say(connection, peer, 'control', [ping])
     }
   }
 
@@ -257,7 +320,7 @@ export class Peers {
         const connection = this.#best(to)
         for (const lane of ['control', 'bulk'] as const) {
           if (items[lane].length === 0) continue
-          if (connection?.peer) this.#transmit(connection.link, lane, connection.peer.incarnation, to, items[lane])
+          if (connection?.peer) this.#say(connection, connection.peer, lane, items[lane])
         }
       }
     }
@@ -265,7 +328,9 @@ export class Peers {
 
   /** A frame with these items for that peer, as its present link would carry it: for the page's testament (M1). */
   frameFor(peer: Peer, items: readonly Item[]): Uint8Array {
-    return encodeFrame(this.#frame(peer.peerId, peer.incarnation, items)).slice()
+    const version = this.#best(peer.peerId)?.version ?? this.#speaks.newest
+    const frame = this.#frame(version, peer.peerId, peer.incarnation, items)
+    return encodeFrame(frame, noHead(), this.#abilities.protocol).slice()
   }
 
   peer(peerId: PeerId): Peer | null {
@@ -292,8 +357,8 @@ export class Peers {
 
   /** At once: to peers of other histories little is said. */
   sendToStranger(to: PeerId, item: Extract<Item, { type: 'claim' }>): void {
-    for (const { link, stranger } of this.#connections.values())
-      if (stranger?.peerId === to) this.#transmit(link, 'control', stranger.incarnation, to, [item])
+    for (const connection of this.#connections.values())
+      if (connection.stranger?.peerId === to) this.#say(connection, connection.stranger, 'control', [item])
   }
 
   rtt(peerId: PeerId): number | null {
@@ -306,52 +371,62 @@ export class Peers {
   }
 
   #greet(link: Link): void {
-    const { browserId, resident } = this.#self
-    const hello: HelloItem = { type: 'hello', browserId, founded: this.#lineage !== null, resident }
-    this.#transmit(link, 'control', this.#lifeAt(link), link.peerId, [hello])
-  }
-
-  #lifeAt(link: Link): Incarnation | null {
     const connection = this.#connections.get(link)
-    return (connection?.peer ?? connection?.stranger)?.incarnation ?? null
+    if (!connection) return
+    const { browserId, resident } = this.#self
+    const hello: HelloItem = {
+      type: 'hello',
+      speaks: this.#speaks,
+      browserId,
+      founded: this.#lineage !== null,
+      joined: this.#joined,
+      resident,
+      canApply: this.#abilities.canApply,
+      roomVersion: this.#roomVersion,
+    }
+    const toIncarnation = (connection.peer ?? connection.stranger)?.incarnation ?? null
+    this.#transmit(connection, 'control', this.#frame(greetingVersion, link.peerId, toIncarnation, [hello]))
   }
 
-  #transmit(link: Link, lane: Lane, toIncarnation: Incarnation | null, to: PeerId, items: readonly Item[]): void {
-    const data = encodeFrame(this.#frame(to, toIncarnation, items), this.#connections.get(link)?.sentHead)
+  /** What the other end would not understand is not for it. */
+  #say(connection: Connection, peer: Peer, lane: Lane, items: readonly Item[]): void {
+    const dialect = dialectOf(this.#abilities.protocol, connection.version)
+    const known = items.every((item) => dialect?.knows(item)) ? items : items.filter((item) => dialect?.knows(item))
+    if (known.length === 0) return
+    this.#transmit(connection, lane, this.#frame(connection.version, peer.peerId, peer.incarnation, known))
+  }
+
+  #transmit({ link, sentHead }: Connection, lane: Lane, frame: Frame): void {
+    const data = encodeFrame(frame, sentHead, this.#abilities.protocol)
     this.sent += 1
     this.bytesSent += data.byteLength
     link.send(lane, data)
   }
 
-  #frame(to: PeerId, toIncarnation: Incarnation | null, items: readonly Item[]): Frame {
+  #frame(version: number, to: PeerId, toIncarnation: Incarnation | null, items: readonly Item[]): Frame {
     const { peerId, incarnation } = this.#self
-    return {
-      version: protocolVersion,
-      lineage: this.#lineage,
-      from: peerId,
-      fromIncarnation: incarnation,
-      to,
-      toIncarnation,
-      items,
-    }
+    return { version, lineage: this.#lineage, from: peerId, fromIncarnation: incarnation, to, toIncarnation, items }
   }
 
   #admit(connection: Connection, frame: Frame): { readonly peer: Peer; readonly items: readonly Item[] } | null {
-    if (frame.to !== this.#self.peerId || frame.from !== connection.link.peerId) return this.#drop()
-    if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop()
-    const hello = frame.items.find((item) => item.type === 'hello')
-    if (hello && !this.#meet(connection, frame, hello)) return null
-    if (connection.stranger) return this.#hearStranger(connection.stranger, frame)
-    const { peer } = connection
-    if (!peer || !this.#isForMe(frame, peer)) return hello ? null : this.#drop()
-    const items = hello ? frame.items.filter((item) => item.type !== 'hello') : frame.items
-    return { peer, items }
+    if (frame.to !== this.#self.peerId || frame.from !== connection.link.peerId) return this.#drop('misaddressed')
+    if (frame.toIncarnation && !sameIncarnation(frame.toIncarnation, this.#self.incarnation)) return this.#drop('stale')
+    if (frame.version === greetingVersion) {
+      const [hello] = frame.items
+      if (hello?.type === 'hello') this.#meet(connection, frame, hello)
+      return null
+    }
+    if (connection.stranger) return this.#hearStranger(connection.stranger, connection.version, frame)
+    const { peer, version } = connection
+    if (!peer || frame.version !== version || !this.#isForMe(frame, peer)) return this.#drop('stale')
+    return { peer, items: frame.items }
   }
 
-  #hearStranger(stranger: Stranger, { lineage, fromIncarnation, toIncarnation, items }: Frame): null {
-    const isOfItsHistory = lineage !== null && sameLineage(lineage, stranger.lineage)
+  #hearStranger(stranger: Stranger, version: number, frame: Frame): null {
+    const { lineage, fromIncarnation, toIncarnation, items } = frame
+    const isOfItsHistory = lineage !== null && sameLineage(lineage, stranger.lineage) && frame.version === version
     if (!isOfItsHistory || !toIncarnation || !sameIncarnation(fromIncarnation, stranger.incarnation))
-      return this.#drop()
+      return this.#drop('stale')
     for (const item of items) if (item.type === 'claim') this.#listener.claimed(stranger, item.claim)
     return null
   }
@@ -365,33 +440,84 @@ export class Peers {
     return this.#lineage !== null && sameLineage(frame.lineage, this.#lineage)
   }
 
-  #meet(connection: Connection, frame: Frame, hello: HelloItem): boolean {
+  #meet(connection: Connection, frame: Frame, hello: HelloItem): void {
     const { link } = connection
-    if (!this.#isPlausible(frame.from, frame.fromIncarnation)) return this.#refuse(link, 'incarnation')
-    const { browserId, founded, resident } = hello
-    const peer = { peerId: frame.from, incarnation: frame.fromIncarnation, browserId, founded, resident }
-    const isFirst = connection.peer === null && connection.stranger === null
-    connection.lineage = frame.lineage
+    const before = connection.peer ?? connection.stranger
+    // A link is of one life at each end: an earlier one on it is but an echo of a frame.
+    if (before && frame.fromIncarnation.counter < before.incarnation.counter) {
+      this.#drop('stale')
+      return
+    }
+    const problem = this.#problemOf(frame, hello)
+    if (problem) {
+      this.#refuse(connection, problem[0], problem[1], hello.joined)
+      return
+    }
+    connection.version = agreedVersion(this.#speaks, hello.speaks) ?? 0
+    const again = before && sameIncarnation(before.incarnation, frame.fromIncarnation) ? before : null
+    const knewMe = frame.toIncarnation !== null
+    const peer = {
+      peerId: frame.from,
+      incarnation: frame.fromIncarnation,
+      browserId: hello.browserId,
+      // A greeting may come again: nobody who has a room loses it within a life.
+      founded: hello.founded || again?.founded === true,
+      joined: hello.joined || again?.joined === true,
+      resident: hello.resident,
+      canApply: hello.canApply,
+    }
+    connection.lineage = frame.lineage ?? (again ? connection.lineage : null)
     this.#sort(connection, peer)
     // What a stranger shows says nothing of who is of this history.
-    if (connection.peer) this.#highest.set(peer.peerId, peer.incarnation)
+    if (connection.peer) this.#remember(peer)
     this.#closeOlderLives(peer)
     // It could not address my life before it knew it: answer, so that it can.
-    if (frame.toIncarnation === null || isFirst) this.#greet(link)
+    if (!knewMe || !before) this.#greet(link)
     if (frame.lineage && !this.#lineage) this.#listener.roomFound(frame.lineage)
     if (connection.stranger) this.#listener.strangerMet(connection.stranger)
     if (connection.peer) this.#listener.met(connection.peer)
-    return connection.peer !== null
   }
 
   /** F1: of this history, or of another one. Who belongs to none is about to be taken in. */
-  #sort(connection: Connection, { peerId, incarnation, browserId, founded, resident }: Peer): void {
+  #sort(connection: Connection, { lineage: _, ...peer }: Peer & { readonly lineage?: Lineage }): void {
     const { peer: before, lineage } = connection
-    const peer = { peerId, incarnation, browserId, founded, resident }
-    const isStrange = lineage !== null && this.#lineage !== null && !sameLineage(lineage, this.#lineage)
+    const isStrange = this.#isStrange(lineage)
     connection.peer = isStrange ? null : peer
-    connection.stranger = isStrange ? { ...peer, lineage } : null
+    connection.stranger = isStrange && lineage ? { ...peer, lineage } : null
     if (before && isStrange) this.#lose(before, 'lost')
+  }
+
+  #isStrange(lineage: Lineage | null): boolean {
+    return lineage !== null && this.#lineage !== null && !sameLineage(lineage, this.#lineage)
+  }
+
+  /** Put to the end; whoever is a member is noted again with each configuration. */
+  #remember({ peerId, incarnation }: Peer): void {
+    this.#highest.delete(peerId)
+    this.#highest.set(peerId, incarnation)
+    const [oldest] = this.#highest.keys()
+    if (this.#highest.size > rememberedMax && oldest !== undefined) this.#highest.delete(oldest)
+  }
+
+  #problemOf(frame: Frame, hello: HelloItem): readonly [RefusalReason, string] | null {
+    const { speaks } = hello
+    if (agreedVersion(this.#speaks, speaks) === null) return ['version', this.#cannotSpeak(speaks)]
+    if (!this.#isPlausible(frame.from, frame.fromIncarnation))
+      return ['incarnation', `it shows life ${frame.fromIncarnation.counter}, and another one has been seen (F2)`]
+    // Which of two histories goes on is settled first.
+    const problem = this.#isStrange(frame.lineage) ? null : this.#machineProblem(hello)
+    return problem === null ? null : ['version', problem]
+  }
+
+  /** F5: of a room's log a peer can apply everything or nothing. */
+  #machineProblem({ canApply, roomVersion }: HelloItem): string | null {
+    if (canApply < this.#roomVersion) return cannotApply({ canApply }, this.#roomVersion)
+    if (roomVersion <= this.#abilities.canApply) return null
+    return `this peer applies machine version ${this.#abilities.canApply}, and its room has ${roomVersion} (F5)`
+  }
+
+  #cannotSpeak(theirs: VersionRange): string {
+    return `it speaks protocol version ${describeRange(theirs)}, and this peer ${describeRange(this.#speaks)}`
   }
 
   /** F2: a lower incarnation, or the same counter with another nonce, is a copy or a restored backup. */
@@ -401,15 +527,21 @@ export class Peers {
     return sameIncarnation(seen, incarnation)
   }
 
-  #refuse(link: Link, reason: 'incarnation'): false {
-    this.dropped += 1
-    this.#listener.refused(link.peerId, reason)
-    link.close(reason)
-    return false
+  /**
+   * A link to a peer of another version stays, and nothing is said on it: both know, and a link that is closed is dialed again, for as
+   * long as both of them are there.
+   */
+  #refuse(connection: Connection, reason: RefusalReason, message: string, joined: boolean): void {
+    const { link } = connection
+    this.#drop(reason)
+    this.#listener.refused({ peerId: link.peerId, reason, message, joined })
+    if (reason === 'version') this.#part(connection, 'local')
+    else link.close(reason)
   }
 
-  #drop(): null {
+  #drop(reason: DropReason): null {
     this.dropped += 1
+    this.#listener.dropped(reason)
     return null
   }
 
@@ -445,4 +577,8 @@ export class Peers {
 
 function isCarried(connection: Connection | null): boolean {
   return connection?.link.kind === 'peer-relay'
+}
+
+function cannotApply({ canApply }: Pick<Peer, 'canApply'>, roomVersion: number): string {
+  return `it applies machine version ${canApply}, and the room has ${roomVersion} (F5)`
 }

@@ -1,6 +1,7 @@
 import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from '../machine/machine.js'
 import type { Applied } from '../machine/outcome.js'
 import { defaultSettings } from '../machine/settings.js'
+import { machineVersion } from '../machine/version.js'
 import { type Configuration, type Entry, emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 
@@ -21,9 +22,13 @@ export class Replicated {
   #snapshotIndex: number
   readonly #tailEntries: number
 
-  constructor(snapshot: Snapshot | null, { tailEntries }: SnapshotSizes) {
+  readonly #canApply: number
+
+  /** `canApply`: the highest version of the machine. What is above it throws a `NewerMachineError`, here and later (F5). */
+  constructor(snapshot: Snapshot | null, { tailEntries }: SnapshotSizes, canApply: number = machineVersion) {
     this.#tailEntries = tailEntries
-    this.#machine = snapshot ? decodeMachine(snapshot.data) : createMachine()
+    this.#canApply = canApply
+    this.#machine = snapshot ? decodeMachine(snapshot.data, canApply) : createMachine()
     this.#configuration = snapshot?.meta.configuration ?? emptyConfiguration
     this.#snapshotIndex = snapshot?.meta.index ?? 0
   }
@@ -38,12 +43,12 @@ export class Replicated {
 
   apply(entry: Entry): Applied {
     if (entry.type === 'configuration') this.#configuration = entry.configuration
-    return applyEntry(this.#machine, entry)
+    return applyEntry(this.#machine, entry, this.#canApply)
   }
 
   /** A leader's snapshot replaces everything (S-10). */
   install({ meta, data }: Snapshot): void {
-    this.#machine = decodeMachine(data)
+    this.#machine = decodeMachine(data, this.#canApply)
     this.#configuration = meta.configuration
     this.#snapshotIndex = meta.index
   }

@@ -3,6 +3,7 @@ import type { MachineEvent } from '../machine/outcome.js'
 import { listSessions } from '../machine/session/view.js'
 import { isVoter, votersOf } from '../raft/configuration.js'
 import type { Entry } from '../raft/entry.js'
+import type { Failure } from '../shared/failure.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import type { HostStatus, MemberRecord } from './page.js'
@@ -38,8 +39,8 @@ export class Showing {
     this.#membersDirty = true
   }
 
-  refused(peerId: string, reason: 'version' | 'other-room' | 'incarnation'): void {
-    this.#context.emit({ type: 'refused', peerId, reason })
+  refused(peerId: string, failure: Failure): void {
+    this.#context.emit({ type: 'refused', peerId, failure })
   }
 
   tick(): void {

@@ -9,6 +9,7 @@ import { type Configuration, emptyConfiguration, type Incarnation, type PeerId }
 import type { Raft } from '../raft/raft.js'
 import type { Role } from '../raft/ready.js'
 import { encode } from '../shared/codec.js'
+import { type Abilities, productAbilities } from './abilities.js'
 import type { HostContext } from './context.js'
 import type { Item } from './frame.js'
 import type { HostEvent } from './page.js'
@@ -32,6 +33,7 @@ export interface TestRaft {
 
 export class TestContext implements HostContext {
   readonly self: Self = { peerId: 'me', incarnation: { counter: 1, nonce: 'nonce 1' }, browserId: 'b', resident: false }
+  abilities: Abilities = productAbilities
   readonly script = new Script()
   readonly core: TestRaft = {
     role: 'follower',
@@ -66,7 +68,9 @@ export class TestContext implements HostContext {
   readonly peers = {
     peer: (peerId: PeerId) => {
       const incarnation = this.linked.get(peerId)
-      return incarnation ? { peerId, incarnation, browserId: 'b', founded: true, resident: false } : null
+      return incarnation
+        ? { peerId, incarnation, browserId: 'b', founded: true, joined: true, resident: false, canApply: 1 }
+        : null
     },
     all: () => [...this.linked.keys()].flatMap((peerId) => this.peers.peer(peerId) ?? []),
     link: (peerId: PeerId) => (this.linked.has(peerId) ? { kind: 'webrtc' } : null),

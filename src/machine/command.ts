@@ -93,7 +93,10 @@ export type Instruction =
       readonly number: number
       /** Every answer up to this number has reached the client and may be forgotten. */
       readonly answered: number
-      readonly command: Command
+      /** The version of the machine that the command needs, if it is above 1 (F5). */
+      readonly needs?: number
+      /** Null when it is of a later version than this code knows. */
+      readonly command: Command | null
     }
   /**
    * The peer said goodbye (M1) or is proven dead (L2). Names the incarnation, so that it cannot end a later life. A
@@ -107,5 +110,7 @@ export type Instruction =
   | { readonly type: 'expire'; readonly session: SessionId; readonly silence: number; readonly term: number }
   /** Lets due deadlines in the machine fire (C1). Void in another term (S-6). */
   | { readonly type: 'tick'; readonly term: number }
+  /** F5: from the next entry on the machine has that version. Of the leader, once every member can apply it. */
+  | { readonly type: 'raise'; readonly version: number }
 
 export type Command = LockCommand | StoreCommand

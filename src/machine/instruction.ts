@@ -6,11 +6,15 @@ import { commandSchema } from './registry.js'
 import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { valueBytesMax } from './store/command.js'
+import { machineVersion, versionNeeded } from './version.js'
 
 /** Tokens of one founding: about a million grants a second before the next second's base (T1). */
 export const tokensPerSecond = 2 ** 20
 /** Above it, base + index would stop being a safe integer one day (T1). As founding time it is the year 2106. */
 export const tokenBaseMax = 2 ** 52
+
+/** Far above every version that will ever be, and low enough to be counted with. */
+const raised = v.pipe(positive, v.minValue(2), v.maxValue(2 ** 20))
 
 const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
   v.strictObject({
@@ -36,14 +40,31 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
       session: positive,
       number: positive,
       answered: natural,
+      needs: v.exactOptional(raised),
       command: commandSchema,
     }),
     v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
+    v.check(({ command, needs = 1 }) => versionNeeded(command) <= needs, 'a command says which version it needs'),
   ),
   v.strictObject({ type: v.literal('close'), peerId: id, incarnation }),
   v.strictObject({ type: v.literal('expire'), session: positive, silence: natural, term: natural }),
   v.strictObject({ type: v.literal('tick'), term: natural }),
+  v.strictObject({ type: v.literal('raise'), version: raised }),
 ])
+
+/** A command of a later version: what it is cannot be known here, and that it was answered must be (S-2). */
+const newerSchema = v.pipe(
+  v.strictObject({
+    type: v.literal('numbered'),
+    session: positive,
+    number: positive,
+    answered: natural,
+    needs: v.pipe(raised, v.minValue(machineVersion + 1)),
+    command: v.unknown(),
+  }),
+  v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
+  v.transform((newer) => ({ ...newer, command: null })),
+)
 
 /** Asserts what `decodeInstruction` will ask: an entry that every peer ignores would leave its caller without an answer. */
 export function encodeInstruction(instruction: Instruction): Uint8Array {
@@ -56,8 +77,11 @@ export function encodeInstruction(instruction: Instruction): Uint8Array {
 /** Null for anything that is not exactly one instruction: every peer then applies the entry as nothing. */
 export function decodeInstruction(data: Uint8Array): Instruction | null {
   try {
-    const parsed = v.safeParse(schema, decode(data), { abortEarly: true })
-    return parsed.success ? parsed.output : null
+    const said = decode(data)
+    const parsed = v.safeParse(schema, said, { abortEarly: true })
+    if (parsed.success) return parsed.output
+    const newer = v.safeParse(newerSchema, said, { abortEarly: true })
+    return newer.success ? newer.output : null
   } catch {
     return null
   }

@@ -6,6 +6,8 @@ import type { Applied } from './outcome.js'
 import { close, expire, numbered, open } from './session/apply.js'
 import type { Context, MachineState } from './state.js'
 
+import { machineVersion, NewerMachineError } from './version.js'
+
 /** What a history that was left can give away before it hears of this one: an entry has one token, and a second some thousand entries. */
 const tokensApart = 2 ** 32
 
@@ -14,18 +16,20 @@ export { createMachine, type MachineState } from './state.js'
 
 /**
  * Applies the next committed entry and says what it changed. Deterministic: the same entries in the same order give the
- * same state and the same answers on every peer. Never throws on what an entry carries: bytes that are no instruction
- * change nothing but index and time.
+ * same state and the same answers on every peer. Bytes that are no instruction change nothing but index and time. Throws, before
+ * anything has changed, on one thing that an entry may carry: a version of the machine above `canApply` (F5), by `NewerMachineError`.
  */
-export function applyEntry(state: MachineState, entry: Entry): Applied {
+export function applyEntry(state: MachineState, entry: Entry, canApply: number = machineVersion): Applied {
   assert(
     entry.index === state.appliedIndex + 1,
     `entries are applied in order: expected index ${state.appliedIndex + 1}, got ${entry.index}`,
   )
+  const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
+  if (instruction?.type === 'raise' && instruction.version > canApply)
+    throw new NewerMachineError(instruction.version, canApply)
   state.appliedIndex = entry.index
   state.appliedTerm = entry.term
   advanceTime(state, entry.time)
-  const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
   if (!instruction) return { events: [] }
   const context: Context = {
     state,
@@ -75,6 +79,10 @@ function applyInstruction(context: Context, instruction: Instruction): Omit<Appl
       return {}
     case 'tick':
       // Moving the time was all: nothing in the machine has a deadline of its own yet (C1, S-6).
+      return {}
+    case 'raise':
+      // Never back: a raise that was proposed twice is one.
+      context.state.version = Math.max(context.state.version, instruction.version)
       return {}
     default:
       return unreachable(instruction)

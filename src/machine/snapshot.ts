@@ -5,6 +5,7 @@ import { outcomeSchema, registered } from './registry.js'
 import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { createMachine, type MachineState, type Session } from './state.js'
+import { machineVersion, NewerMachineError } from './version.js'
 
 const sessionSchema = v.strictObject({
   id: positive,
@@ -20,7 +21,7 @@ const sessionSchema = v.strictObject({
 })
 
 const machineSchema = v.strictObject({
-  version: v.literal(1),
+  version: positive,
   clusterTime: natural,
   appliedIndex: natural,
   appliedTerm: natural,
@@ -70,9 +71,18 @@ export function encodeMachine(state: MachineState): Uint8Array {
   })
 }
 
-/** The state back. Throws on anything that `encodeMachine` cannot have given: a peer that gets it changes nothing. */
-export function decodeMachine(data: Uint8Array): MachineState {
-  const { sessions, peers, primitives, ...plain } = v.parse(machineSchema, decode(data))
+/** All that code of any version has to know of a snapshot. */
+const versionSchema = v.looseObject({ version: positive })
+
+/**
+ * The state back. Throws on anything that `encodeMachine` cannot have given: a peer that gets it changes nothing. Throws a
+ * `NewerMachineError` for a state above version `canApply` (F5), whatever else is in it.
+ */
+export function decodeMachine(data: Uint8Array, canApply: number = machineVersion): MachineState {
+  const saved = decode(data)
+  const { version } = v.parse(versionSchema, saved)
+  if (version > canApply) throw new NewerMachineError(version, canApply)
+  const { sessions, peers, primitives, ...plain } = v.parse(machineSchema, saved)
   const state: MachineState = { ...createMachine(), ...plain }
   for (const session of sessions) state.sessions.set(session.id, loadSession(session))
   for (const { peerId, ...record } of peers) state.peers.set(peerId, record)

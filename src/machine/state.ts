@@ -7,7 +7,8 @@ import type { StoreState } from './store/state.js'
 
 /** Everything that the room agrees on. Plain data: only `applyEntry` changes it; bytes inside are never written to. */
 export interface MachineState {
-  readonly version: 1
+  /** What entries mean; only ever raised, by an entry (F5). */
+  version: number
   /** Never goes back (C1). */
   clusterTime: number
   appliedIndex: number

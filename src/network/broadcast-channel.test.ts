@@ -237,6 +237,23 @@ describe('broadcast network', () => {
     expect(seen.b.ups.length).toBe(1)
   })
 
+  it('[F1] a tab of another version is told, and tells: neither waits in silence, and nothing goes round', async () => {
+    const room = newRoom()
+    const witness = new Witness()
+    networkOf(room, 'peer-a').listen(witness)
+    const shared = channelOf(sharedChannelName(room))
+    const heard: unknown[] = []
+    shared.onmessage = ({ data }) => heard.push(data)
+    const hello = { v: 2, type: 'hello', from: 'peer-b', life: 'peer-b/1', more: 'of its own' }
+    shared.postMessage(hello)
+    shared.postMessage(hello)
+    await witness.until('word of it', () => witness.foreigners.length > 0)
+    await settle()
+    expect(witness.foreigners).toEqual([['peer-b', 2]])
+    expect(heard).toEqual([{ v: 1, type: 'hello', from: 'peer-a', life: 'peer-a/1' }])
+    expect(witness.ups).toEqual([])
+  })
+
   it('links again after a close when one of them says hello', async () => {
     const { a, b } = pair()
     const seen = await linked({ a, b })

@@ -10,6 +10,7 @@
 import { BroadcastLink, type LinkEnd } from './broadcast-link.js'
 import {
   type Address,
+  type AnyHello,
   addressOf,
   type BroadcastPort,
   type CreateChannel,
@@ -20,6 +21,7 @@ import {
   openChannel,
   type PairMessage,
   pairChannelName,
+  parseForeignHello,
   parseHello,
   parsePairMessage,
   sharedChannelName,
@@ -47,6 +49,8 @@ export class BroadcastNetwork implements Network {
   readonly #createChannel: CreateChannel
   readonly #timers: Timers
   readonly #acquaintances = new Map<string, Acquaintance>()
+  /** Lives that speak another version, and know it. */
+  readonly #foreign = new Set<string>()
   readonly #buried = new Map<string, string[]>()
   #listener: LinkListener | undefined
   #shared: BroadcastPort | undefined
@@ -62,7 +66,11 @@ export class BroadcastNetwork implements Network {
     if (this.#listener || this.#isClosed) return
     this.#listener = listener
     this.#shared = this.#createChannel(sharedChannelName(this.#options.room))
-    this.#shared.onmessage = (event) => this.#onHello(parseHello(event.data))
+    this.#shared.onmessage = ({ data }) => {
+      const foreign = parseForeignHello(data)
+      if (foreign) this.#onForeign(foreign)
+      else this.#onHello(parseHello(data))
+    }
     this.hello()
   }
 
@@ -104,6 +112,16 @@ export class BroadcastNetwork implements Network {
     if (!acquaintance || acquaintance.link) return
     if (hello.type === 'answer') acquaintance.welcome()
     else acquaintance.answer()
+  }
+
+  /** A tab with older or newer code, which does not know of this one yet if it is the later to come: once it is told. */
+  #onForeign({ from, life, v }: AnyHello): void {
+    const whom = `${from} ${life}`
+    if (this.#isClosed || from === this.#options.peerId || this.#foreign.has(whom)) return
+    if (this.#foreign.size >= acquaintancesMax) return
+    this.#foreign.add(whom)
+    this.hello()
+    this.#listener?.foreign?.(from, v)
   }
 
   /** The channel of the pair is open when this returns: an answer may be sent. */

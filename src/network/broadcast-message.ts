@@ -28,6 +28,10 @@ const helloSchema = v.variant('type', [
 ])
 export type HelloMessage = v.InferOutput<typeof helloSchema>
 
+/** What a hello of every version has, so that tabs with older and newer code know of each other, at least that. */
+const anyHelloSchema = v.looseObject({ v: count, type: v.literal('hello'), from: name, life: name })
+export type AnyHello = Pick<v.InferOutput<typeof anyHelloSchema>, 'v' | 'from' | 'life'>
+
 /** F1: every message names both lives, so that nothing of a former one is taken for the present. */
 const address = { v: v.literal(version), from: name, life: name, to: name, toLife: name }
 const pairSchema = v.variant('type', [
@@ -46,6 +50,12 @@ export type NumberedMessage = Extract<PairMessage, { sequence: number }>
 export function parseHello(data: unknown): HelloMessage | undefined {
   const parsed = v.safeParse(helloSchema, data)
   return parsed.success ? parsed.output : undefined
+}
+
+/** The hello of a version that is not spoken here. */
+export function parseForeignHello(data: unknown): AnyHello | undefined {
+  const parsed = v.safeParse(anyHelloSchema, data)
+  return parsed.success && parsed.output.v !== version ? parsed.output : undefined
 }
 
 export function parsePairMessage(data: unknown): PairMessage | undefined {

@@ -34,6 +34,8 @@ export interface LinkListener {
   up(link: Link): void
   frame(link: Link, lane: Lane, frame: Uint8Array): void
   down(link: Link, reason: DownReason): void
+  /** Somebody wants a link by a version of this network's own protocol that is not spoken here: there will be none. */
+  foreign?(peerId: string, version: number): void
 }
 
 /** A source of links. Several sources serve one host: BroadcastChannel between tabs, data channels between browsers. */

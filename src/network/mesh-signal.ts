@@ -58,6 +58,19 @@ export function parseMeshMessage(text: string): MeshMessage | undefined {
   }
 }
 
+/** What every version of a message has: by which version it was written, if it is not spoken here. */
+const anySchema = v.looseObject({ v: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) })
+
+export function foreignVersion(text: string): number | undefined {
+  if (text.length > signalTextMax) return undefined
+  try {
+    const parsed = v.safeParse(anySchema, JSON.parse(text))
+    return parsed.success && parsed.output.v !== version ? parsed.output.v : undefined
+  } catch {
+    return undefined
+  }
+}
+
 export function newConnectionId(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -91,6 +91,7 @@ function meshOf(peerId: string): World {
       onConnection: ({ peerId: other }) => heard.push(`connection ${other}`),
       onClosed: ({ peerId: other, reason }) => heard.push(`closed ${other} ${reason}`),
       onState: (other, state) => heard.push(`state ${other} ${state}`),
+      onForeign: (other, version) => heard.push(`foreign ${other} ${version}`),
       onPageFrame: (other, bytes) => heard.push(`page-frame ${other} ${bytes.byteLength}`),
       onFailure: ({ code, details }) => heard.push(`failure ${code} ${JSON.stringify(details)}`),
     },
@@ -145,6 +146,15 @@ describe('mesh', () => {
     expect(peer(0).initiator).toBe(true)
     const message = parseMeshMessage(signals[0]?.text ?? '')
     expect(message).toMatchObject({ kind: 'signal', signal: offer })
+  })
+
+  it('[F1] a page that signals in another version is told of, and nobody else is', async () => {
+    const { heard, mesh } = await dialed()
+    heard.length = 0
+    mesh.receiveSignal('b', JSON.stringify({ v: 2, kind: 'hello', more: [] }))
+    mesh.receiveSignal('c', JSON.stringify({ v: 2 }))
+    for (const text of ['{', '{"v":1}', '{"v":-1}', '{"v":"2"}', '[]', 'null']) mesh.receiveSignal('b', text)
+    expect(heard).toEqual(['foreign b 2'])
   })
 
   it('the larger id waits, then asks for a dial again and again, ever more slowly', async () => {

@@ -7,7 +7,7 @@
 import type { Failure } from '../shared/failure.js'
 import type { DownReason } from './link.js'
 import { MeshRemote, type RemoteState } from './mesh-remote.js'
-import { parseMeshMessage } from './mesh-signal.js'
+import { foreignVersion, parseMeshMessage } from './mesh-signal.js'
 import { systemTimers, type Timers } from './timers.js'
 
 /** PLATFORM 29: beyond this a full mesh of data channels does not hold. */
@@ -25,6 +25,8 @@ export interface MeshEvents {
   onState?(peerId: string, state: RemoteState): void
   /** What the other page sent with `sendPageFrame`. Not validated. */
   onPageFrame?(peerId: string, bytes: Uint8Array): void
+  /** That page signals in a version that is not spoken here: no connection will come about. At each of its attempts. */
+  onForeign?(peerId: string, version: number): void
   /** Nothing can be dialed in this browser. Once. */
   onFailure?(failure: Failure): void
 }
@@ -111,9 +113,11 @@ export class MeshManager {
    * for a connection.
    */
   receiveSignal(from: string, data: string): boolean {
-    const message = parseMeshMessage(data)
-    if (!message) return false
     const remote = this.#remotes.get(from)
+    const message = parseMeshMessage(data)
+    const foreign = message || !remote ? undefined : foreignVersion(data)
+    if (foreign !== undefined) this.#options.events.onForeign?.(from, foreign)
+    if (!message) return false
     remote?.receive(message)
     return !remote && (message.kind === 'want' || message.signal.type === 'offer')
   }

@@ -3,6 +3,7 @@
  * ones; time, threads, links, disks, locks and the signaling server are doubles that one seed decides.
  */
 import type { HostPort } from '../bridge/protocol.js'
+import type { Abilities } from '../host/abilities.js'
 import type { LockService } from '../host/browser.js'
 import type { Goodbye } from '../host/page.js'
 import type { Self } from '../host/peers.js'
@@ -34,12 +35,14 @@ import type { Trace } from './trace.js'
 import type { HostRecord } from './worker.js'
 import { World } from './world.js'
 
-/** Bugs planted between the real code and its doubles, to prove that the checkers see them. Empty in every honest run. */
+/** What is done to the real code or its doubles: bugs, to prove that the checkers see them, and other versions. Empty in every honest run. */
 export interface Surgery {
   readonly storage?: (storage: Storage) => Storage
   readonly hostClock?: (clock: Clock) => Clock
   readonly pageClock?: (clock: Clock) => Clock
   readonly locks?: (locks: LockService) => LockService
+  /** Code of another version. */
+  readonly abilities?: (self: Self) => Partial<Abilities>
   readonly network?: (network: Network, self: Self) => Network
   readonly port?: (port: HostPort, clock: Clock) => HostPort
 }

@@ -3,6 +3,7 @@ import { type Claim, claimIdentity, type Settled, settleRoom } from '../host/boo
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
+import { failureIn } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
@@ -179,6 +180,7 @@ export class SimWorker {
       state: wiring.state,
       snapshotSizes,
       ...(idleAfter !== null && { idleAfter }),
+      ...(surgery.abilities && { abilities: surgery.abilities(self) }),
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),
@@ -332,6 +334,8 @@ async function answered<T>(run: () => Promise<T>): Promise<Reply<T>> {
   try {
     return { ok: true, value: await run() }
   } catch (error) {
+    const failure = failureIn(error)
+    if (failure) return { ok: false, failure }
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
     return { ok: false, failure: { code: 'storage', message } }
   }

@@ -33,6 +33,7 @@ export class Witness implements LinkListener {
   readonly ups: Link[] = []
   readonly frames: { lane: Lane; frame: Uint8Array }[] = []
   readonly downs: DownReason[] = []
+  readonly foreigners: [string, number][] = []
   onFrame: (link: Link) => void = () => {}
   readonly #over = new Set<Link>()
   #waiting: (() => void)[] = []
@@ -53,6 +54,11 @@ export class Witness implements LinkListener {
     assert.ok(this.ups.includes(link) && !this.#over.has(link), 'down comes once, after up')
     this.#over.add(link)
     this.downs.push(reason)
+    this.#changed()
+  }
+
+  foreign(peerId: string, version: number): void {
+    this.foreigners.push([peerId, version])
     this.#changed()
   }
 

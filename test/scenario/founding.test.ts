@@ -46,11 +46,13 @@ describe('founding', () => {
     original.reload()
     await story.until(() => original.page.room.status === 'ready')
     const refused: string[] = []
-    home.page.connection.listen({ refused: (peer, reason) => refused.push(`${peer} ${reason}`) })
+    home.page.connection.listen({
+      refused: (peer, { code, details }) => refused.push(`${peer} ${details?.['reason']} ${code}`),
+    })
     const copy = story.sim.openTab(clone)
     await story.pass(10_000)
     expect(copy.page.peerId).toBe(peerId)
-    expect(refused).toContain(`${peerId} incarnation`)
+    expect(refused).toContain(`${peerId} incarnation room-auth`)
     expect(copy.page.room.status).not.toBe('ready')
     expect(original.page.room.status).toBe('ready')
     await story.acquire(original, 'doc')

@@ -1,9 +1,11 @@
 /** Fixed stories in virtual time: whoever writes one says what happens, and the simulated room does the rest. */
 import type { Lock } from '../../src/client/lock.js'
 import type { LockOptions } from '../../src/client/locks.js'
+import { encodeFrame, type Frame, type Item, protocolVersion } from '../../src/host/frame.js'
 import { defaultSettings, defaultTiming } from '../../src/machine/settings.js'
 import { Simulation, type SimulationOptions } from '../../src/simulation/simulation.js'
 import type { SimTab } from '../../src/simulation/tab.js'
+import type { HostRecord } from '../../src/simulation/worker.js'
 
 /** What has become of a promise so far. */
 export interface Watched<T> {
@@ -91,6 +93,28 @@ export class Story {
     const leader = tabs.find((tab) => tab.page.peerId === this.sim.leader?.self.peerId)
     if (!leader) throw new Error('nobody leads')
     return leader
+  }
+
+  /** The tab's own host. */
+  hostOf(tab: SimTab): HostRecord {
+    const record = tab.page.worker?.record
+    if (!record) throw new Error(`${tab.name} has no host`)
+    return record
+  }
+
+  /** What the other host hears on its link, as if that one had said it: `change` lies about more than the items. */
+  say(from: SimTab, to: SimTab, items: readonly Item[], change: Partial<Frame> = {}): void {
+    const [{ self, host }, { self: other }] = [this.hostOf(from), this.hostOf(to)]
+    const head = { version: protocolVersion, lineage: host.lineage, from: self.peerId, to: other.peerId }
+    const lives = { fromIncarnation: self.incarnation, toIncarnation: other.incarnation }
+    this.sayBytes(from, to, encodeFrame({ ...head, ...lives, items, ...change }))
+  }
+
+  sayBytes(from: SimTab, to: SimTab, bytes: Uint8Array): void {
+    const { network, thread } = this.hostOf(to)
+    const [link] = [...network.links].filter(({ to: end }) => end.peerId === this.peerOf(from))
+    if (!link) throw new Error(`${from.name} has no link to ${to.name}`)
+    thread.post(0, 'a forged frame', () => network.listener?.frame(link, 'control', bytes))
   }
 
   /** Nothing goes between these and the others; what is sent is held back. */

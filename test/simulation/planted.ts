@@ -270,7 +270,7 @@ function stuttering(network: Network): Network {
 
 function twice(data: Uint8Array): Uint8Array[] {
   const instruction = decodeInstruction(data)
-  if (instruction?.type !== 'numbered' || instruction.command.type !== 'store.set') return [data]
+  if (instruction?.type !== 'numbered' || instruction.command?.type !== 'store.set') return [data]
   return [data, encodeInstruction({ ...instruction, number: instruction.number + 1 })]
 }
 

@@ -1,4 +1,5 @@
 import type { Incarnation } from '../../raft/entry.js'
+import { assert } from '../../shared/assert.js'
 import type { Instruction } from '../command.js'
 import type { Applied, Outcome } from '../outcome.js'
 import { applyCommand, registered } from '../registry.js'
@@ -66,7 +67,7 @@ function forgetPeers({ peers, sessions }: MachineState): void {
 
 /** S-2. Undefined when the answer was forgotten because the client had it: nobody waits for it. */
 export function numbered(context: Context, instruction: Of<'numbered'>): Applied['answer'] {
-  const { session: id, number, command } = instruction
+  const { session: id, number } = instruction
   const session = context.state.sessions.get(id)
   if (!session) return { session: id, number, outcome: null, reason: 'session-ended' }
   forgetAnswers(session, instruction.answered)
@@ -77,11 +78,23 @@ export function numbered(context: Context, instruction: Of<'numbered'>): Applied
   if (number > session.lastNumber + 1 || session.answers.size >= answersMax) {
     return { session: id, number, outcome: null, reason: 'gap' }
   }
-  const outcome: Outcome = applyCommand(context, { session: id, number }, command)
+  const outcome = refusedByVersion(context.state, instruction) ?? perform(context, instruction)
   session.lastNumber = number
   context.state.lastCommand = { term: context.term, index: context.index }
   session.answers.set(number, outcome)
   return { session: id, number, outcome }
+}
+
+function perform(context: Context, { session, number, command }: Of<'numbered'>): Outcome {
+  assert(command !== null, 'a machine that was raised knows the commands of its version')
+  return applyCommand(context, { session, number }, command)
+}
+
+/** F5: the same answer by code that knows the command and by code that does not. */
+function refusedByVersion({ version }: MachineState, { needs = 1 }: Of<'numbered'>): Outcome | null {
+  if (needs <= version) return null
+  const message = `the command needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
+  return { type: 'failed', failure: { code: 'incompatible-peer', message, details: { needs, version } } }
 }
 
 function forgetAnswers(session: Session, answered: number): void {

@@ -164,7 +164,7 @@ export class LogChecker {
     this.#entries.push(entry)
     this.#hashes.push(hash)
     this.#terms.push(entry.term)
-    this.#learn(entry, applyEntry(this.machine, entry))
+    this.#learn(entry, applyEntry(this.machine, entry, Number.MAX_SAFE_INTEGER))
     const { index } = entry
     if (index % compareEvery === 0) this.#machines.set(index, hashBytes(0, encodeMachine(this.machine)))
   }
@@ -173,7 +173,7 @@ export class LogChecker {
     const { answer, events } = applied
     coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
-    if (instruction?.type === 'numbered' && answer?.outcome) {
+    if (instruction?.type === 'numbered' && instruction.command && answer?.outcome) {
       const { outcome } = answer
       const { command, session, number } = instruction
       if (outcome.type === 'lock.granted' && command.type === 'lock.request') {
