@@ -1,4 +1,4 @@
-import { type EntryId, type Incarnation, noEntry, type PeerId } from '../raft/entry.js'
+import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import type { Limits, RoomSettings, SessionId, Successor } from './command.js'
 import type { LocksState } from './lock/state.js'
 import type { MachineEvent, Outcome } from './outcome.js'
@@ -85,7 +85,7 @@ export function createMachine(): MachineState {
     tokenBase: 0,
     settings: null,
     foundedAt: 0,
-    lastCommand: noEntry,
+    lastCommand: { term: 0, index: 0 },
     successor: null,
     sessions: new Map(),
     peers: new Map(),
