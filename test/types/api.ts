@@ -166,6 +166,12 @@ export function listening(room: Room<{ name: string }>): void {
     if (status === 'offline') return
   })
   room.addEventListener('error', ({ detail }) => detail.code === 'storage')
+  room.addEventListener('reset', ({ detail: { cause, lost } }) => {
+    same<typeof cause, 'forked' | 'merged'>(true)
+    const keys: string[] = lost.store.map(({ key }) => key)
+    // @ts-expect-error what is lost is not written to
+    lost.locks.push(...keys)
+  })
   const names: (string | undefined)[] = room.members.current.map(({ state }) => state?.name)
   const subscription = room.members.subscribe((members) => members.length, { signal: AbortSignal.timeout(5) })
   subscription.dispose()
@@ -178,6 +184,14 @@ export function listening(room: Room<{ name: string }>): void {
   room.peerId = 'other'
   // @ts-expect-error a listener is a function
   room.members.subscribe('listener')
+}
+
+export async function recovering(room: Room): Promise<void> {
+  await room.recover({ acceptDataLoss: true })
+  // @ts-expect-error the loss is to be accepted
+  await room.recover({ acceptDataLoss: false })
+  // @ts-expect-error ... in so many words
+  await room.recover()
 }
 
 export function failing(error: unknown): string | number {
