@@ -140,7 +140,7 @@ export class PageNetwork {
         this.#isEntered = true
         this.#isSignalingUp = true
         this.#visible.clear()
-        for (const { peerId, browserId } of event.peers) this.#visible.set(peerId, browserId)
+        for (const { peerId, browserId } of event.peers) this.#see(peerId, browserId)
         this.#wantPeers()
         this.#mesh.kick()
         break
@@ -148,7 +148,7 @@ export class PageNetwork {
         this.#isSignalingUp = false
         break
       case 'peer-entered':
-        this.#visible.set(event.peerId, event.browserId)
+        this.#see(event.peerId, event.browserId)
         this.#wantPeers()
         break
       case 'peer-left':
@@ -162,6 +162,15 @@ export class PageNetwork {
         this.#events.failed(event.failure)
         break
     }
+  }
+
+  /**
+   * It has entered the server's room, or this page has: what the two have signaled before may have gone with the server, or with the
+   * other half of an attempt, and nobody would answer it any more.
+   */
+  #see(peerId: string, browserId: string): void {
+    this.#visible.set(peerId, browserId)
+    this.#mesh.restart(peerId)
   }
 
   #createTabs(): TabSignaling {

@@ -81,6 +81,15 @@ export class MeshRemote {
     this.#try()
   }
 
+  /** Signals of what is under way may be lost, and no answer to them will come. */
+  restart(): void {
+    if (this.#isClosed || this.#isPassive || this.#has('connected')) return
+    for (const connection of this.#all('connecting')) connection.close('lost')
+    this.#tries = 0
+    this.#timer?.cancel()
+    this.#try()
+  }
+
   receive(message: MeshMessage): void {
     if (this.#isClosed) return
     if (message.kind === 'want') this.#onWant()

@@ -322,6 +322,20 @@ describe('mesh', () => {
     expect(count()).toBe(before + 1)
   })
 
+  it('restart begins anew what is under way, whose signals may be lost, and leaves what is connected', async () => {
+    const world = await dialed()
+    const { mesh } = world
+    mesh.receiveSignal('b', signalText(connectionIdOf(world), answer))
+    mesh.restart('b')
+    await advance(0)
+    expect(count()).toBe(2)
+    peer(1).connection.become('connected')
+    mesh.restart('b')
+    await advance(0)
+    expect([count(), peer(1).connection.isClosed]).toEqual([2, false])
+    mesh.restart('nobody')
+  })
+
   it('closes what is not wanted any more, and dials it no more', async () => {
     const { mesh, heard } = await dialed()
     peer(0).connection.become('connected')

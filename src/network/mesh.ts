@@ -127,6 +127,11 @@ export class MeshManager {
     for (const remote of this.#remotes.values()) remote.kick()
   }
 
+  /** What was signaled to that peer may not have come: whatever is not connected with it begins anew. */
+  restart(peerId: string): void {
+    this.#remotes.get(peerId)?.restart()
+  }
+
   /** The worker has ended the link. The peer is dialed anew for as long as it is wanted. */
   closeConnection(connectionId: string): void {
     for (const remote of this.#remotes.values()) if (remote.retire(connectionId)) return
