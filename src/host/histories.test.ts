@@ -56,10 +56,16 @@ describe('[N2] of two foundings', () => {
       'b',
     ],
     [
-      'an elder one without a quorum waits: it may have agreed on what this peer does not know',
-      history(founding('x'), none, lost),
+      'an elder one without a quorum waits: others may have agreed on what stands in its log',
+      history(founding('x'), at(5), lost),
       history(founding('a'), at(5), { foundedAt: 200 }),
       'neither',
+    ],
+    [
+      'one without a quorum whose log has no command comes over, whatever its age: its history may have ended unseen',
+      history(founding('x'), none, lost),
+      history(founding('a'), none, { foundedAt: 200 }),
+      'b',
     ],
     [
       'without any quorum both wait',

@@ -11,7 +11,7 @@ export interface Claim {
   readonly hasQuorum: boolean
   /** When the room was founded, in seconds of wall time. */
   readonly foundedAt: number
-  /** The last command of a client that was agreed on: whoever asked for it may have been told. */
+  /** The last command of a client that was agreed on, or without a quorum may have been: whoever asked for it may have been told. */
   readonly lastCommand: EntryId
   /** No fencing token above it was given. */
   readonly highestToken: number
@@ -38,15 +38,18 @@ function outlives(one: History, other: History): boolean {
 
 /** N2: the one that acknowledged nothing yields, else the younger. */
 function outlivesFounding(one: History, other: History): boolean {
-  const [oneActed, otherActed] = [hasActed(one, noEntry), hasActed(other, noEntry)]
+  const [oneActed, otherActed] = [actedSince(one, other), actedSince(other, one)]
   if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed
+  // It has no part in anything that was agreed on; and if its history has ended, nobody of it is left to say so.
+  if (one.claim.hasQuorum && !other.claim.hasQuorum && !otherActed) return true
   const { foundedAt } = one.claim
   if (foundedAt !== other.claim.foundedAt) return foundedAt < other.claim.foundedAt
   return one.lineage.roomId < other.lineage.roomId
 }
 
 /** Whether `one` agreed on anything that `other` does not share. */
-function actedSince(one: History, other: History): boolean {
+export function actedSince(one: History, other: History): boolean {
+  if (one.lineage.roomId !== other.lineage.roomId) return hasActed(one, noEntry)
   const { epoch, foundation } = one.lineage
   const { lastCommand } = one.claim
   if (foundation && epoch >= other.lineage.epoch) return lastCommand.index > foundation.index

@@ -219,6 +219,7 @@ export class Host {
     })
     this.#meetings = new Meetings(this.#context, () => this.#lineage, {
       leaveFor: (lineage) => this.#leaveFor(lineage),
+      logged: () => this.#logged(),
     })
     this.#tempo = new Tempo(this.#context, timing, {
       after: options.idleAfter ?? defaultIdleAfter,
@@ -267,7 +268,7 @@ export class Host {
       else this.#page.notice(notice)
       // What waited for the promised vote to be destroyed may go on; and a page that stops hands over in this very turn.
       const isDecisive = notice.type === 'testament' || notice.type === 'condition'
-      if (isDecisive && this.#leadership.leading) this.#leadership.tick()
+      if (isDecisive && this.#leads) this.#leadership.tick()
     })
   }
 
@@ -387,7 +388,7 @@ export class Host {
       }
       this.#noticeLeader()
       this.#page.serve()
-      if (this.#leadership.leading) this.#lead()
+      if (this.#leads) this.#lead()
       this.#tempo.settle()
     } while (this.#raft.hasReady())
     this.#page.settle()
@@ -416,7 +417,7 @@ export class Host {
     this.#askToBeAdmitted()
     this.#giveUpJoining()
     this.#departures.tick()
-    if (this.#leadership.leading) this.#leadership.tick()
+    if (this.#leads) this.#leadership.tick()
     if (!this.#lineage && this.#unexpected) this.#adopt(this.#unexpected.lineage)
     this.#recovery.tick()
     this.#meetings.tick()
@@ -579,12 +580,11 @@ export class Host {
         break
       case 'submit':
         this.#tempo.idle.touch()
-        if (this.#leadership.leading)
+        if (this.#leads)
           for (let i = this.#leadership.submit(item.instructions, peer); i > 0; i--) this.#refusals.count('instruction')
         break
       case 'alive':
-        if (this.#leadership.leading)
-          this.#leadership.leases.alive(peer.peerId, item.session, item.monotonic, item.wall)
+        if (this.#leads) this.#leadership.leases.alive(peer.peerId, item.session, item.monotonic, item.wall)
         break
       case 'echo':
         // S-5: what only a leader may say, and only about what this page has said.
@@ -592,11 +592,11 @@ export class Host {
         break
       case 'admit':
         this.#tempo.idle.touch()
-        if (this.#leadership.leading) this.#leadership.admit(peer, item.learnerOnly)
+        if (this.#leads) this.#leadership.admit(peer, item.learnerOnly)
         break
       case 'goodbye':
         this.#departed(peer, 'goodbye', item.lastNumber)
-        if (item.vote !== null) this.#raft.takePromisedVote(peer.peerId, item.vote)
+        if (item.vote !== null) this.#takeVote(peer, item.vote)
         break
       case 'departed':
         if (this.#departures.isBelievable(item, item.proof, peer)) this.#departed(item, item.proof, item.lastNumber)
@@ -608,7 +608,7 @@ export class Host {
         this.#recovery.item(peer.peerId, item)
         break
       case 'yield':
-        this.#raft.takePromisedVote(peer.peerId, item.vote)
+        this.#takeVote(peer, item.vote)
         break
       case 'condition':
         this.#conditions.told(peer, item)
@@ -667,7 +667,7 @@ export class Host {
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
     if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
     this.#departures.tick()
-    if (this.#leadership.leading) this.#leadership.tick()
+    if (this.#leads) this.#leadership.tick()
   }
 
   /** N1: a peer without a room takes over the lineage of the first that has it, and says so durably before anything else. */
@@ -685,6 +685,16 @@ export class Host {
   /** N3: what of the old history is on its way has no part in the new one. */
   get #isBetweenHistories(): boolean {
     return this.#forking !== null || this.#recovery.isStandingBy
+  }
+
+  /** N3: nor does a leader go on with the log that it has told of, even if it could now go on alone (M2). */
+  get #leads(): boolean {
+    return this.#leadership.leading && !this.#recovery.isStandingBy
+  }
+
+  /** M2. N3: whoever has told how far it has come does not lead where it came from: what it then agreed on nobody would have. */
+  #takeVote({ peerId }: Peer, vote: number): void {
+    if (!this.#isBetweenHistories) this.#raft.takePromisedVote(peerId, vote)
   }
 
   /** N3: this peer has the best log of those who are left. The entries and whose they are become durable together. */
@@ -731,9 +741,10 @@ export class Host {
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset(successor: Lineage): void {
     const mine = this.#lineage
-    const { tokenBase, appliedIndex } = this.machine
+    const logged = this.#logged()
+    const { tokenBase, appliedIndex } = logged
     const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
-    const store = storedSince(this.machine, from)
+    const store = storedSince(logged, from)
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
     this.#sayGoodbye()
@@ -741,6 +752,11 @@ export class Host {
     this.#options.emit({ type: 'reset', reset: { cause: 'merged', store }, successor: { roomId, tokenFloor } })
     // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
     this.#end(null)
+  }
+
+  /** What the whole log comes to. After a restart, or cut off, a peer may not know of how much of it others were told that it is agreed. */
+  #logged(): MachineState {
+    return this.#replicated.ahead(this.#raft.entriesAfter(this.machine.appliedIndex))
   }
 
   /** N3: another one of those who are left leads the history that this peer has agreed to. */
@@ -875,7 +891,7 @@ export class Host {
   }
 
   #submit(instructions: readonly Uint8Array[]): boolean {
-    if (this.#leadership.leading) return this.#leadership.propose(instructions)
+    if (this.#leadership.leading) return this.#leads && this.#leadership.propose(instructions)
     const { leader } = this.#raft
     if (leader === null || !this.#peers.peer(leader)) return false
     this.#peers.send(leader, { type: 'submit', instructions })

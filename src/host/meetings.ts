@@ -3,10 +3,11 @@
  * its own ends it by rule. One with a quorum ends by an entry, so that all its members end it alike; a peer without one goes alone.
  */
 import { encodeInstruction } from '../machine/instruction.js'
+import type { MachineState } from '../machine/machine.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { Lineage } from '../storage/storage.js'
 import type { HostContext } from './context.js'
-import { type Claim, type History, yieldsTo } from './histories.js'
+import { actedSince, type Claim, type History, yieldsTo } from './histories.js'
 import { kickRound } from './leases.js'
 import type { Stranger } from './peers.js'
 
@@ -18,6 +19,8 @@ const aloneAfter = 2_000
 export interface MeetingsActions {
   /** This peer leaves its history for that one, by itself. */
   leaveFor(lineage: Lineage): void
+  /** What this peer's whole log comes to, committed or not. */
+  logged(): MachineState
 }
 
 export class Meetings {
@@ -72,8 +75,9 @@ export class Meetings {
     if (!mine || this.#context.machine.successor) return
     const other: History = { lineage, claim }
     if (raft.committedInTerm && raft.hasQuorum) {
-      if (yieldsTo({ lineage: mine, claim: this.#claim(true) }, other)) this.#end(lineage)
-    } else if (this.#isAlone && yieldsTo({ lineage: mine, claim: this.#claim(false) }, other)) {
+      const own: History = { lineage: mine, claim: this.#claim(true) }
+      if (yieldsTo(own, other)) this.#end(own, other)
+    } else if (this.#isAlone && yieldsTo({ lineage: mine, claim: this.#claim(false, this.#actions.logged()) }, other)) {
       this.#actions.leaveFor(lineage)
     }
   }
@@ -82,9 +86,12 @@ export class Meetings {
     return elapsedAtMost(this.#quorumSeenAt, this.#context.now) >= aloneAfter
   }
 
-  #end({ roomId, epoch, forkId, foundation }: Lineage): void {
+  #end(own: History, other: History): void {
+    const { roomId, epoch, forkId, foundation } = other.lineage
     const to = { roomId, epoch, forkId, foundation: foundation ?? null }
-    this.#context.submit([encodeInstruction({ type: 'yield', to })])
+    // What is agreed on before that entry is told to the other one too, which may end for its sake.
+    const lastCommand = actedSince(own, other) ? null : own.claim.lastCommand.index
+    this.#context.submit([encodeInstruction({ type: 'yield', to, lastCommand })])
   }
 
   #tell(hasQuorum: boolean): void {
@@ -93,8 +100,8 @@ export class Meetings {
     for (const { peerId } of peers.strangers()) peers.sendToStranger(peerId, { type: 'claim', claim })
   }
 
-  #claim(hasQuorum: boolean): Claim {
-    const { foundedAt, lastCommand, tokenBase, appliedIndex } = this.#context.machine
+  #claim(hasQuorum: boolean, machine: MachineState = this.#context.machine): Claim {
+    const { foundedAt, lastCommand, tokenBase, appliedIndex } = machine
     return { hasQuorum, foundedAt, lastCommand, highestToken: tokenBase + appliedIndex }
   }
 }

@@ -5,6 +5,7 @@
  * The best log holds whatever any of them knows to be committed: its last entry's leader had it all (Leader Completeness), and the
  * entries before it are that leader's (Log Matching). So nobody here has to give up what it has applied.
  */
+import { votersOf } from '../raft/configuration.js'
 import type { EntryId, PeerId } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { Lineage } from '../storage/storage.js'
@@ -36,6 +37,14 @@ interface Attempt {
   isDecided: boolean
 }
 
+interface Agreed {
+  readonly forkId: string
+  readonly by: PeerId
+  readonly since: Instant
+  /** What it has told. */
+  readonly position: Position
+}
+
 export interface RecoveryActions {
   /** Begins that history with this peer's log, as its only voter. */
   fork(forkId: string, term: number, members: number): void
@@ -49,7 +58,7 @@ export class Recovery {
   #attempt: Attempt | null = null
   #waiting: { readonly done: Done; readonly since: Instant }[] = []
   /** Whose attempt this peer has agreed to, and when. */
-  #agreed: { readonly forkId: string; readonly by: PeerId; readonly since: Instant } | null = null
+  #agreed: Agreed | null = null
 
   constructor(context: HostContext, lineage: () => Lineage | null, actions: RecoveryActions) {
     this.#context = context
@@ -108,7 +117,9 @@ export class Recovery {
 
   /** Whether this peer has agreed to exactly that history, and its log is still the one that it told of. */
   hasAgreedTo({ forkId }: Lineage): boolean {
-    return this.isStandingBy && this.#agreed?.forkId === forkId
+    if (!this.isStandingBy || this.#agreed?.forkId !== forkId) return false
+    const [told, now] = [this.#agreed.position, this.#position()]
+    return told.term === now.term && told.last.term === now.last.term && told.last.index === now.last.index
   }
 
   /** This peer belongs to another history now. */
@@ -137,7 +148,8 @@ export class Recovery {
   /** Of two who ask at once the smaller id goes on, so that their peers are not divided between two histories. */
   #asked(from: PeerId, forkId: string): void {
     const { raft } = this.#context
-    if (raft.hasQuorum || !this.#lineage()) {
+    // Its own leader knows better than who follows it.
+    if ((raft.hasQuorum && raft.leader !== from) || !this.#lineage()) {
       this.#context.send(from, { type: 'position', forkId, position: null })
       return
     }
@@ -163,9 +175,9 @@ export class Recovery {
     const attempt = this.#attempt
     if (!attempt || attempt.isDecided || attempt.unanswered.size > 0) return
     attempt.isDecided = true
-    const { self } = this.#context
+    const { self, raft } = this.#context
     const positions = new Map([...attempt.positions, [self.peerId, this.#position()]])
-    const best = bestOf(positions)
+    const best = bestOf(positions, votersOf(raft.configuration))
     // One more than a promised vote could take (M2).
     const term = Math.max(...[...positions.values()].map((position) => position.term)) + 2
     this.#context.send(best, { type: 'lead', forkId: attempt.forkId, term, members: positions.size })
@@ -178,7 +190,7 @@ export class Recovery {
   }
 
   #agree(forkId: string, by: PeerId): void {
-    this.#agreed = { forkId, by, since: this.#context.now }
+    this.#agreed = { forkId, by, since: this.#context.now, position: this.#position() }
   }
 
   #position(): Position {
@@ -199,11 +211,15 @@ export class Recovery {
   }
 }
 
-/** As in an election (Raft paper 5.4.1); of equals the smallest id. */
-export function bestOf(positions: ReadonlyMap<PeerId, Position>): PeerId {
+/**
+ * As in an election (Raft paper 5.4.1). Of equals a voter: who does not vote may not want to, or keeps its log in memory alone; then
+ * the smallest id.
+ */
+export function bestOf(positions: ReadonlyMap<PeerId, Position>, voters: readonly PeerId[]): PeerId {
+  const rank = (peerId: PeerId) => (voters.includes(peerId) ? 0 : 1)
   const ranked = [...positions].sort(
     ([a, { last: one }], [b, { last: other }]) =>
-      other.term - one.term || other.index - one.index || (a < b ? -1 : a > b ? 1 : 0),
+      other.term - one.term || other.index - one.index || rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0),
   )
   const [best] = ranked
   if (!best) throw new RangeError('positions: expected at least one')

@@ -1,7 +1,7 @@
 import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from '../machine/machine.js'
 import type { Applied } from '../machine/outcome.js'
 import { defaultSettings } from '../machine/settings.js'
-import { machineVersion } from '../machine/version.js'
+import { machineVersion, NewerMachineError } from '../machine/version.js'
 import { type Configuration, type Entry, emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 
@@ -44,6 +44,17 @@ export class Replicated {
   apply(entry: Entry): Applied {
     if (entry.type === 'configuration') this.#configuration = entry.configuration
     return applyEntry(this.#machine, entry, this.#canApply)
+  }
+
+  /** What the machine would be after these entries too, as far as this code can apply them. */
+  ahead(entries: readonly Entry[]): MachineState {
+    const machine = decodeMachine(encodeMachine(this.#machine), this.#canApply)
+    try {
+      for (const entry of entries) applyEntry(machine, entry, this.#canApply)
+    } catch (error) {
+      if (!(error instanceof NewerMachineError)) throw error
+    }
+    return machine
   }
 
   /** A leader's snapshot replaces everything (S-10). */

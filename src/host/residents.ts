@@ -53,6 +53,9 @@ export class Residents {
   readonly #kept = new Map<PeerId, Kept>()
   /** How often each one's death was told of, while the room went on counting on it. */
   readonly #proven = new Map<PeerId, number>()
+  /** Their disks hold what this code cannot begin with: another tab's may (F5). */
+  readonly #unfit = new Set<PeerId>()
+  #failures: unknown[] = []
   #busy = false
   #closed = false
 
@@ -95,8 +98,22 @@ export class Residents {
       const lock = await locks.hold(name)
       if (lock) dead.locks.push(lock)
     }
-    this.#kept.set(dead.peerId, { resident: this.#options.start(dead.peerId, storage), locks: dead.locks })
+    const resident = this.#start(dead.peerId, storage)
+    if (!resident) return 'done'
+    this.#kept.set(dead.peerId, { resident, locks: dead.locks })
     return 'kept'
+  }
+
+  /** One that cannot be started keeps nobody from the others. */
+  #start(peerId: PeerId, storage: Storage): Resident | null {
+    try {
+      return this.#options.start(peerId, storage)
+    } catch (error) {
+      storage.close()
+      this.#unfit.add(peerId)
+      this.#failures.push(error)
+      return null
+    }
   }
 
   /** Whom the residents miss: their logs may know of voters that this tab's own has never heard of. */
@@ -147,7 +164,9 @@ export class Residents {
     try {
       const known = new Set((await this.#options.identities.list()).map(({ peerId }) => peerId))
       for (const peerId of voters ?? known)
-        if (known.has(peerId) && !this.#kept.has(peerId)) await this.#ifDead(peerId, use)
+        if (known.has(peerId) && !this.#kept.has(peerId) && !this.#unfit.has(peerId)) await this.#ifDead(peerId, use)
+      const [failure] = this.#failures.splice(0)
+      if (failure !== undefined) throw failure
     } finally {
       this.#busy = false
     }

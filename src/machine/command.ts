@@ -69,9 +69,10 @@ export type Instruction =
   | { readonly type: 'fork'; readonly epoch: number; readonly forkId: string; readonly seconds: number }
   /**
    * This history ends for the sake of another one of its room (N2, N3): the last that is applied of it. Nothing that comes after it is done,
-   * so that nothing is acknowledged that nobody would keep.
+   * so that nothing is acknowledged that nobody would keep. Void if a command was agreed on since the one at `lastCommand`: then the
+   * other one may hear of it, and end for the sake of this one.
    */
-  | { readonly type: 'yield'; readonly to: Successor }
+  | { readonly type: 'yield'; readonly to: Successor; readonly lastCommand: number | null }
   /** Opens a session (S-1). The same (incarnation, attempt) again gives the same session; a lower one is refused; a higher one ends the older. */
   | {
       readonly type: 'open'

@@ -24,7 +24,7 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     settings: settingsSchema,
   }),
   v.strictObject({ type: v.literal('fork'), epoch: positive, forkId: id, seconds: natural }),
-  v.strictObject({ type: v.literal('yield'), to: successorSchema }),
+  v.strictObject({ type: v.literal('yield'), to: successorSchema, lastCommand: v.nullable(natural) }),
   v.strictObject({
     type: v.literal('open'),
     peerId: id,

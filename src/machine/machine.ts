@@ -60,7 +60,7 @@ function applyInstruction(context: Context, instruction: Instruction): Omit<Appl
       fork(context, instruction)
       return {}
     case 'yield':
-      context.state.successor ??= instruction.to
+      endHistory(context.state, instruction)
       return {}
     case 'open': {
       raiseTokens(context, instruction.tokenFloor)
@@ -98,14 +98,19 @@ function found(state: MachineState, { roomId, tokenBase, settings }: Extract<Ins
   state.foundedAt = Math.floor(tokenBase / tokensPerSecond)
 }
 
+/** N2, N3: of two histories that meet at most one ends. */
+function endHistory(state: MachineState, { to, lastCommand }: Extract<Instruction, { type: 'yield' }>): void {
+  if (lastCommand === null || lastCommand === state.lastCommand.index) state.successor ??= to
+}
+
 /** T1: above every token that is known, and above those that the history that was left may have given since. */
 function fork({ state, index }: Context, { seconds }: Extract<Instruction, { type: 'fork' }>): void {
   setTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))
 }
 
-/** T1, N2: a peer has come over from a history in which a token as high may have been given. */
+/** T1, N2: a peer has come over from a history in which higher tokens may have been given than it knows, as high as this one's or higher. */
 function raiseTokens({ state, index }: Context, floor: number): void {
-  if (floor >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)
+  if (floor > 0 && floor + tokensApart >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)
 }
 
 function setTokenBase(state: MachineState, base: number): void {

@@ -1,11 +1,11 @@
 import { assert } from './assert.js'
 import { campaign, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
-import type { Configuration, EntryId, PeerId } from './entry.js'
+import type { Configuration, Entry, EntryId, PeerId } from './entry.js'
 import { doubtLeader, forgetLeader, retime } from './follower.js'
 import { fork, joinFork } from './fork.js'
 import { stepDown } from './leader.js'
-import { compactLog, configurationOf, lastIndex, lastTime, termAt } from './log.js'
+import { compactLog, configurationOf, entriesBetween, lastIndex, lastTime, termAt } from './log.js'
 import type { Message, MessageOf, Snapshot } from './message.js'
 import { promiseVote, revokePromise } from './promise.js'
 import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
@@ -289,6 +289,12 @@ export class Raft {
   /** Null for what is compacted or not there. */
   entryTerm(index: number): number | null {
     return termAt(this.#state.log, index)
+  }
+
+  /** All that is in the log above `index`, committed or not; nothing if that is compacted. */
+  entriesAfter(index: number): readonly Entry[] {
+    const { log } = this.#state
+    return index < log.base.index ? [] : entriesBetween(log, index + 1, lastIndex(log))
   }
 
   /** Leader: number of the newest heartbeat round begun in this term (periodic, or for reads); else 0. */
