@@ -11,7 +11,7 @@ import type { Place } from './place.js'
 import type { Limit, Part, Row } from './result.js'
 import { BenchRoom } from './room.js'
 import type { Tab } from './tab.js'
-import { clock, reasonOf, sleep } from './waiting.js'
+import { clock, reasonOf, sleep, until } from './waiting.js'
 import { Yardstick } from './yardstick.js'
 
 /** `freeze` only where the place is of plain browsers. */
@@ -23,6 +23,8 @@ const labels = { close: 'leader closed', crash: 'leader crashed', freeze: 'leade
 const silence = { name: '150 ms', ms: 150 }
 /** Longer than a heartbeat: the leader goes at any point between two of them (dissertation 9.3). */
 const spread = 100
+/** Of a leader that is to stay. */
+const settleMs = 1_000
 
 /** Each may have cost as long as a page may take to answer. */
 const problemsMax = 4
@@ -76,7 +78,7 @@ function limitOf(yardstick: Yardstick, place: Place, way: Way): Limit {
 }
 
 async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round> {
-  const { leader, followers } = await room.whole()
+  const { leader, followers } = way === 'freeze' ? await settled(room) : await room.whole()
   const [heir] = followers
   const waitsForLease = way === 'freeze' || (way === 'crash' && place.id === 'three-browsers')
   const estate = `estate ${crypto.randomUUID()}`
@@ -103,6 +105,16 @@ async function failover(place: Place, room: BenchRoom, way: Way): Promise<Round>
     passedOn: passedAt === null ? null : passedAt - goneAt,
     terms: termAfter - term,
   }
+}
+
+/** Of plain browsers some tabs are hidden: the lead moves to one that is seen, once (M4). */
+async function settled(room: BenchRoom): ReturnType<BenchRoom['whole']> {
+  return until('a leader that stays', async () => {
+    const before = await room.whole()
+    await sleep(settleMs)
+    const after = await room.whole()
+    return before.leader === after.leader ? after : null
+  })
 }
 
 /** The leader that was, or another tab in its place. Gives when it went. */

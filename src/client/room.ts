@@ -135,7 +135,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
   readonly ready: Promise<void>
   #settleReady: { resolve(): void; reject(error: ComityError): void } = { resolve() {}, reject() {} }
   #left: Promise<void> | null = null
-  #shown: { status: RoomStatus; leader: string | null; term: number; peerId: string }
+  #shown: { status: RoomStatus; missing: readonly string[]; leader: string | null; term: number; peerId: string }
 
   constructor(shared: SharedRoom, whenNoQuorum: 'wait' | 'reject') {
     super()
@@ -151,7 +151,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     })
     // Nobody has to look at it: a failure is told by `status` and `error` too.
     this.ready.catch(() => {})
-    this.#shown = { status: 'joining', leader: null, term: 0, peerId: shared.peerId }
+    this.#shown = { status: 'joining', missing: [], leader: null, term: 0, peerId: shared.peerId }
     this.#stop.push(
       shared.connection.listen({
         status: () => this.#show(),
@@ -252,12 +252,13 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     const { status, leader } = this
     const term = connection.status?.term ?? 0
     const before = this.#shown
-    this.#shown = { status, leader, term, peerId }
+    const missing = status === 'no-quorum' ? (connection.status?.missing ?? []) : []
+    this.#shown = { status, missing, leader, term, peerId }
     if (status === 'ready') this.#settleReady.resolve()
     if (status === 'failed' && connection.ended) this.#settleReady.reject(connection.ended)
     if (peerId !== before.peerId) this.dispatchEvent(new CustomEvent('identitychange', { detail: { peerId } }))
-    if (status !== before.status) {
-      const missing = connection.status?.missing ?? []
+    // Who is missing is known later than that somebody is: links outlive their other ends for a while.
+    if (status !== before.status || missing.join() !== before.missing.join()) {
       this.dispatchEvent(new CustomEvent('statuschange', { detail: { status, missing } }))
     }
     if (leader !== before.leader || (leader !== null && term !== before.term)) {
