@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- raft one-browser three-browsers] [--rounds N] [--out FILE]`: what the library costs, beside
- * what the machine itself gives in the same run. See README.md here for what is measured and how to read it.
+ * `npm run bench [-- PARTS] [--rounds N] [--seconds S] [--out FILE]`: what the library costs, beside what the machine itself
+ * gives in the same run. See README.md here for what is measured and how to read it.
  */
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
@@ -8,11 +8,14 @@ import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { ensureChromium } from '../scripts/chromium.js'
 import { root } from '../scripts/tree.js'
-import { type BenchArguments, type PartName, readArguments } from './arguments.js'
+import { type BenchArguments, type PlaceName, readArguments } from './arguments.js'
 import { benchFailover } from './failover.js'
+import { benchHolder } from './holder.js'
+import { benchIdle } from './idle.js'
 import { benchJoining } from './joining.js'
 import { openPlace, type Place } from './place.js'
 import { benchRaft } from './raft.js'
+import { benchRejoin } from './rejoin.js'
 import { isMet, printMachine, printPart } from './report.js'
 import type { Machine, Part } from './result.js'
 import { BenchRoom } from './room.js'
@@ -21,7 +24,7 @@ import { buildSite, type Site, serveSite } from './site.js'
 import { benchSteady } from './steady.js'
 import { reasonOf } from './waiting.js'
 
-const titles: Record<Place['id'], string> = {
+const titles: Record<PlaceName, string> = {
   'one-browser': 'three tabs of one browser: BroadcastChannel, one profile on disk',
   'three-browsers': 'three browsers with a tab each: WebRTC, three processes with a profile on disk each',
 }
@@ -31,7 +34,7 @@ const cache = join(root, 'node_modules/.cache/comity')
 
 async function main(args: BenchArguments): Promise<void> {
   const begun = new Date()
-  const browser = args.parts.some((part) => part !== 'raft') ? ensureChromium() : null
+  const browser = args.places.length > 0 ? ensureChromium() : null
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'bench-'))
   // Also when a signal ends this process.
@@ -40,17 +43,19 @@ async function main(args: BenchArguments): Promise<void> {
   printMachine(machine)
 
   const parts: Part[] = []
+  const add = (part: Part) => {
+    parts.push(part)
+    printPart(part)
+  }
   let site: Site | null = null
   try {
-    for (const name of args.parts) {
-      if (name !== 'raft' && !site) {
-        const files = join(folder, 'site')
-        await buildSite(files)
-        site = await serveSite(files)
-      }
-      const part = await benchPart(name, args.rounds, { folder, executablePath: browser?.path ?? '', url: site?.url })
-      parts.push(part)
-      printPart(part)
+    if (args.raft) add(await benchRaft())
+    if (browser) {
+      const files = join(folder, 'site')
+      await buildSite(files)
+      site = await serveSite(files)
+      const surroundings = { folder, executablePath: browser.path, url: site.url }
+      for (const name of args.places) add(await benchPlace(name, args, surroundings))
     }
   } finally {
     await site?.close()
@@ -64,46 +69,68 @@ async function main(args: BenchArguments): Promise<void> {
 interface Surroundings {
   readonly folder: string
   readonly executablePath: string
-  readonly url: string | undefined
+  readonly url: string
 }
 
+type Section = (place: Place) => Promise<Partial<Part>>
+
 /** Never rejects: what went wrong is part of the result, and the next part runs all the same. */
-async function benchPart(name: PartName, rounds: number, { url = '', ...surroundings }: Surroundings): Promise<Part> {
-  if (name === 'raft') return benchRaft()
-  let part: Part = { id: name, title: titles[name], rows: [], notes: [], problems: [] }
-  const add = (more: Partial<Part>) => {
+async function benchPlace(id: PlaceName, args: BenchArguments, surroundings: Surroundings): Promise<Part> {
+  const { rounds, seconds } = args
+  const wants = (section: BenchArguments['sections'][number]) => args.sections.includes(section)
+  let part: Part = { id, title: titles[id], rows: [], tables: [], notes: [], problems: [] }
+  const add = ({ rows = [], tables = [], notes = [], problems = [] }: Partial<Part>) => {
     part = {
       ...part,
-      rows: [...part.rows, ...(more.rows ?? [])],
-      notes: [...part.notes, ...(more.notes ?? [])],
-      problems: [...part.problems, ...(more.problems ?? [])],
+      rows: [...part.rows, ...rows],
+      tables: [...(part.tables ?? []), ...tables],
+      notes: [...part.notes, ...notes],
+      problems: [...part.problems, ...problems],
     }
   }
-  let place: Place | null = null
-  try {
-    place = await openPlace({ id: name, url, ...surroundings })
-    const room = await BenchRoom.open(place)
+  const run = async (plain: boolean, sections: readonly (Section | false)[]) => {
+    const wanted = sections.filter((section) => section !== false)
+    if (wanted.length === 0) return
+    let place: Place | null = null
     try {
-      add(await benchSteady(place, room, { sequential: rounds * 20, handOvers: rounds * 5 }))
+      place = await openPlace({ id, plain, ...surroundings })
+      for (const section of wanted) add(await section(place))
+    } catch (error) {
+      add({ problems: [reasonOf(error)] })
     } finally {
-      await room.close()
+      await place?.close()
     }
-    add(await benchFailover(place, rounds))
-    add(await benchJoining(place, rounds))
-  } catch (error) {
-    add({ problems: [reasonOf(error)] })
-  } finally {
-    await place?.close()
   }
+  await run(false, [
+    wants('steady') && ((place) => steady(place, rounds)),
+    wants('failover') && ((place) => benchFailover(place, rounds, ['close', 'crash'])),
+    wants('hand-over') && ((place) => benchHolder(place, rounds)),
+    wants('rejoin') && ((place) => benchRejoin(place, rounds)),
+    wants('joining') && ((place) => benchJoining(place, rounds)),
+  ])
+  await run(true, [
+    wants('failover') && ((place) => benchFailover(place, rounds, ['freeze'])),
+    wants('idle') && ((place) => benchIdle(place, seconds)),
+  ])
   return part
 }
 
-function write({ out, rounds }: BenchArguments, begun: Date, machine: Machine, parts: readonly Part[]): void {
+async function steady(place: Place, rounds: number): Promise<Partial<Part>> {
+  const room = await BenchRoom.open(place)
+  try {
+    return await benchSteady(place, room, { sequential: rounds * 20, handOvers: rounds * 5 })
+  } finally {
+    await room.close()
+  }
+}
+
+function write({ out, rounds, seconds }: BenchArguments, begun: Date, machine: Machine, parts: readonly Part[]): void {
   const round = (value: number) => Math.round(value * 1_000) / 1_000
   const result = {
     begun: begun.toISOString(),
     machine,
     rounds,
+    seconds,
     parts: parts.map(({ rows, ...part }) => ({
       ...part,
       rows: rows.map(({ samples, limit, aim, ...row }) => ({

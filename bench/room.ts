@@ -1,4 +1,5 @@
 /** A room of three tabs, and what it takes to have it whole again when one of them has gone. */
+import type { BrowserContext } from '@playwright/test'
 import type { PageState } from './page/protocol.js'
 import type { Place } from './place.js'
 import { Tab } from './tab.js'
@@ -35,11 +36,25 @@ export class BenchRoom {
     return room
   }
 
-  /** One more tab; by default in the next browser. */
-  async join(context = this.#place.contexts[this.tabs.length % this.#place.contexts.length]): Promise<Joined> {
+  /** One more page, which has not joined yet; by default in the next browser. */
+  async openPage(context = this.#place.contexts[this.tabs.length % this.#place.contexts.length]): Promise<Tab> {
     if (!context) throw new Error('no browser')
     const tab = await Tab.open(context, this.#place.url)
     this.tabs.push(tab)
+    return tab
+  }
+
+  /** One more tab. */
+  async join(context?: BrowserContext): Promise<Joined> {
+    return this.#join(await this.openPage(context))
+  }
+
+  /** All pages that have been opened, one after the other. */
+  async joinAll(): Promise<void> {
+    for (const tab of this.tabs) await this.#join(tab)
+  }
+
+  async #join(tab: Tab): Promise<Joined> {
     const { peerId, joinMs, lockMs } = await tab.call('join', this.#name, this.#place.joinOptions)
     tab.peerId = peerId
     return { tab, joinMs, lockMs }

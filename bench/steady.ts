@@ -8,6 +8,7 @@ import type { Limit, Part, Row } from './result.js'
 import type { BenchRoom } from './room.js'
 import { median } from './samples.js'
 import type { Tab } from './tab.js'
+import { connectProbes } from './yardstick.js'
 
 const blocks = 6
 /** As long as everyone may have slept before an acquire comes by, ms. */
@@ -111,17 +112,6 @@ async function lockAs(room: BenchRoom, role: 'leader' | 'follower', count: numbe
   of.release.push(...release)
   of.cost = costOf(before, after, count)
   return true
-}
-
-/** A line between the workers of two tabs, of the same kind as the room's own link but without the library. */
-async function connectProbes(place: Place, a: Tab, b: Tab): Promise<void> {
-  if (place.id === 'one-browser') {
-    const name = crypto.randomUUID()
-    await a.call('openBroadcast', name)
-    await b.call('openBroadcast', name)
-  } else {
-    await b.call('accept', await a.call('answer', await b.call('offer')))
-  }
 }
 
 /** The lock goes from tab to tab, each already waiting when the one before lets go: from its call of release to the grant. */

@@ -1,6 +1,6 @@
 /** One tab of the benchmark, driven from here. */
 import type { BrowserContext, Page } from '@playwright/test'
-import type { BenchApi } from './page/protocol.js'
+import type { BenchApi, Rejoined } from './page/protocol.js'
 import { clock, within } from './waiting.js'
 
 const answerWithin = 20_000
@@ -63,6 +63,37 @@ export class Tab {
     session.send('Page.crash').catch(() => {})
     await crashed
     return calledAt
+  }
+
+  /** Frozen as the browser does it: hidden first, with the event. Only in a plain place. Gives the time of the call. */
+  async freeze(): Promise<number> {
+    const calledAt = clock()
+    await this.#setLifecycle('frozen')
+    return calledAt
+  }
+
+  async unfreeze(): Promise<void> {
+    await this.#setLifecycle('active')
+  }
+
+  /** Comes back to its room by itself. Gives the time of the call and of what the page saw, on the clock of this process. */
+  async reload(): Promise<Rejoined & { readonly calledAt: number }> {
+    await this.call('rejoinAfterReload')
+    const calledAt = clock()
+    await this.#page.reload()
+    await this.#page.waitForFunction(() => 'bench' in window)
+    const { peerId, scriptAt, readyAt, lockedAt } = await this.call('rejoined')
+    this.peerId = peerId
+    this.offsetError = Number.POSITIVE_INFINITY
+    await this.#calibrate()
+    const seen = { scriptAt: this.here(scriptAt), readyAt: this.here(readyAt), lockedAt: this.here(lockedAt) }
+    return { peerId, calledAt, ...seen }
+  }
+
+  async #setLifecycle(state: 'frozen' | 'active'): Promise<void> {
+    const session = await this.context.newCDPSession(this.#page)
+    await within(10_000, `a page that is ${state}`, session.send('Page.setWebLifecycleState', { state }))
+    await session.detach()
   }
 
   /** Takes the tab away, whatever is left of it. */

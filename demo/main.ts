@@ -10,6 +10,7 @@ import { Panel } from './panel.js'
 import { Paragraph } from './paragraph.js'
 import { CardView } from './paragraph-view.js'
 import { chip, claimPerson, Directory, type Person } from './person.js'
+import { connectRecovery } from './recovery.js'
 import { StatusLine } from './status-line.js'
 import { endWorkers, rememberWorkers, workersEnded } from './workers.js'
 
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
   const panel = new Panel(room, directory)
   const finish = showDocument(room, { self, directory, log, panel })
   followRoom(room, directory, log)
+  connectRecovery({ room, directory, log })
   connectFaults({ room, log, status, finish, endWorker: endWorkers })
 }
 
@@ -151,7 +153,12 @@ function followRoom(room: Room<Person>, directory: Directory, log: EventLog): vo
         leader,
       )
   })
-  room.addEventListener('statuschange', ({ detail: { status } }) => log.add(statusNews[status]))
+  let { status: before } = room
+  room.addEventListener('statuschange', ({ detail: { status } }) => {
+    // Told anew when it is known who is missing.
+    if (status !== before) log.add(statusNews[status])
+    before = status
+  })
   room.addEventListener('error', ({ detail }) => log.add(`Error: ${detail.message}`))
   const news = new MemberNews(directory, log)
   room.members.subscribe((members) => news.show(members))

@@ -1,7 +1,7 @@
 /** A tab of the benchmark: the library as a user has it, and the stop watch. All times are taken here, in the page. */
 import { join, type Lock, type Room } from '../../src/index.js'
 import { Probe } from './probe.js'
-import type { BenchApi, Failover } from './protocol.js'
+import type { BenchApi, Failover, PageJoinOptions, Rejoined } from './protocol.js'
 
 declare global {
   interface Window {
@@ -13,6 +13,7 @@ declare global {
 const askEvery = 5
 
 const clock = () => performance.timeOrigin + performance.now()
+const scriptAt = clock()
 const held = new Map<string, Lock>()
 const queued = new Map<string, Promise<number>>()
 const probe = new Probe()
@@ -22,6 +23,10 @@ let failover: Promise<Failover> | null = null
 // Registered before the library's own, so that it tells when the page began to go. Read once, so that it is in memory.
 localStorage.getItem('pagehide')
 addEventListener('pagehide', () => localStorage.setItem('pagehide', String(clock())))
+let frozenAt: number | null = null
+document.addEventListener('freeze', () => {
+  frozenAt = clock()
+})
 
 function room(): Room {
   if (!joined) throw new Error('the page has not joined')
@@ -47,9 +52,13 @@ async function acquireAndRelease(count: number): Promise<{ acquire: number[]; re
 async function untilServed(dead: string): Promise<Failover> {
   const { locks, peerId } = room()
   let knownAt: number | null = null
+  let askAgain = () => {}
   const look = () => {
     const { leader } = room()
-    if (leader !== null && leader !== dead) knownAt ??= clock()
+    if (leader === null || leader === dead) return
+    knownAt ??= clock()
+    // Timers of a hidden page run once a second.
+    askAgain()
   }
   room().addEventListener('leaderchange', look)
   try {
@@ -59,16 +68,39 @@ async function untilServed(dead: string): Promise<Failover> {
       const grantedAt = clock()
       lock.release().catch(() => {})
       if (knownAt !== null) return { knownAt, grantedAt, askedAt }
-      await new Promise((resolve) => setTimeout(resolve, askEvery))
+      await new Promise<void>((resolve) => {
+        askAgain = resolve
+        setTimeout(resolve, askEvery)
+      })
     }
   } finally {
     room().removeEventListener('leaderchange', look)
   }
 }
 
+const rejoinKey = 'rejoin'
+let joinedAs: string | null = null
+
+async function rejoin(stored: string): Promise<Rejoined> {
+  const { name, options } = JSON.parse(stored) as { name: string; options: PageJoinOptions }
+  joinedAs = stored
+  joined = await join(name, options)
+  const readyAt = clock()
+  const lock = await joined.locks.acquire('first')
+  const lockedAt = clock()
+  await lock.release()
+  return { peerId: joined.peerId, scriptAt, readyAt, lockedAt }
+}
+
+const toRejoin = sessionStorage.getItem(rejoinKey)
+sessionStorage.removeItem(rejoinKey)
+const rejoined = toRejoin === null ? null : rejoin(toRejoin)
+rejoined?.catch(() => {})
+
 window.bench = {
   clock,
   async join(name, options) {
+    joinedAs = JSON.stringify({ name, options })
     const begun = performance.now()
     joined = await join(name, options)
     const joinMs = performance.now() - begun
@@ -92,13 +124,14 @@ window.bench = {
       writes: metrics.writes,
       writeMs: metrics.writeMs ?? 0,
       framesSent: metrics.framesSent,
+      framesReceived: metrics.framesReceived,
       frameBytes: metrics.bytesSent,
       links: members.current.flatMap(({ link }) => link ?? []).join(),
     }
   },
   acquireAndRelease,
-  async acquire(name) {
-    held.set(name, await room().locks.acquire(name))
+  async acquire(name, lease) {
+    held.set(name, await room().locks.acquire(name, lease === undefined ? {} : { lease }))
   },
   async queueFor(name) {
     const grant = room().locks.acquire(name)
@@ -137,6 +170,15 @@ window.bench = {
   lastPageHide() {
     const stored = localStorage.getItem('pagehide')
     return stored === null ? null : Number(stored)
+  },
+  lastFreeze: () => frozenAt,
+  rejoinAfterReload() {
+    if (joinedAs === null) throw new Error('the page has not joined')
+    sessionStorage.setItem(rejoinKey, joinedAs)
+  },
+  async rejoined() {
+    if (!rejoined) throw new Error('the page has not come back')
+    return rejoined
   },
   async openBroadcast(name) {
     await probe.ask({ type: 'broadcast', name })

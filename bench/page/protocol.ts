@@ -11,7 +11,8 @@ export interface BenchApi {
   state(): Promise<PageState>
   /** One after the other: how long from the request to the grant, and from the release until the room has agreed. */
   acquireAndRelease(count: number): Promise<{ acquire: number[]; release: number[] }>
-  acquire(name: string): Promise<void>
+  /** `lease`: how long the lock outlives a silent page, ms; the room's own by default. */
+  acquire(name: string, lease?: number): Promise<void>
   /** Resolves once the request is in the queue. */
   queueFor(name: string): Promise<void>
   /** When the lock that was queued for was granted. */
@@ -23,6 +24,12 @@ export interface BenchApi {
   failover(): Promise<Failover>
   /** The `pagehide` of the last page of this browser that went, by its clock. */
   lastPageHide(): number | null
+  /** The last `freeze` of this page, by its clock. */
+  lastFreeze(): number | null
+  /** The next page of this tab joins the same room in its first script. */
+  rejoinAfterReload(): void
+  /** How this page came back by that: its first script, `join` resolved, a lock granted, by its clock. */
+  rejoined(): Promise<Rejoined>
   /** One end of the link that is probed: a BroadcastChannel. */
   openBroadcast(name: string): Promise<void>
   /** One end of the link that is probed: an RTCDataChannel, handed to the worker. Descriptions carry all candidates. */
@@ -33,6 +40,13 @@ export interface BenchApi {
   roundTrips(count: number, rest: number): Promise<number[]>
   /** From the worker: one transaction with one put, made durable, and waited for. */
   writes(count: number, rest: number): Promise<number[]>
+}
+
+export interface Rejoined {
+  readonly peerId: string
+  readonly scriptAt: number
+  readonly readyAt: number
+  readonly lockedAt: number
 }
 
 export interface PageState {
@@ -48,6 +62,7 @@ export interface PageState {
   /** The host's own smoothed time of one durable write. */
   readonly writeMs: number
   readonly framesSent: number
+  readonly framesReceived: number
   readonly frameBytes: number
   readonly links: string
 }

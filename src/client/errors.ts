@@ -38,7 +38,7 @@ export class RoomLeftError extends ComityError {
   }
 }
 
-/** The signaling server refused this peer, or this peer another one: it shows an impossible life, or is of another founding. */
+/** The signaling server refused this peer, or this peer another one: it shows an impossible life, as a copied profile does. */
 export class RoomAuthError extends ComityError {
   override readonly name = 'RoomAuthError'
 

@@ -6,7 +6,7 @@ import { parseSignalingUrls } from '../signaling/urls.js'
 import { LimitExceededError } from './errors.js'
 
 export interface JoinOptions<P extends Value = Value> {
-  /** ws(s) URLs. Omitted: only tabs of this browser, no server needed. */
+  /** ws(s) URLs of signaling servers. Omitted: only tabs of this browser, no server needed. */
   signaling?: string | string[]
   /** For a signaling server that asks; called at each dial. */
   token?: () => string | Promise<string>
@@ -20,7 +20,7 @@ export interface JoinOptions<P extends Value = Value> {
    * and the room is gone when a majority of its voters' tabs are. `room.settings.storage` says what this peer has.
    */
   storage?: 'indexeddb' | 'memory'
-  /** 'voter' (default): may be promoted to voter. */
+  /** 'voter' (default): may be promoted to voter. 'learner': never is. */
   role?: 'voter' | 'learner'
   /** First declared state, shown to others in `members`: put user and name here. */
   state?: P
@@ -36,10 +36,16 @@ export interface JoinOptions<P extends Value = Value> {
   signal?: AbortSignal
   /** Where a data channel goes: to the worker if the browser can ('auto'), or through the page ('page'), for comparison and tests. */
   channels?: 'auto' | 'page'
-  /** Taken from the founder, replicated, shown in `room.settings`; a joiner's are ignored. */
+  /**
+   * This and the rest is taken from the founder, replicated, shown in `room.settings`; a joiner's are ignored. 'strict' (default): each write
+   * is flushed to the disk before it counts. 'relaxed': the browser may lose the last ones in a power cut.
+   */
   durability?: 'strict' | 'relaxed'
+  /** Replicated like the others; 'continue' has no effect in this version: without a quorum every room pauses. */
   partition?: 'pause' | 'continue'
+  /** The founder's, ms, whole numbers: the least that the room goes by, since time-outs grow with the round trips. */
   timing?: Partial<Timing>
+  /** The founder's. A call that would exceed one rejects with `LimitExceededError`. */
   limits?: Partial<Limits>
 }
 

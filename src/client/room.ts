@@ -10,6 +10,11 @@ import { type LockManager, RoomLocks } from './locks.js'
 import { type Observable, ObservableValue } from './observable.js'
 import { RoomStore, type Store } from './store.js'
 
+/**
+ * `joining`: the room is looked for. `ready`: this peer has its session, and a quorum stands. `no-quorum`: for more than a moment no majority
+ * of the voters has been in reach; nothing is agreed until one is. `suspended`: the page is in the back/forward cache. `failed`:
+ * this peer has stopped for good, `error` says why. `left`: this handle has been left.
+ */
 export type RoomStatus = 'joining' | 'ready' | 'no-quorum' | 'suspended' | 'failed' | 'left'
 
 /** A peer of the room's configuration. */
@@ -19,6 +24,7 @@ export interface Member<P extends Value = Value> {
   readonly self: boolean
   /** Tabs of one browser have the same. */
   readonly browserId: string
+  /** A learner has the log and does not vote. Who votes changes by itself. */
   readonly role: 'voter' | 'learner'
   /** This peer has a link to it (and to itself). */
   readonly connected: boolean
@@ -40,16 +46,23 @@ export interface Settings {
   readonly storage: 'indexeddb' | 'memory'
 }
 
-/** Numbers of this peer, for display and diagnosis. */
+/** Numbers of this peer, for display and diagnosis: counts since its page was opened, indexes of its log, times in ms. */
 export type Metrics = HostMetrics
 
 export interface RoomEventMap {
+  /** `missing`: the voters that this peer does not reach, while there is no quorum. Told again when more is known of them. */
   statuschange: CustomEvent<{ readonly status: RoomStatus; readonly missing: readonly string[] }>
+  /** Also for another term of the same leader. */
   leaderchange: CustomEvent<{ readonly leader: string | null; readonly term: number }>
   memberschange: CustomEvent<readonly Member[]>
+  /** This page's peer goes by another id: after a merge, or when it took over a dead tab's. */
   identitychange: CustomEvent<{ readonly peerId: string }>
   /** This peer's room began a new history, or was merged into another room. */
   reset: CustomEvent<RoomReset>
+  /**
+   * Something failed that no call stands for. Unless `status` is `failed` the room goes on: a peer was refused (`RoomAuthError`,
+   * `IncompatiblePeerError`), or no signaling server answers (`SignalingError`).
+   */
   error: CustomEvent<ComityError>
 }
 
@@ -82,11 +95,12 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
   readonly settings: Settings
   /** The peer that leads the room's log, for display. */
   readonly leader: string | null
+  /** Voters and learners, this peer included. */
   readonly members: Observable<readonly Member<P>[]>
   readonly locks: LockManager
   readonly store: Store
+  /** Asks the worker; nothing is sent. Rejects with `RoomLeftError`, or with the room's `error`, when this peer is gone. */
   metrics(): Promise<Metrics>
-  /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */
   /**
    * For a room whose quorum will not come back: forms a new one from the peers that are left. Whoever of them has the longest log leads, so that
    * nothing is lost that any of them knows to be agreed; what only the missing ones know may be. Each of them hears `reset`. Fencing
@@ -96,6 +110,7 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
    * or one that it reaches, has a quorum; with `NoQuorumError` when none has come within 10 s.
    */
   recover(options: { acceptDataLoss: true }): Promise<void>
+  /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */
   leave(): Promise<void>
   addEventListener<K extends keyof RoomEventMap>(
     type: K,
@@ -135,7 +150,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
   readonly ready: Promise<void>
   #settleReady: { resolve(): void; reject(error: ComityError): void } = { resolve() {}, reject() {} }
   #left: Promise<void> | null = null
-  #shown: { status: RoomStatus; leader: string | null; term: number; peerId: string }
+  #shown: { status: RoomStatus; missing: readonly string[]; leader: string | null; term: number; peerId: string }
 
   constructor(shared: SharedRoom, whenNoQuorum: 'wait' | 'reject') {
     super()
@@ -151,7 +166,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     })
     // Nobody has to look at it: a failure is told by `status` and `error` too.
     this.ready.catch(() => {})
-    this.#shown = { status: 'joining', leader: null, term: 0, peerId: shared.peerId }
+    this.#shown = { status: 'joining', missing: [], leader: null, term: 0, peerId: shared.peerId }
     this.#stop.push(
       shared.connection.listen({
         status: () => this.#show(),
@@ -252,12 +267,13 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     const { status, leader } = this
     const term = connection.status?.term ?? 0
     const before = this.#shown
-    this.#shown = { status, leader, term, peerId }
+    const missing = status === 'no-quorum' ? (connection.status?.missing ?? []) : []
+    this.#shown = { status, missing, leader, term, peerId }
     if (status === 'ready') this.#settleReady.resolve()
     if (status === 'failed' && connection.ended) this.#settleReady.reject(connection.ended)
     if (peerId !== before.peerId) this.dispatchEvent(new CustomEvent('identitychange', { detail: { peerId } }))
-    if (status !== before.status) {
-      const missing = connection.status?.missing ?? []
+    // Who is missing is known later than that somebody is: links outlive their other ends for a while.
+    if (status !== before.status || missing.join() !== before.missing.join()) {
       this.dispatchEvent(new CustomEvent('statuschange', { detail: { status, missing } }))
     }
     if (leader !== before.leader || (leader !== null && term !== before.term)) {

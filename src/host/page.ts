@@ -154,7 +154,7 @@ export type HostEvent =
     }
   /** From the mesh of another page, over the links that there are. Whoever passed it on answers for `from`. */
   | { readonly type: 'signal'; readonly from: PeerId; readonly text: string }
-  /** A peer could not be let in: it speaks another version, belongs to another founding, or shows an impossible life (F2). */
+  /** A peer could not be let in: it speaks another version, or shows an impossible life (F2). */
   | { readonly type: 'refused'; readonly peerId: PeerId; readonly failure: Failure }
   /** The room's history has split here, or ends here (N2, N3). */
   | { readonly type: 'reset'; readonly reset: Reset; readonly successor: Successor | null }

@@ -13,22 +13,33 @@ export interface RoomSettings {
 }
 /** All in ms. */
 export interface Timing {
+  /** Between two heartbeats of an awake room: 50. At most half of `electionMin`. */
   readonly heartbeat: number
+  /** Who has heard no leader for between these two stands for election: 150 to 300. */
   readonly electionMin: number
   readonly electionMax: number
+  /** How long a candidate waits for the answers to whether it would be elected: 100. */
   readonly preVote: number
+  /** How long a lock outlives a page that has gone silent, unless its request says otherwise: 10 000. */
   readonly lease: number
+  /** These three are kept for primitives to come, and have no effect yet. */
   readonly barrier: number
   readonly ballot: number
   readonly reelection: number
 }
 export interface Limits {
+  /** Most peers that vote. The others follow as learners. */
   readonly voters: number
+  /** Most entries of the log between two snapshots; the smaller of this and `snapshotEvery` counts. */
   readonly logEntries: number
   readonly snapshotEvery: number
+  /** Most commands of one peer that are under way at once. */
   readonly pendingProposals: number
+  /** Most lock names in use at once. */
   readonly locks: number
+  /** Most requests that wait for one lock. */
   readonly lockQueue: number
+  /** Kept for a primitive to come; no effect yet. */
   readonly barriers: number
 }
 

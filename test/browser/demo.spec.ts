@@ -104,3 +104,48 @@ test('two browsers: whichever is closed, the other has the paragraph, the text a
   await again.getByTestId('input-1').fill('And by the first, back again.')
   await other.close()
 })
+
+test('two browsers, the one that leads crashes: the other says who is missing and goes on when it is told to; whoever comes back is told', async ({
+  browser,
+  context,
+  demo,
+}) => {
+  const other = await browser.newContext()
+  const a = await enter(await context.newPage(), demo)
+  const b = await enter(await other.newPage(), demo)
+  for (const page of [a, b]) await expect(page.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  await a.getByTestId('edit-1').click()
+  await a.getByTestId('input-1').fill('Agreed by both.')
+  await a.getByTestId('done-1').click()
+  await expect(b.getByTestId('text-1')).toHaveText('Agreed by both.')
+  const [leader, rest] = (await a.getByTestId('leader').textContent()) === (await nameOf(a)) ? [a, b] : [b, a]
+  const missing = await nameOf(leader)
+
+  const session = await leader.context().newCDPSession(leader)
+  const crashed = leader.waitForEvent('crash')
+  session.send('Page.crash').catch(() => {})
+  await crashed
+  await expect(rest.getByTestId('status')).toHaveText('no-quorum')
+  await expect(rest.locator('#status-text')).toContainText(missing)
+  await rest.getByTestId('recover').click()
+  await expect(rest.locator('#recovery')).toContainText(missing)
+  await rest.getByTestId('recover-wait').click()
+  await expect(rest.getByTestId('status')).toHaveText('no-quorum')
+  await rest.getByTestId('recover').click()
+  await rest.getByTestId('recover-confirm').click()
+  await expect(rest.getByTestId('status')).toHaveText('ready')
+  await expect(rest.locator('#recovery')).toBeHidden()
+  await expect(rest.getByTestId('recover')).toBeHidden()
+  await expect(rest.getByTestId('reset')).toContainText('goes on without those who were missing')
+  await expect(rest.getByTestId('text-1')).toHaveText('Agreed by both.')
+  await rest.getByTestId('edit-1').click()
+  await rest.getByTestId('input-1').fill('And by one alone.')
+
+  const back = await enter(await leader.context().newPage(), demo)
+  await expect(back.getByTestId('text-1')).toHaveText('And by one alone.')
+  await other.close()
+})
+
+async function nameOf(page: Page): Promise<string> {
+  return (await page.locator('#me .chip-name').textContent()) ?? ''
+}
