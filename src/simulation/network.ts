@@ -10,6 +10,8 @@ export interface Station {
   readonly life: string
   readonly browser: string
   readonly thread: Thread
+  /** It has no page, and so no data channels: only tabs of its own browser, and relays (L4, F4). */
+  readonly isResident: boolean
 }
 
 /** What the links of a run are like. Times in ms. */
@@ -157,6 +159,7 @@ export class Ether {
   #meet(a: SimNetwork, b: SimNetwork): void {
     if (a.station.peerId === b.station.peerId || this.#wires.has(keyOf(a, b))) return
     const sameBrowser = a.station.browser === b.station.browser
+    if (!sameBrowser && (a.station.isResident || b.station.isResident)) return
     if (this.#strangers.has(pairOf(a.station.browser, b.station.browser))) return
     const delay = sameBrowser ? this.#prng.tail(2, 100) : this.#prng.tail(this.#weather.connect, 3_000)
     this.world.after(delay, `meet ${a.name} ${b.name}`, () => {
