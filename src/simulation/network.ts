@@ -102,10 +102,15 @@ export class Ether {
     this.#meetAll()
   }
 
-  /** From now on these two browsers get no link, and what they have is broken. Nothing heals that (F4). */
+  /** From now on these two browsers get no link, and what they have is broken. Only `reconcile` heals that (F4). */
   estrange(a: string, b: string): void {
     this.#strangers.add(pairOf(a, b))
     for (const wire of this.#wires.values()) if (wire.spans(a, b)) wire.break()
+  }
+
+  /** They may connect again. */
+  reconcile(a: string, b: string): void {
+    if (this.#strangers.delete(pairOf(a, b))) this.#meetAll()
   }
 
   /** One link breaks, and comes back later. */
