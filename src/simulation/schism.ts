@@ -181,7 +181,7 @@ class Schism {
 
   async #work(page: SimPage): Promise<void> {
     const prng = this.#prng.fork(`user of ${page.thread.name}`)
-    const pauseMs = prng.pick([50, 300, 1_000])
+    const pauseMs = prng.pick([300, 1_000])
     while (!this.#isOver && !page.isClosed) {
       this.#waiting.add(page)
       try {
