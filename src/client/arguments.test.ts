@@ -73,6 +73,7 @@ describe('join', () => {
     ['RangeError', 'options.linger', 'r', { linger: 60_001 }],
     ['TypeError', 'options.durability', 'r', { durability: 'maybe' }],
     ['TypeError', 'options.partition', 'r', { partition: 'heal' }],
+    ['TypeError', 'options.partition', 'r', { partition: 'continue' }],
     ['TypeError', 'options.timing', 'r', { timing: 12 }],
     ['TypeError', 'options.timing.beat', 'r', { timing: { beat: 1 } }],
     ['TypeError', 'options.timing.lease', 'r', { timing: { lease: '1' } }],

@@ -41,8 +41,8 @@ export interface JoinOptions<P extends Value = Value> {
    * is flushed to the disk before it counts. 'relaxed': the browser may lose the last ones in a power cut.
    */
   durability?: 'strict' | 'relaxed'
-  /** Replicated like the others; 'continue' has no effect in this version: without a quorum every room pauses. */
-  partition?: 'pause' | 'continue'
+  /** What a room without a quorum does. 'continue' is refused by this version: every room pauses, and `recover()` is the way on. */
+  partition?: 'pause'
   /** The founder's, ms, whole numbers: the least that the room goes by, since time-outs grow with the round trips. */
   timing?: Partial<Timing>
   /** The founder's. A call that would exceed one rejects with `LimitExceededError`. */
@@ -154,10 +154,16 @@ function settingsOf(given: Record<string, unknown>): RoomSettings {
   }
   return {
     durability: oneOf(given, 'durability', ['strict', 'relaxed']),
-    partition: oneOf(given, 'partition', ['pause', 'continue']),
+    partition: partitionOf(given),
     timing,
     limits,
   }
+}
+
+function partitionOf(given: Record<string, unknown>): 'pause' {
+  if (given['partition'] === 'continue')
+    throw new TypeError("options.partition: 'continue' is not supported by this version")
+  return oneOf(given, 'partition', ['pause'])
 }
 
 function recordOf<T extends object>(

@@ -8,13 +8,14 @@ import type { Item } from './frame.js'
 import type { Peer, Peers } from './peers.js'
 import { TestContext } from './test-context.js'
 
+/** Dead tabs' nodes are those whose name says so. */
 const peerOf = (peerId: PeerId): Peer => ({
   peerId,
   incarnation: { counter: 1, nonce: 'n' },
   browserId: 'b',
   founded: true,
   joined: true,
-  resident: false,
+  resident: peerId.startsWith('dead'),
   canApply: 1,
 })
 
@@ -115,6 +116,21 @@ describe('[F4] bodies of relayed links', () => {
     expect(received).toEqual(['bob eve bulk 7'])
   })
 
+  it('[L4] go on by one hop more from and to the node of a dead tab, and never by a third', () => {
+    const { hear, sent } = setUp('dead', 'ann', 'bob')
+    hear('dead', relay('dead', 'eve'))
+    expect(sent, 'nobody leads there').toEqual([])
+    hear('ann', links('eve', 'me'))
+    hear('dead', relay('dead', 'eve'))
+    hear('bob', relay('bob', 'eve'))
+    hear('dead', relay('cid', 'eve'))
+    expect(sent.map(({ to, item }) => [to, item])).toEqual([['ann', relay('dead', 'eve')]])
+    hear('ann', relay('eve', 'dead'))
+    hear('bob', relay('eve', 'dead'))
+    hear('ann', relay('eve', 'fay'))
+    expect(sent.slice(1).map(({ to, item }) => [to, item])).toEqual([['dead', relay('eve', 'dead')]])
+  })
+
   it('wait here within bounds, for each pair and lane: a target that takes nothing fills nobody else', () => {
     const { hear, sent, buffered } = setUp('ann', 'bob', 'cid')
     buffered.bytes = 10 * relayHoldMax
@@ -150,6 +166,16 @@ describe('who is linked with whom', () => {
     exchange.met('ann')
     exchange.tick()
     expect(sent, 'a new life has heard nothing').toHaveLength(4)
+  })
+
+  it('[L4] is told to the node of a dead tab with whoever is behind them', () => {
+    const { exchange, hear, sent } = setUp('dead', 'ann')
+    hear('ann', links('eve', 'dead', 'me'))
+    exchange.tick()
+    expect(sent.map(({ to, item }) => [to, item])).toEqual([
+      ['ann', links('ann', 'dead')],
+      ['dead', links('ann', 'dead', 'eve')],
+    ])
   })
 
   it('is forgotten with the link to whoever said it, and the relayed links hear of every change', () => {

@@ -1,7 +1,8 @@
 /**
  * What peers do for each other where two of them have no link: they pass on signals, so that the two get one without a server,
- * and the sealed bodies of a link between them (F4). One hop, never more: what came over a carried link, or does not come from
- * whom it names, is not passed on.
+ * and the sealed bodies of a link between them (F4). One hop: what came over a carried link, or does not come from whom it names, is
+ * not passed on. But for the nodes of dead tabs (L4): they reach the tabs of their own browser alone, so that two of them in two
+ * browsers have two tabs in between. Nothing is passed on a third time.
  */
 import type { CarriedNetwork, Carrier } from '../network/carried.js'
 import { windowBytes } from '../network/carried.js'
@@ -130,15 +131,25 @@ export class Exchange implements Carrier {
   #onRelay(peer: Peer, item: Relay, lane: Lane): void {
     const { peers, self } = this.#context
     const { from, to, body } = item
-    if (to === self.peerId) this.#network?.receive(peer.peerId, from, lane, body)
-    else if (from === peer.peerId && peers.isDirect(to) && this.#holds(from, to, lane, body.byteLength))
-      peers.send(to, item, lane)
+    if (to === self.peerId) {
+      this.#network?.receive(peer.peerId, from, lane, body)
+      return
+    }
+    const next = this.#nextHop(peer, from, to)
+    if (next !== null && this.#holds(from, to, next, lane, body.byteLength)) peers.send(next, item, lane)
+  }
+
+  /** L4: the first hop of two is a resident's own, and the last one is straight to whom it is for. */
+  #nextHop(sender: Peer, from: PeerId, to: PeerId): PeerId | null {
+    const isOwn = from === sender.peerId
+    if (this.#context.peers.isDirect(to)) return isOwn || this.#neighbours.isLinked(sender.peerId, from) ? to : null
+    return isOwn && sender.resident ? (this.routesTo(to)[0] ?? null) : null
   }
 
   /** False: too much of that pair waits here already. What is left out ends their link, and they begin anew. */
-  #holds(from: PeerId, to: PeerId, lane: Lane, bytes: number): boolean {
+  #holds(from: PeerId, to: PeerId, next: PeerId, lane: Lane, bytes: number): boolean {
     const key = `${from}>${to}>${lane}`
-    const waiting = this.#context.peers.buffered(to, lane)
+    const waiting = this.#context.peers.buffered(next, lane)
     const held = waiting === 0 ? 0 : (this.#held.get(key) ?? 0)
     if (Math.min(held, waiting) + bytes > relayHoldMax) return false
     this.#held.set(key, held + bytes)

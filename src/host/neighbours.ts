@@ -4,12 +4,12 @@ import type { HostContext } from './context.js'
 import { linksMax } from './item-codec.js'
 
 export class Neighbours {
-  readonly #context: Pick<HostContext, 'peers'>
+  readonly #context: Pick<HostContext, 'peers' | 'self'>
   readonly #links = new Map<PeerId, ReadonlySet<PeerId>>()
   /** What each of them was told last. */
   readonly #told = new Map<PeerId, string>()
 
-  constructor(context: Pick<HostContext, 'peers'>) {
+  constructor(context: Pick<HostContext, 'peers' | 'self'>) {
     this.#context = context
   }
 
@@ -38,25 +38,36 @@ export class Neighbours {
     return routes.sort((a, b) => distance(a) - distance(b) || (a < b ? -1 : 1))
   }
 
+  /** Whether that one says so of itself. */
+  isLinked(peerId: PeerId, target: PeerId): boolean {
+    return this.#links.get(peerId)?.has(target) === true
+  }
+
   /** Everyone to whom somebody else is linked. */
   get known(): readonly PeerId[] {
     return [...new Set([...this.#links.values()].flatMap((links) => [...links]))].sort()
   }
 
-  /** Tells everyone whose picture is old. Who is reached by a relay only has no use for it: one hop is all there is. */
+  /**
+   * Tells everyone whose picture is old. Who is reached by a relay only has no use for it. A dead tab's node reaches nobody but the
+   * tabs of its browser: they pass on for it by one hop more, so it hears of whom that leads to as well (L4).
+   */
   tick(): void {
-    const { peers } = this.#context
-    const direct = peers
+    const { peers, self } = this.#context
+    const linked = peers
       .all()
-      .map(({ peerId }) => peerId)
-      .filter((peerId) => peers.isDirect(peerId))
-      .sort()
-      .slice(0, linksMax)
-    const text = direct.join()
-    for (const peerId of direct) {
+      .filter(({ peerId }) => peers.isDirect(peerId))
+      .sort((a, b) => (a.peerId < b.peerId ? -1 : 1))
+    const direct = linked.map(({ peerId }) => peerId)
+    for (const { peerId, resident } of linked) {
+      const isFurther = resident && !self.resident
+      const known = isFurther ? this.known.filter((other) => other !== peerId && other !== self.peerId) : []
+      // Those who are near come first: there may be too many.
+      const peerIds = [...new Set([...direct, ...known])].slice(0, linksMax)
+      const text = peerIds.join()
       if (this.#told.get(peerId) === text) continue
       this.#told.set(peerId, text)
-      peers.send(peerId, { type: 'links', peerIds: direct })
+      peers.send(peerId, { type: 'links', peerIds })
     }
   }
 }

@@ -20,9 +20,11 @@ export function drawClamps(seed: string): Clamps {
 }
 
 /** The browser slows down the timers of everything that nobody looks at; whoever looks again ends it, at the latest when faults end. */
-export function clampTimers(sim: Simulation, { prng, grain }: Clamps): void {
+export function clampTimers(sim: Simulation, { prng, grain }: Clamps, isOver: () => boolean): void {
   if (grain === 0) return
   sim.world.after(prng.between(0, 5_000), 'all timers clamped', () => {
+    // Faults may strike for less than that: nothing would end it any more.
+    if (isOver()) return
     sim.world.coverage.hit(`fault clamp ${grain}`)
     for (const tab of sim.tabs) tab.throttle(grain)
   })

@@ -78,6 +78,10 @@ export class Faults {
     this.#plan()
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** From now on everything works, and whoever was gone is back: at least one tab of every browser. */
   end(): void {
     this.#isOver = true

@@ -10,6 +10,8 @@ export interface Station {
   readonly life: string
   readonly browser: string
   readonly thread: Thread
+  /** It has no page, and so no data channels: only tabs of its own browser, and relays (L4, F4). */
+  readonly isResident: boolean
 }
 
 /** What the links of a run are like. Times in ms. */
@@ -100,10 +102,15 @@ export class Ether {
     this.#meetAll()
   }
 
-  /** From now on these two browsers get no link, and what they have is broken. Nothing heals that (F4). */
+  /** From now on these two browsers get no link, and what they have is broken. Only `reconcile` heals that (F4). */
   estrange(a: string, b: string): void {
     this.#strangers.add(pairOf(a, b))
     for (const wire of this.#wires.values()) if (wire.spans(a, b)) wire.break()
+  }
+
+  /** They may connect again. */
+  reconcile(a: string, b: string): void {
+    if (this.#strangers.delete(pairOf(a, b))) this.#meetAll()
   }
 
   /** One link breaks, and comes back later. */
@@ -157,6 +164,7 @@ export class Ether {
   #meet(a: SimNetwork, b: SimNetwork): void {
     if (a.station.peerId === b.station.peerId || this.#wires.has(keyOf(a, b))) return
     const sameBrowser = a.station.browser === b.station.browser
+    if (!sameBrowser && (a.station.isResident || b.station.isResident)) return
     if (this.#strangers.has(pairOf(a.station.browser, b.station.browser))) return
     const delay = sameBrowser ? this.#prng.tail(2, 100) : this.#prng.tail(this.#weather.connect, 3_000)
     this.world.after(delay, `meet ${a.name} ${b.name}`, () => {

@@ -61,6 +61,11 @@ export class SimRegistrar {
     }
   }
 
+  /** It knows of no room any more, and nobody tells it: whoever founds next founds a second one (N2). */
+  forget(): void {
+    this.#roomId = null
+  }
+
   /** Null: not yet, ask again. */
   #register(roomId: string, existing: boolean): { readonly value: string } | null {
     if (this.#roomId === null && !existing && this.#world.now < this.#settledAt) return null

@@ -7,6 +7,7 @@ import type { Operation } from './linearizability/history.js'
 import { breakMinority } from './minority.js'
 import { fairWeather } from './network.js'
 import { Prng } from './prng.js'
+import { playSchism } from './schism.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
 import type { SimTab } from './tab.js'
 import { Trace } from './trace.js'
@@ -25,7 +26,7 @@ export interface RunOptions {
   readonly chaosMs?: number
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
-   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, and browsers that never connect (default). Seeds
+   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, and rooms that come apart (default). Seeds
    * are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
@@ -64,6 +65,8 @@ interface Extras {
   readonly clamps: Clamps | null
   /** Whether two of three browsers never connect: whoever is in a third one relays them (F4). */
   readonly estranges: boolean
+  /** Whether the room comes apart into several histories at the end (N2, N3). */
+  readonly schism: Prng | null
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -125,7 +128,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
-  if (extras.clamps) clampTimers(sim, extras.clamps)
+  if (extras.clamps) clampTimers(sim, extras.clamps, () => faults.isOver)
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   upheavals?.end()
   attention?.end()
@@ -133,8 +136,10 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(4_000)
   workload.stop()
   await checkLiveness(sim, workload)
-  if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
-  for (const record of sim.hosts) sim.log.compareNow(record)
+  // Parts of one browser see each other, whatever happens; and whoever is broken for ever has no part in coming together.
+  if (extras.schism && sim.registrar) await playSchism(sim, extras.schism)
+  else if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
+  for (const record of sim.hosts) sim.courts.of(record).log.compareNow(record)
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -224,15 +229,18 @@ function drawExtras(seed: string, edition: Edition): Extras {
   return { prng, upheavals, snapshotEvery, breaksMinority: breaks, ...since4 }
 }
 
-const before4 = { attention: null, clamps: null, estranges: false } as const
+const before4 = { attention: null, clamps: null, estranges: false, schism: null } as const
 
-function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges'> {
+function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges' | 'schism'> {
   const attention = new Prng(`${seed}/attention`)
+  const schism = new Prng(`${seed}/schism`)
+  // Who is healthy without the only relay is nevertheless two rooms: none of these breaks a minority, or comes apart.
+  const estranges = new Prng(`${seed}/strangers`).chance(0.4)
   return {
     attention: attention.chance(0.6) ? attention : null,
     clamps: drawClamps(seed),
-    // Who is healthy without the only relay is nevertheless two rooms: none of these breaks a minority.
-    estranges: new Prng(`${seed}/strangers`).chance(0.4),
+    estranges,
+    schism: !estranges && schism.chance(0.4) ? schism : null,
   }
 }
 

@@ -157,6 +157,8 @@ export class Simulation {
     const { peerId, incarnation, resident } = record.self
     if (this.browsers.some(({ lost }) => lost.has(peerId)))
       this.world.convict('amnesia', `${peerId} has lost its disk and is back under its old id`)
+    if (this.browsers.some(({ archived }) => archived.has(peerId)))
+      this.world.convict('amnesia', `${peerId} belonged to a history that has ended, and is back under its old id`)
     this.world.coverage.hit(incarnation.counter === 1 ? 'host newborn' : 'host restarted from its disk')
     if (resident) this.world.coverage.hit('host resident')
     this.#hosts.add(record)

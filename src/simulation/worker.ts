@@ -162,7 +162,13 @@ export class SimWorker {
   #createHost(self: Self, storage: Storage, wiring: Wiring): HostRecord {
     const { surgery, snapshotSizes, idleAfter } = this.#sim.options
     const { peerId, incarnation } = self
-    const station = { peerId, life: lifeOf(incarnation), browser: this.#browser.id, thread: this.thread }
+    const station = {
+      peerId,
+      life: lifeOf(incarnation),
+      browser: this.#browser.id,
+      thread: this.thread,
+      isResident: self.resident,
+    }
     const network = this.#sim.ether.join(station)
     const histories = this.#sim.world.prng.fork(`histories of ${peerId} ${lifeOf(incarnation)}`)
     const host = new Host({

@@ -22,6 +22,45 @@ describe('founding', () => {
     expect(locks.filter(({ value }) => value?.state === 'held')).toHaveLength(1)
   })
 
+  const crowds = [
+    ['of one browser', (count: number) => [count]],
+    ['of as many browsers', (count: number) => Array<number>(count).fill(1)],
+    [
+      'of browsers with one tab and with several',
+      (count: number) => [Math.ceil(count / 2), ...Array<number>(Math.floor(count / 2)).fill(1)],
+    ],
+  ] as const
+
+  describe.each(crowds)('[N1] in an empty room tabs arrive at once %s', (title, tabsOf) => {
+    it.each([
+      [2, false],
+      [5, false],
+      [10, false],
+      [2, true],
+      [5, true],
+      [10, true],
+    ])('%i of them, the server restarts: %s', { timeout: 60_000 }, async (count, restarts) => {
+      const story = new Story(`${count} ${title} ${restarts}`, { ...withLease(5_000), registrar: true })
+      const tabs = tabsOf(count).flatMap((tabs) => {
+        const browser = story.sim.createBrowser()
+        return Array.from({ length: tabs }, () => story.sim.openTab(browser))
+      })
+      expect(tabs).toHaveLength(count)
+      if (restarts) {
+        await story.pass(40)
+        story.sim.registrar?.goDown()
+        await story.pass(1_000)
+        story.sim.registrar?.comeUp(true)
+      }
+      await story.until(() => tabs.every((tab) => tab.page.room.status === 'ready'), 30_000, 'all ready')
+      expect(new Set(tabs.map((tab) => tab.page.peerId)).size).toBe(count)
+      expect(new Set(story.sim.hosts.map(({ host }) => host.lineage?.roomId)).size).toBe(1)
+      const locks = tabs.map((tab) => story.ask(tab, 'doc'))
+      await story.until(() => locks.some(({ at }) => at !== null))
+      expect(locks.filter(({ value }) => value?.state === 'held')).toHaveLength(1)
+    })
+  })
+
   it('[N1] a registration that a server forgot is kept by those who carry the room', async () => {
     const story = new Story('amnesia', { ...withLease(5_000), registrar: true })
     const [first] = await story.open(1, 1)

@@ -6,12 +6,19 @@
 import { attentions } from '../../src/simulation/attention.js'
 import { allFaults } from '../../src/simulation/faults.js'
 import { afflictions } from '../../src/simulation/minority.js'
+import { schisms } from '../../src/simulation/schism.js'
 import { allUpheavals } from '../../src/simulation/upheavals.js'
 
 export const faults: readonly string[] = [
   ...[allFaults, allUpheavals].flatMap((weights) => Object.keys(weights).map((kind) => `fault ${kind}`)),
   ...attentions.map((name) => `attention ${name}`),
   ...Object.keys(afflictions).map((name) => `for ever ${name}`),
+  ...schisms.map((name) => `schism ${name}`),
+  'schism recovered',
+  'schism reset forked',
+  'schism reset merged',
+  'schism write kept',
+  'schism write told to be lost',
   'fault estranged',
   'clock set back',
   'clock set forward',

@@ -84,6 +84,13 @@ function unaware(port: HostPort): HostPort {
   return wrapPort(port, (event) => (event.type === 'lock.lost' ? null : event))
 }
 
+/** A page that hears of a reset, and not of what it has lost by it. */
+function forgetful(port: HostPort): HostPort {
+  return wrapPort(port, (event) =>
+    event.type === 'reset' ? { ...event, reset: { ...event.reset, store: [] } } : event,
+  )
+}
+
 /**
  * A page that keeps the last words with a vote though it says that it has others now (M2). Random runs show it once in a thousand:
  * it has a story of its own (test/scenario/two-browsers.test.ts).
@@ -331,6 +338,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: { isolate: 30, freeze: 30 },
     within: 12,
     shows: ['belief', 'fence'],
+  },
+  {
+    name: 'a page is not told what is lost with its history',
+    rule: 'N2 N3',
+    surgery: { port: forgetful },
+    within: 30,
+    shows: ['lost-write'],
   },
   {
     name: 'a leader takes its rounds for confirmed',

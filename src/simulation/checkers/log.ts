@@ -4,6 +4,7 @@ import { applyEntry, createMachine, encodeMachine, type MachineState } from '../
 import type { Applied, Outcome } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
 import { encode } from '../../shared/codec.js'
+import { encodeValue, type Value } from '../../shared/value.js'
 import { coverApplied } from '../branches.js'
 import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
@@ -76,6 +77,11 @@ export class LogChecker {
   /** The term of the first host that applied it, at that moment: it was committed in that term or before. */
   committedIn(index: number): number {
     return this.#committedIn[index - 1] ?? 0
+  }
+
+  /** Whether that value, which nobody writes twice, was written in this history. */
+  hasWritten(key: string, value: Value): boolean {
+    return this.#executed.has(executionOf(key, encodeValue(value)))
   }
 
   versionsOf(key: string): readonly Version[] {
@@ -219,7 +225,7 @@ export class LogChecker {
     const written = writtenBy(command, outcome)
     if (!written) return
     const { key, value } = written
-    const text = `${key} ${hashBytes(1, value)} ${hashBytes(2, value)}`
+    const text = executionOf(key, value)
     if (this.#executed.has(text))
       this.#world.convict('at-most-once', `entry ${outcome.revision} wrote ${key} a second time`)
     this.#executed.add(text)
@@ -230,6 +236,10 @@ export class LogChecker {
     this.#versions.set(key, versions)
     versions.push({ index, revision: this.machine.store.items.get(key)?.revision ?? null })
   }
+}
+
+function executionOf(key: string, value: Uint8Array): string {
+  return `${key} ${hashBytes(1, value)} ${hashBytes(2, value)}`
 }
 
 /** What the command has written, if it was a write and did. */
