@@ -1,4 +1,5 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
+import { Ambush } from './ambush.js'
 import { Attention } from './attention.js'
 import { type Clamps, clampTimers, drawClamps } from './clamps.js'
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
@@ -25,8 +26,8 @@ export interface RunOptions {
   readonly chaosMs?: number
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
-   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, and browsers that never connect (default). Seeds
-   * are pinned with the edition in which they failed.
+   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, and ambushes (default).
+   * Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -64,6 +65,8 @@ interface Extras {
   readonly clamps: Clamps | null
   /** Whether two of three browsers never connect: whoever is in a third one relays them (F4). */
   readonly estranges: boolean
+  /** Whether leaders are cut off while they change the members. */
+  readonly ambush: Prng | null
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -117,11 +120,8 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   const attention = extras.attention && new Attention(sim, extras.attention)
-  const [a, b, c] = sim.browsers
-  if (extras.estranges && a && b && c) {
-    sim.ether.estrange(a.id, b.id)
-    sim.world.coverage.hit('fault estranged')
-  }
+  const ambush = extras.ambush && new Ambush(sim, extras.ambush)
+  const isEstranged = extras.estranges && estrange(sim)
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
@@ -129,12 +129,23 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   upheavals?.end()
   attention?.end()
+  ambush?.end()
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
   await checkLiveness(sim, workload)
-  if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
+  // Who is healthy without the only relay is nevertheless two rooms.
+  if (extras.breaksMinority && !isEstranged) await checkHealthyQuorum(sim, extras.prng)
   for (const record of sim.hosts) sim.log.compareNow(record)
+}
+
+/** F4: two of three browsers never connect. */
+function estrange({ browsers, ether, world }: Simulation): boolean {
+  const [a, b, c] = browsers
+  if (!a || !b || !c) return false
+  ether.estrange(a.id, b.id)
+  world.coverage.hit('fault estranged')
+  return true
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -218,21 +229,21 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
   const since4 = edition < 4 ? before4 : drawSince4(seed)
-  const breaks = breaksMinority && !since4.estranges
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: breaks, ...since4 }
-  return { prng, upheavals, snapshotEvery, breaksMinority: breaks, ...since4 }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
+  return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }
 }
 
-const before4 = { attention: null, clamps: null, estranges: false } as const
+const before4 = { attention: null, clamps: null, estranges: false, ambush: null } as const
 
-function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges'> {
+function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges' | 'ambush'> {
   const attention = new Prng(`${seed}/attention`)
+  const ambush = new Prng(`${seed}/ambush`)
   return {
     attention: attention.chance(0.6) ? attention : null,
     clamps: drawClamps(seed),
-    // Who is healthy without the only relay is nevertheless two rooms: none of these breaks a minority.
     estranges: new Prng(`${seed}/strangers`).chance(0.4),
+    ambush: ambush.chance(0.2) ? ambush : null,
   }
 }
 

@@ -266,7 +266,7 @@ const sessions: readonly RoomMutant[] = [
   },
   {
     file: 'host/own-lease.ts',
-    tests: { files: ['src/host/own-session.test.ts', 'src/host/page-locks.test.ts', 'test/scenario/leases.test.ts'] },
+    tests: { files: ['src/host/own-lease.test.ts'] },
     name: 'an echo is believed before what was committed with it is applied',
     find: 'const known = this.#echoes.filter((echo) => echo.commitIndex <= appliedIndex)',
     replace: 'const known = [...this.#echoes]',
@@ -279,14 +279,6 @@ const sessions: readonly RoomMutant[] = [
     find: 'else this.#withdraw()\n  }\n\n  granted',
     replace: '}\n\n  granted',
     cites: ['S-9'],
-  },
-  {
-    file: 'host/host.ts',
-    tests: { files: ['test/scenario/sessions.test.ts'] },
-    name: 'after a snapshot nobody asks what has become of the own locks',
-    find: 'this.#page.reconcile()',
-    replace: '',
-    cites: ['S-10'],
   },
 ]
 
@@ -348,6 +340,7 @@ const goodbyes: readonly RoomMutant[] = [
   },
   {
     ...departures,
+    tests: { files: ['test/scenario/hostile.test.ts'], title: 'who is said to be gone' },
     name: 'anybody proves a death',
     find: "return proof === 'goodbye' || browserId === by.browserId",
     replace: 'return true',
@@ -402,13 +395,6 @@ const membership: readonly RoomMutant[] = [
   },
   {
     ...autopilot,
-    name: 'who is not caught up is promoted',
-    find: 'if (!candidate?.caughtUp || candidate.unfit || !mayVote(situation, peerId)) return false',
-    replace: 'if (!candidate || candidate.unfit || !mayVote(situation, peerId)) return false',
-    cites: ['M4'],
-  },
-  {
-    ...autopilot,
     name: 'nobody needs to settle',
     find: 'return candidate.settled || (!candidate.returned && !isRedundant(situation))',
     replace: 'return true',
@@ -440,14 +426,6 @@ const membership: readonly RoomMutant[] = [
     name: 'voters stop voting while another one is away',
     find: 'if (staying.some(isWaitedFor) || !isFit(situation, leader)) return []',
     replace: 'if (!isFit(situation, leader)) return []',
-    cites: ['M4'],
-  },
-  {
-    file: 'host/catch-up.ts',
-    tests: { files: ['src/host/catch-up.test.ts'] },
-    name: 'one look is enough to be caught up',
-    find: 'return progress.round - since >= roundsToPromote',
-    replace: 'return progress.round >= since',
     cites: ['M4'],
   },
   {
@@ -485,21 +463,11 @@ const membership: readonly RoomMutant[] = [
 const pace: readonly RoomMutant[] = [
   {
     file: 'host/host.ts',
-    tests: { files: ['test/scenario/departures.test.ts', 'test/scenario/relays.test.ts'] },
+    tests: { files: ['test/scenario/departures.test.ts'], title: '[M5]' },
     name: 'a closed channel is taken for the goodbye of a session',
     find: "if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()",
     replace: "if (reason === 'remote') this.#departed(peer, 'goodbye', 0)",
     cites: ['M5', 'L2'],
-  },
-  {
-    file: 'host/host.ts',
-    tests: {
-      files: ['test/scenario/departures.test.ts', 'test/scenario/idle.test.ts', 'test/scenario/relays.test.ts'],
-    },
-    name: 'a lost channel is the end of the leader, relay or not',
-    find: "if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()",
-    replace: "if (reason !== 'local' && this.#raft.leader === peer.peerId) this.#departed(peer, 'death', 0)",
-    cites: ['M5', 'F4'],
   },
   {
     file: 'host/pace.ts',
@@ -518,21 +486,6 @@ const pace: readonly RoomMutant[] = [
     cites: ['M5'],
   },
   {
-    file: 'host/tempo.ts',
-    tests: { files: ['test/scenario/slow-links.test.ts'] },
-    name: 'heartbeats come less often before a quorum knows of it',
-    find: 'return raft.confirmedRound >= this.#announced.round ? wanted : { ...wanted, heartbeatTicks }',
-    replace: 'return wanted',
-    cites: ['M5'],
-  },
-  {
-    ...idle,
-    name: 'a room is idle though a member has not agreed',
-    find: 'if (members.every((peerId) => agreed.has(peerId))) ',
-    replace: 'if (agreed.size > 0 && members.length > 0) ',
-    cites: ['M6'],
-  },
-  {
     ...idle,
     name: 'a room is idle though a lock is held',
     find: 'return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()',
@@ -544,13 +497,6 @@ const pace: readonly RoomMutant[] = [
     name: 'who waits for a leader that sleeps does not ask the voters',
     find: 'if (now.monotonic - this.#waitingSince < patience) return',
     replace: 'if (patience > 0) return',
-    cites: ['M6'],
-  },
-  {
-    ...idle,
-    name: 'one who waits in vain is enough to replace a leader that lives',
-    find: "if (role === 'leader') this.touch()",
-    replace: "if (role !== 'leader') raft.forgetLeader()\n    else if (raft !== null) this.touch()",
     cites: ['M6'],
   },
 ]
@@ -631,30 +577,6 @@ const founding: readonly RoomMutant[] = [
     name: 'two attempts to recover are both agreed to',
     find: 'if (this.isStandingBy && this.#agreed && this.#agreed.by < from) return',
     replace: '',
-    cites: ['N3'],
-  },
-  {
-    file: 'simulation/browser.ts',
-    tests: { files: ['test/scenario/meeting.test.ts'], title: 'B13' },
-    name: 'who resets comes back under the same identity',
-    find: "later('archive', () => void this.archived.set(peerId, tokenFloor))",
-    replace: "later('archive', () => void tokenFloor)",
-    cites: ['N2', 'N3', 'B13'],
-  },
-  {
-    file: 'host/host.ts',
-    tests: meeting,
-    name: 'who belongs to a history that has ended stays in it',
-    find: 'if (this.#successor) this.#reset(this.#successor)\n    else this.#arm()',
-    replace: 'this.#arm()',
-    cites: ['N2', 'N3'],
-  },
-  {
-    file: 'host/meetings.ts',
-    tests: meeting,
-    name: 'a leader speaks for its history without a round of its quorum',
-    find: 'this.#round = raft.currentRound + 1\n      raft.read(kickRound)',
-    replace: 'this.#tell(true)',
     cites: ['N3'],
   },
 ]

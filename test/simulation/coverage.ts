@@ -12,6 +12,7 @@ export const faults: readonly string[] = [
   ...[allFaults, allUpheavals].flatMap((weights) => Object.keys(weights).map((kind) => `fault ${kind}`)),
   ...attentions.map((name) => `attention ${name}`),
   ...Object.keys(afflictions).map((name) => `for ever ${name}`),
+  'fault ambush',
   'fault estranged',
   'clock set back',
   'clock set forward',
