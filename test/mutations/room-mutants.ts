@@ -365,6 +365,21 @@ const goodbyes: readonly RoomMutant[] = [
 
 const membership: readonly RoomMutant[] = [
   {
+    file: 'host/catch-up.ts',
+    tests: { files: ['src/host/catch-up.test.ts'] },
+    name: 'one look is enough to be caught up',
+    find: 'return progress.round - since >= roundsToPromote',
+    replace: 'return progress.round >= since',
+    cites: ['M4'],
+  },
+  {
+    ...autopilot,
+    name: 'who is not caught up is promoted',
+    find: 'if (!candidate?.caughtUp || candidate.unfit || !mayVote(situation, peerId)) return false',
+    replace: 'if (!candidate || candidate.unfit || !mayVote(situation, peerId)) return false',
+    cites: ['M4'],
+  },
+  {
     ...autopilot,
     name: 'silence removes several at once',
     find: 'silent.slice(0, 1)',
