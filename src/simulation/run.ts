@@ -1,4 +1,5 @@
 import { defaultLimits, defaultSettings, defaultTiming } from '../machine/settings.js'
+import { Ambush } from './ambush.js'
 import { Attention } from './attention.js'
 import { type Clamps, clampTimers, drawClamps } from './clamps.js'
 import { drawWeights, Faults, type FaultWeights } from './faults.js'
@@ -26,8 +27,8 @@ export interface RunOptions {
   readonly chaosMs?: number
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
-   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, and rooms that come apart (default). Seeds
-   * are pinned with the edition in which they failed.
+   * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, ambushes, and rooms that
+   * come apart (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -67,6 +68,8 @@ interface Extras {
   readonly estranges: boolean
   /** Whether the room comes apart into several histories at the end (N2, N3). */
   readonly schism: Prng | null
+  /** Whether leaders are cut off while they change the members. */
+  readonly ambush: Prng | null
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -120,11 +123,8 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   const prng = sim.world.prng.fork('story')
   openTabs(sim, prng)
   const attention = extras.attention && new Attention(sim, extras.attention)
-  const [a, b, c] = sim.browsers
-  if (extras.estranges && a && b && c) {
-    sim.ether.estrange(a.id, b.id)
-    sim.world.coverage.hit('fault estranged')
-  }
+  const ambush = extras.ambush && new Ambush(sim, extras.ambush)
+  const isEstranged = extras.estranges && estrange(sim)
   await sim.world.run(prng.between(500, 3_000))
   const faults = new Faults(sim, { ...drawWeights(prng), ...options.faults }, prng.between(200, 1_800))
   const upheavals = extras.upheavals && new Upheavals(sim, extras.prng, extras.upheavals, () => faults.mend())
@@ -132,14 +132,25 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   await sim.world.run(options.chaosMs ?? prng.between(5_000, 18_000))
   upheavals?.end()
   attention?.end()
+  ambush?.end()
   faults.end()
   await sim.world.run(4_000)
   workload.stop()
   await checkLiveness(sim, workload)
   // Parts of one browser see each other, whatever happens; and whoever is broken for ever has no part in coming together.
-  if (extras.schism && sim.registrar) await playSchism(sim, extras.schism)
-  else if (extras.breaksMinority) await checkHealthyQuorum(sim, extras.prng)
+  if (extras.schism && sim.registrar && !isEstranged) await playSchism(sim, extras.schism)
+  // Who is healthy without the only relay is nevertheless two rooms.
+  else if (extras.breaksMinority && !isEstranged) await checkHealthyQuorum(sim, extras.prng)
   for (const record of sim.hosts) sim.courts.of(record).log.compareNow(record)
+}
+
+/** F4: two of three browsers never connect. */
+function estrange({ browsers, ether, world }: Simulation): boolean {
+  const [a, b, c] = browsers
+  if (!a || !b || !c) return false
+  ether.estrange(a.id, b.id)
+  world.coverage.hit('fault estranged')
+  return true
 }
 
 function openTabs(sim: Simulation, prng: Prng): void {
@@ -223,24 +234,24 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
   const since4 = edition < 4 ? before4 : drawSince4(seed)
-  const breaks = breaksMinority && !since4.estranges
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
-  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: breaks, ...since4 }
-  return { prng, upheavals, snapshotEvery, breaksMinority: breaks, ...since4 }
+  if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
+  return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }
 }
 
-const before4 = { attention: null, clamps: null, estranges: false, schism: null } as const
+const before4 = { attention: null, clamps: null, estranges: false, schism: null, ambush: null } as const
 
-function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges' | 'schism'> {
+function drawSince4(seed: string): Pick<Extras, 'attention' | 'clamps' | 'estranges' | 'schism' | 'ambush'> {
   const attention = new Prng(`${seed}/attention`)
   const schism = new Prng(`${seed}/schism`)
-  // Who is healthy without the only relay is nevertheless two rooms: none of these breaks a minority, or comes apart.
+  const ambush = new Prng(`${seed}/ambush`)
   const estranges = new Prng(`${seed}/strangers`).chance(0.4)
   return {
     attention: attention.chance(0.6) ? attention : null,
     clamps: drawClamps(seed),
     estranges,
     schism: !estranges && schism.chance(0.4) ? schism : null,
+    ambush: ambush.chance(0.25) ? ambush : null,
   }
 }
 

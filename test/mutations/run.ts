@@ -1,8 +1,11 @@
 /**
- * `npm run mutations`: plants each bug of `mutants.ts` into a copy of the core; the core's own tests have to see it.
+ * `npm run mutations`: plants each bug of `mutants.ts` into a copy of the core, and each of `room-mutants.ts` into a copy of what is around
+ * it. The core's own tests, or those that the mutant names, have to see it.
  *
  *   npm run mutations                    all of them
  *   npm run mutations -- --only vote     those whose name contains "vote"
+ *   npm run mutations -- --rule M3,M4    those that violate one of these rules
+ *   npm run mutations -- --of room       those of room-mutants.ts; `core`: of mutants.ts
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +13,26 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type Mutant, mutants } from './mutants.js'
+import { mutants } from './mutants.js'
+import { roomMutants } from './room-mutants.js'
+
+/** One bug, and the tests that are run on it. */
+interface Plan {
+  readonly name: string
+  /** In src. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  readonly cites: readonly string[]
+  readonly tests: Tests
+}
+
+interface Tests {
+  /** In the repository; what a Vitest path filter takes. */
+  readonly files: readonly string[]
+  /** Only those whose title contains this. */
+  readonly title?: string
+}
 
 type Verdict =
   | { readonly kind: 'caught'; readonly by: string }
@@ -27,11 +49,14 @@ interface Report {
   }[]
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+const { values } = parseArgs({
+  options: { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
+})
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Below node_modules, because that is where Node looks for packages; with the process id, because two may run at once.
 const copy = join(root, `node_modules/.cache/comity/mutations.${process.pid}`)
 const report = join(copy, 'report.json')
+const testsOfCore: Tests = { files: ['src/raft/'] }
 /** The tests take some ten seconds: what needs so long hangs. */
 const patienceMs = 180_000
 
@@ -50,25 +75,26 @@ class Sequencer extends BaseSequencer {
 export default {
   cacheDir: './cache',
   test: {
-    include: ['raft/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/scenario/*.test.ts'],
     // Other runs each time: what they find today may survive tomorrow.
-    exclude: ['raft/fuzz*.test.ts'],
+    exclude: ['src/raft/fuzz*.test.ts'],
     testTimeout: 60_000,
     maxWorkers: 1,
     // Nothing in them outlives a test.
     isolate: false,
     sequence: { sequencer: Sequencer },
-    server: { deps: { inline: [/raft/] } },
+    server: { deps: { inline: [/comity.mutations/] } },
   },
 }
 `
 
-/** The core alone: a mutant that does not compile would fail every test, and show nothing. */
+/** A mutant that does not compile would fail every test, and show nothing. */
 const tsconfig = {
   extends: join(root, 'tsconfig.json'),
-  compilerOptions: { types: [] },
-  include: ['raft/*.ts'],
-  exclude: ['raft/*.test.ts'],
+  // Only what a mutant can touch is looked at again.
+  compilerOptions: { incremental: true, tsBuildInfoFile: './types.json' },
+  include: ['raft', 'machine', 'host', 'network', 'client', 'simulation'].map((folder) => `src/${folder}`),
+  exclude: ['**/*.test.ts', '**/test-*.ts'],
 }
 
 let child: ChildProcess | null = null
@@ -81,28 +107,42 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.exitCode = (await main()) ? 0 : 1
 
 async function main(): Promise<boolean> {
+  const rules = values.rule?.split(',')
+  const chosen = plans().filter(({ name, cites }) => {
+    return name.includes(values.only) && (!rules || cites.some((id) => rules.includes(id)))
+  })
+  if (chosen.length === 0) {
+    console.error('no such mutant')
+    return false
+  }
   mkdirSync(copy, { recursive: true })
-  cpSync(join(root, 'src/raft'), join(copy, 'raft'), { recursive: true })
+  for (const folder of ['src', 'test/scenario', 'test/contract', 'test/simulation'])
+    cpSync(join(root, folder), join(copy, folder), { recursive: true })
   writeFileSync(join(copy, 'vitest.config.mjs'), vitestConfig)
   writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify(tsconfig))
-  const sound = await judge()
-  if (sound.kind !== 'survived') {
-    console.error(`the core as it is does not pass: ${sentenceOf(sound)}`)
-    return false
-  }
-  const chosen = mutants.filter(({ name }) => name.includes(values.only))
-  if (chosen.length === 0) {
-    console.error(`no mutant is called "${values.only}"`)
-    return false
-  }
   return await judgeAll(chosen)
 }
 
-async function judgeAll(chosen: readonly Mutant[]): Promise<boolean> {
+function plans(): Plan[] {
+  const ofCore = mutants.map((mutant) => ({ ...mutant, file: `raft/${mutant.file}`, tests: testsOfCore }))
+  return [...(values.of === 'room' ? [] : ofCore), ...(values.of === 'core' ? [] : roomMutants)]
+}
+
+async function judgeAll(chosen: readonly Plan[]): Promise<boolean> {
   const width = Math.max(...chosen.map(({ name }) => name.length))
   const widthOfIds = Math.max(...chosen.map(({ cites }) => cites.join(' ').length))
+  const sound = new Map<string, Verdict>()
   let caught = 0
   for (const mutant of chosen) {
+    const tests = JSON.stringify(mutant.tests)
+    const before = sound.get(tests) ?? (await judge(mutant.tests))
+    sound.set(tests, before)
+    if (before.kind !== 'survived') {
+      console.error(
+        `${mutant.name}: without the bug ${mutant.tests.files.join(' ')} does not pass: ${sentenceOf(before)}`,
+      )
+      continue
+    }
     const start = performance.now()
     const verdict = await plant(mutant)
     if (verdict.kind === 'caught') caught++
@@ -114,8 +154,8 @@ async function judgeAll(chosen: readonly Mutant[]): Promise<boolean> {
   return caught === chosen.length
 }
 
-async function plant({ file, find, replace }: Mutant): Promise<Verdict> {
-  const path = join(copy, 'raft', file)
+async function plant({ file, find, replace, tests }: Plan): Promise<Verdict> {
+  const path = join(copy, 'src', file)
   const source = readFileSync(path, 'utf8')
   const [before, after, ...more] = source.split(find)
   if (before === undefined || after === undefined || more.length > 0) {
@@ -123,20 +163,22 @@ async function plant({ file, find, replace }: Mutant): Promise<Verdict> {
   }
   writeFileSync(path, before + replace + after)
   try {
-    return await judge()
+    return await judge(tests)
   } finally {
     writeFileSync(path, source)
   }
 }
 
 /** What the tests say of the copy as it stands. */
-async function judge(): Promise<Verdict> {
+async function judge({ files, title }: Tests): Promise<Verdict> {
   const compiled = await run('node_modules/typescript/bin/tsc', ['-p', join(copy, 'tsconfig.json'), '--noEmit'])
   if (compiled.code !== 0) return { kind: 'error', why: `it does not compile: ${firstLineOf(compiled.output)}` }
   rmSync(report, { force: true })
   const config = ['--root', copy, '--config', join(copy, 'vitest.config.mjs')]
   const tested = await run('node_modules/vitest/vitest.mjs', [
     ...['run', ...config, '--bail', '1', '--reporter', 'json', '--outputFile', report],
+    ...(title === undefined ? [] : ['--testNamePattern', title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')]),
+    ...files,
   ])
   if (tested.code === null) return { kind: 'error', why: `no end within ${patienceMs / 1000} s` }
   return verdictOf(tested)
@@ -157,7 +199,8 @@ function verdictOf(tested: { readonly code: number | null; readonly output: stri
       return { kind: 'error', why: `${file} does not load: ${firstLineOf(message)}` }
     }
   }
-  if (tested.code === 0 && results.length > 0) return { kind: 'survived' }
+  const ran = results.some(({ assertionResults }) => assertionResults.some(({ status }) => status === 'passed'))
+  if (tested.code === 0 && ran) return { kind: 'survived' }
   return { kind: 'error', why: `no test failed, yet: ${firstLineOf(tested.output)}` }
 }
 

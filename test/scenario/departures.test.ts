@@ -61,6 +61,29 @@ describe('a tab that is gone', () => {
     expect(lock.state).toBe('unsure')
   })
 
+  it.each(['closed from its side', 'lost'])(
+    '[M5] is not one whose channel was %s: its session goes on',
+    async (how) => {
+      const story = new Story(`a channel ${how}`, { ...withLease(lease), registrar: true })
+      const tabs = await story.open(1, 1, 1)
+      const leader = story.leaderOf(tabs)
+      const [holder, other] = tabs.filter((tab) => tab !== leader)
+      if (!holder || !other) throw new Error('three tabs')
+      const lock = await story.acquire(holder, 'doc')
+      const next = story.ask(other, 'doc')
+      await story.pass(500)
+      const linked = () => [...story.hostOf(leader).network.links].some(({ to }) => to.peerId === story.peerOf(holder))
+      // Who hears nonsense closes the channel; the page behind it lives on.
+      if (how === 'lost') story.sim.ether.breakLinks(story.peerOf(leader), story.peerOf(holder))
+      else story.sayBytes(leader, holder, new Uint8Array([255]))
+      await story.until(() => !linked(), 10_000, 'the end of the channel')
+      await story.until(linked, 10_000, 'another channel')
+      await story.pass(2_000)
+      expect(lock.state).toBe('held')
+      expect(next.at).toBeNull()
+    },
+  )
+
   it('[L4] was the only voter: a survivor reopens its node, and the room goes on', async () => {
     const story = new Story('two tabs', withLease(lease))
     const tabs = await story.open(2)

@@ -19,6 +19,7 @@ export const faults: readonly string[] = [
   'schism reset merged',
   'schism write kept',
   'schism write told to be lost',
+  'fault ambush',
   'fault estranged',
   'clock set back',
   'clock set forward',
