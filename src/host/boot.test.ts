@@ -41,6 +41,10 @@ class TestIdentities implements IdentityStore {
     this.disks.delete(peerId)
   }
 
+  async archived() {
+    return []
+  }
+
   async tokenFloor() {
     return 0
   }

@@ -35,6 +35,8 @@ export interface IdentityStore {
   setRoomId(roomId: string): Promise<void>
   /** That identity's history has ended here: it is kept for whoever wants to look, and never claimed again. */
   archive(peerId: PeerId, tokenFloor: number): Promise<void>
+  /** Those: nobody reopens them, and their deaths can be proven all the same (L2). */
+  archived(): Promise<readonly { readonly peerId: PeerId }[]>
   /** The highest token that the archived ones know of, 0 if there are none (T1). */
   tokenFloor(): Promise<number>
   /** The last life that the identity's database saw, null if it never had one. Only under its identity lock. */

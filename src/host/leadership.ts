@@ -292,7 +292,8 @@ export class Leadership {
       live: isReachable && (progress === undefined || !this.#isMute(progress, raft.currentRound)),
       gone: resident || this.#departures.isGone(peerId),
       silent: silence > this.#lease,
-      learnerOnly: resident || condition?.learnerOnly === true || this.#admissions.get(peerId)?.learnerOnly === true,
+      // What it says now before what it asked for when it did not know the room.
+      learnerOnly: resident || (condition ?? this.#admissions.get(peerId))?.learnerOnly === true,
       caughtUp: this.#catchUp.keepsUp(peerId, progress, raft.commitIndex),
       ...fitnessOf(condition),
     }

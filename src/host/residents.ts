@@ -68,24 +68,35 @@ export class Residents {
    * whoever died. One attempt at a time.
    */
   adopt(voters: readonly PeerId[] | null): Promise<void> {
-    return this.#withDead(voters, (dead) => this.#takeIn(dead))
+    return this.#exclusively(async () => {
+      const identities = await this.#options.identities.list()
+      await this.#withDead(voters ?? identities.map(({ peerId }) => peerId), identities, (dead) => this.#takeIn(dead))
+    })
   }
 
   /**
    * The room does without these voters for now: those that died in this browser, unseen by anyone, are told of. A leader that
    * was told again and again and still has them waits for their votes, without which no change of members can end: then
-   * they are taken in as if there were no leader.
+   * they are taken in as if there were no leader. Not those whose log is of a history that has ended (N2, N3): it is of no use
+   * to this room, and nobody else can tell that they will not come back.
    */
   prove(voters: readonly PeerId[]): Promise<void> {
     for (const peerId of this.#proven.keys()) if (!voters.includes(peerId)) this.#proven.delete(peerId)
-    return this.#withDead(voters, async (dead) => {
-      const { peerId, incarnation } = dead
-      const times = (this.#proven.get(peerId) ?? 0) + 1
-      this.#proven.set(peerId, times)
-      if (times > provenMax) return this.#takeIn(dead)
-      this.#options.onDead({ peerId, incarnation })
-      return 'done'
+    return this.#exclusively(async () => {
+      const { identities } = this.#options
+      await this.#withDead(voters, await identities.list(), async (dead) => {
+        const { peerId } = dead
+        const times = (this.#proven.get(peerId) ?? 0) + 1
+        this.#proven.set(peerId, times)
+        return times > provenMax ? this.#takeIn(dead) : this.#tell(dead)
+      })
+      await this.#withDead(voters, await identities.archived(), async (dead) => this.#tell(dead))
     })
+  }
+
+  #tell({ peerId, incarnation }: Dead): 'done' {
+    this.#options.onDead({ peerId, incarnation })
+    return 'done'
   }
 
   async #takeIn(dead: Dead): Promise<'kept' | 'done'> {
@@ -158,18 +169,27 @@ export class Residents {
     for (const peerId of [...this.#kept.keys()]) this.release(peerId)
   }
 
-  async #withDead(voters: readonly PeerId[] | null, use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
+  /** One attempt at a time. */
+  async #exclusively(run: () => Promise<void>): Promise<void> {
     if (this.#busy || this.#closed) return
     this.#busy = true
     try {
-      const known = new Set((await this.#options.identities.list()).map(({ peerId }) => peerId))
-      for (const peerId of voters ?? known)
-        if (known.has(peerId) && !this.#kept.has(peerId) && !this.#unfit.has(peerId)) await this.#ifDead(peerId, use)
-      const [failure] = this.#failures.splice(0)
-      if (failure !== undefined) throw failure
+      await run()
     } finally {
       this.#busy = false
     }
+  }
+
+  async #withDead(
+    voters: readonly PeerId[],
+    identities: readonly { readonly peerId: PeerId }[],
+    use: (dead: Dead) => Promise<'kept' | 'done'>,
+  ): Promise<void> {
+    const known = new Set(identities.map(({ peerId }) => peerId))
+    for (const peerId of voters)
+      if (known.has(peerId) && !this.#kept.has(peerId) && !this.#unfit.has(peerId)) await this.#ifDead(peerId, use)
+    const [failure] = this.#failures.splice(0)
+    if (failure !== undefined) throw failure
   }
 
   /** Both locks, or nothing: one alone proves no death (L2). They stay held only if the node is kept. */

@@ -10,12 +10,24 @@ import type { IdentityStore, LockService } from './browser.js'
 import { Host } from './host.js'
 import type { Answers, Call, CallType, HostEvent, Reply } from './page.js'
 
+export interface TestPeerOptions {
+  /** Its log ends with it. */
+  readonly inMemory?: boolean
+}
+
 export class TestPeer {
   readonly events: HostEvent[] = []
   readonly host: Host
   readonly disk: MemoryDisk
 
-  constructor(peerId: string, hub: MemoryHub, disk: MemoryDisk, storage: MemoryStorage, stored: StoredState) {
+  constructor(
+    peerId: string,
+    hub: MemoryHub,
+    disk: MemoryDisk,
+    storage: MemoryStorage,
+    stored: StoredState,
+    options: TestPeerOptions,
+  ) {
     this.disk = disk
     this.host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId: `browser of ${peerId}`, resident: false },
@@ -28,6 +40,7 @@ export class TestPeer {
       randomText: () => `history of ${peerId}`,
       tokenFloor: 0,
       learnerOnly: false,
+      inMemory: options.inMemory ?? false,
       state: null,
       emit: (event) => this.#heard(event),
     })
@@ -46,7 +59,7 @@ export class TestPeer {
 
 const freeLocks: LockService = { hold: async () => ({ release() {}, onlost: null }) }
 
-export async function foundRoom(peerId: string, hub: MemoryHub): Promise<TestPeer> {
+export async function foundRoom(peerId: string, hub: MemoryHub, options: TestPeerOptions = {}): Promise<TestPeer> {
   const disk = new MemoryDisk()
   const storage = new MemoryStorage(disk, 'n')
   const identities = { roomId: async () => null, setRoomId: async () => {} } as unknown as IdentityStore
@@ -61,14 +74,14 @@ export async function foundRoom(peerId: string, hub: MemoryHub): Promise<TestPee
       registrar: null,
       settings: defaultSettings,
       randomText: () => 'roomid',
-      inMemory: false,
+      inMemory: options.inMemory ?? false,
     },
   )
-  return new TestPeer(peerId, hub, disk, storage, stored)
+  return new TestPeer(peerId, hub, disk, storage, stored, options)
 }
 
-export function joinRoom(peerId: string, hub: MemoryHub): TestPeer {
+export function joinRoom(peerId: string, hub: MemoryHub, options: TestPeerOptions = {}): TestPeer {
   const disk = new MemoryDisk()
   const storage = new MemoryStorage(disk, 'n')
-  return new TestPeer(peerId, hub, disk, storage, storage.stored)
+  return new TestPeer(peerId, hub, disk, storage, storage.stored, options)
 }

@@ -60,6 +60,7 @@ export class SimBrowser {
             .map((peerId) => ({ peerId })),
         ),
       archive: (peerId, tokenFloor) => later('archive', () => void this.archived.set(peerId, tokenFloor)),
+      archived: () => later('archived identities', () => [...this.archived.keys()].map((peerId) => ({ peerId }))),
       tokenFloor: () => later('token floor', () => Math.max(0, ...this.archived.values())),
       create: () => later('new identity', () => ({ peerId: this.#create() })),
       roomId: () => later('room id', () => this.roomId),

@@ -76,6 +76,10 @@ export class Identities {
     return all.filter(({ archivedWith }) => archivedWith === undefined).sort((a, b) => b.lastUsed - a.lastUsed)
   }
 
+  async archived(): Promise<readonly StoredIdentity[]> {
+    return (await this.#all()).filter(({ archivedWith }) => archivedWith !== undefined)
+  }
+
   #all(): Promise<StoredIdentity[]> {
     return this.#database.getAll('identities', IDBKeyRange.bound([this.#room, ''], [this.#room, '\uffff']))
   }

@@ -47,6 +47,11 @@ export class MemoryIdentities {
     this.#disks.delete(peerId)
   }
 
+  /** They are in no other worker's reach. */
+  async archived(): Promise<readonly { readonly peerId: string }[]> {
+    return []
+  }
+
   async tokenFloor(): Promise<number> {
     return 0
   }

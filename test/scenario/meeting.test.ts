@@ -106,6 +106,26 @@ describe('[N3] where a fork and the history that it left meet', () => {
     expect(story.sim.leader?.host.status.configuration.voters).not.toContain(before)
   })
 
+  it('[L2] the life that ended with the fork is proven dead at once: nobody waits for its vote', async () => {
+    const story = new Story('proven dead', { ...withLease(600_000), registrar: true })
+    const tabs = (await story.open(1, 1, 1)) as [SimTab, SimTab, SimTab]
+    await story.until(() => story.sim.leader?.host.status.configuration.voters.length === 3, 30_000, 'three voters')
+    const [first, second, alone] = tabs
+    const before = story.peerOf(alone)
+    story.cutOff(alone, [first, second])
+    await story.until(() => alone.page.room.status === 'no-quorum', 15_000, 'no-quorum')
+    await story.settle(alone.page.room.recover(accepted))
+    await set(story, first, 'main', 'kept')
+    story.heal()
+    await allInOne(story, tabs)
+    await story.until(
+      () => story.sim.leader?.host.status.configuration.voters.includes(story.peerOf(alone)) === true,
+      20_000,
+      'its next life votes',
+    )
+    expect(story.sim.leader?.host.status.configuration.voters).not.toContain(before)
+  })
+
   it('two forks of one room meet: the one that more began goes on', async () => {
     const story = new Story('two forks', abroad)
     const tabs = await story.open(1, 1, 1, 1, 1, 1, 1)
