@@ -28,6 +28,7 @@ describe('[L4] residents', () => {
       setRoomId: async () => {},
       archive: async () => {},
       tokenFloor: async () => 0,
+      archived: async () => [],
       list: async () => [{ peerId: 'newer' }, { peerId: 'sound' }],
       lastIncarnation: async () => ({ counter: 1, nonce: 'n' }),
       open: async (peerId) => open(peerId),
