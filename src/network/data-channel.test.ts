@@ -124,6 +124,27 @@ describe('data channel link', () => {
     pair.teardown()
   })
 
+  it('[N1] a connection that came before anybody listened comes up then, with what was said on it meanwhile', async () => {
+    const { a, b } = channels()
+    const [early, other] = [new DataChannelNetwork(), new DataChannelNetwork()]
+    const [witness, speaker] = [new Witness(), new Witness()]
+    other.listen(speaker)
+    early.add('peer-b', 'c1', a.control.rtc, a.bulk.rtc, 'webrtc')
+    other.add('peer-a', 'c1', b.control.rtc, b.bulk.rtc, 'webrtc')
+    await speaker.until('the speaker to be up', () => speaker.ups.length > 0)
+    for (const value of [1, 2, 3]) speaker.ups[0]?.send('control', Uint8Array.of(value))
+    await settle(20)
+    early.listen(witness)
+    await witness.until('three frames', () => witness.frames.length === 3)
+    expect([witness.ups.length, witness.downs, witness.frames.map(({ frame }) => [...frame])]).toEqual([
+      1,
+      [],
+      [[1], [2], [3]],
+    ])
+    early.close()
+    other.close()
+  })
+
   it('says nothing of a connection that never opened', async () => {
     const [control] = FakeDataChannel.pair()
     const [bulk] = FakeDataChannel.pair()

@@ -14,6 +14,8 @@ import { systemTimers, type Timers } from './timers.js'
 
 /** How long the close of the bulk channel waits for that of the control channel, and for what was sent on it before. */
 const lastWordsMs = 1_000
+/** Events of all links that may wait for a listener. */
+const earlyMax = 4_096
 
 export interface DataChannelNetworkOptions {
   readonly timers?: Timers
@@ -29,6 +31,8 @@ export class DataChannelNetwork implements Network {
   readonly #timers: Timers
   readonly #links = new Map<string, DataChannelLink>()
   #listener: LinkListener | undefined
+  /** What came before anybody listened. */
+  #early: ((listener: LinkListener) => void)[] = []
   #isClosed = false
 
   constructor(options: DataChannelNetworkOptions = {}) {
@@ -37,16 +41,22 @@ export class DataChannelNetwork implements Network {
   }
 
   listen(listener: LinkListener): void {
-    if (!this.#isClosed) this.#listener ??= listener
+    if (this.#isClosed || this.#listener) return
+    this.#listener = listener
+    // Not inside the call of whoever begins to listen.
+    queueMicrotask(() => {
+      for (const tell of this.#early.splice(0)) tell(listener)
+    })
   }
 
   /**
-   * Takes the channels of a connection over. To be called after `listen`, in the task in which the channels arrived: a
-   * message may be waiting in them (PLATFORM 5). The link comes up when its control channel is open.
+   * Takes the channels of a connection over, in the task in which they arrived: a message may be waiting in them (PLATFORM 5). The link
+   * comes up when its control channel is open, and when somebody listens: a peer may connect while this one still finds out whether
+   * it founds the room (N1).
    */
   add(peerId: string, connectionId: string, control: HandedChannel, bulk: HandedChannel, kind: LinkKind): void {
     const channels = { control: channelOf(control), bulk: channelOf(bulk) }
-    if (!this.#listener || this.#isClosed || this.#links.has(connectionId)) {
+    if (this.#isClosed || this.#links.has(connectionId)) {
       channels.control.close()
       channels.bulk.close()
       return
@@ -55,8 +65,21 @@ export class DataChannelNetwork implements Network {
       this.#links.delete(connectionId)
       this.#onEnded(connectionId)
     }
-    const options = { peerId, kind, channels, listener: this.#listener, timers: this.#timers, onEnded }
+    const listener: LinkListener = {
+      up: (link) => this.#tell(connectionId, (to) => to.up(link)),
+      frame: (link, lane, frame) => this.#tell(connectionId, (to) => to.frame(link, lane, frame)),
+      down: (link, reason) => this.#tell(null, (to) => to.down(link, reason)),
+    }
+    const options = { peerId, kind, channels, listener, timers: this.#timers, onEnded }
     this.#links.set(connectionId, new DataChannelLink(options))
+  }
+
+  /** `connectionId`: null for the last that is told of a link. */
+  #tell(connectionId: string | null, event: (listener: LinkListener) => void): void {
+    if (this.#listener && this.#early.length === 0) event(this.#listener)
+    else if (connectionId === null || this.#early.length < earlyMax) this.#early.push(event)
+    // What is left out would break the order of its lane: the link is given up, and the peer dialed anew.
+    else queueMicrotask(() => this.closeConnection(connectionId, 'lost'))
   }
 
   /** What the page knows of the connection. Idempotent; an unknown connection is one that ended here first. */
