@@ -6,7 +6,7 @@
  * nothing more to say: messages leave, the disk writes, the page hears.
  */
 import type { RoomSettings } from '../machine/command.js'
-import { decodeInstruction, encodeInstruction } from '../machine/instruction.js'
+import { decodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
@@ -14,7 +14,7 @@ import { storedSince } from '../machine/store/view.js'
 import type { CarriedNetwork } from '../network/carried.js'
 import type { DownReason, Lane, Link, Network } from '../network/link.js'
 import { membersOf, votersOf } from '../raft/configuration.js'
-import { type Entry, noEntry, type PeerId } from '../raft/entry.js'
+import type { Entry, PeerId } from '../raft/entry.js'
 import type { Message } from '../raft/message.js'
 import { Raft } from '../raft/raft.js'
 import type { Ready } from '../raft/ready.js'
@@ -24,6 +24,7 @@ import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/i
 import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { type Abilities, productAbilities } from './abilities.js'
+import { Belonging } from './belonging.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
@@ -34,11 +35,9 @@ import { GroupCommit } from './group-commit.js'
 import { splitAt } from './histories.js'
 import { failureIn, HostFailure } from './host-failure.js'
 import { Leadership } from './leadership.js'
-import { Meetings } from './meetings.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
-import { type Peer, Peers, type PeersListener, type Self, type Stranger } from './peers.js'
-import { Recovery } from './recovery.js'
+import { type Peer, Peers, type PeersListener, type Self } from './peers.js'
 import { type Refusal, Refusals } from './refusals.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
 import { Tempo, timingOf } from './tempo.js'
@@ -96,8 +95,6 @@ const housekeepingEvery = 50
 /** A gap in this host's own time, ms: whatever it believed before is old (PLATFORM, derived numbers). */
 const pauseAfter = 1_000
 const pingEvery = 1_000
-/** A peer without a room waits that long for the one that it was told of before it takes another, ms (N2). */
-const expectedWithin = 3_000
 /** Without a leader the next one is to know soon what an election takes over its links (M5). */
 const pingEveryLeaderless = 200
 /** What happens to nobody is seen to seldom (M6). */
@@ -116,21 +113,13 @@ export class Host {
   readonly #conditions: Conditions
   readonly #leadership: Leadership
   readonly #page: PageSide
-  readonly #recovery: Recovery
-  readonly #meetings: Meetings
+  readonly #belonging: Belonging
   readonly #tempo: Tempo
   readonly #exchange: Exchange
   readonly #networks: readonly Network[]
   readonly #cluster: ClusterClock
   readonly #replicated: Replicated
   #settings: RoomSettings | null = null
-  #lineage: Lineage | null
-  /** The history that this peer begins: nobody hears of it before it is durable. */
-  #forking: Lineage | null = null
-  /** Met instead of the room that was expected: taken when nobody of that one comes. */
-  #unexpected: { readonly lineage: Lineage; readonly since: Instant } | null = null
-  /** This peer's history is over for it: that one goes on. */
-  #successor: Lineage | null = null
   #now: Instant
   #ticked: number
   #housekeptAt: number
@@ -164,8 +153,8 @@ export class Host {
     const { snapshotSizes = defaultSnapshotSizes } = options
     const { chunkBytes } = snapshotSizes
     this.#replicated = new Replicated(snapshot, snapshotSizes, this.#abilities.canApply)
-    this.#lineage = options.stored.lineage
-    this.#refuseLogOf(roomOf(group?.entries ?? []))
+    const { lineage } = options.stored
+    refuseLogOf(roomOf(group?.entries ?? []), lineage)
     const entries = group?.entries.filter((entry) => entry.index > this.#replicated.snapshotIndex) ?? []
     const timing = timingOf((this.machine.settings ?? defaultSettings).timing)
     this.#raft = new Raft({
@@ -174,7 +163,7 @@ export class Host {
       seed: options.seed,
       maxChunkBytes: chunkBytes,
       maxInflightChunkBytes: 4 * chunkBytes,
-      ...(this.#lineage?.foundation && { foundation: this.#lineage.foundation }),
+      ...(lineage?.foundation && { foundation: lineage.foundation }),
       // The tail that was kept before the snapshot served slow followers; a restarted peer begins at its snapshot.
       ...(group && { restored: { hardState: group.hardState, snapshot, entries } }),
     })
@@ -182,16 +171,19 @@ export class Host {
     const listener: PeersListener = {
       met: (peer) => this.#met(peer),
       unreachable: (peer, reason) => this.#unreachable(peer, reason),
-      roomFound: (lineage) => this.#adopt(lineage),
+      roomFound: (found) => this.#belonging.found(found),
       refused: (refusal) => this.#refused(refusal),
       dropped: (reason) => this.#refusals.count(reason),
-      strangerMet: (stranger) => this.#metStranger(stranger),
+      strangerMet: (stranger) => {
+        this.#tempo.idle.touch()
+        this.#belonging.metStranger(stranger)
+      },
       claimed: (stranger, claim) => {
         this.#tempo.idle.touch()
-        this.#meetings.heard(stranger, claim)
+        this.#belonging.claimed(stranger, claim)
       },
     }
-    this.#peers = new Peers(options.self, this.#lineage, () => this.#now.monotonic, listener, this.#abilities)
+    this.#peers = new Peers(options.self, lineage, () => this.#now.monotonic, listener, this.#abilities)
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
       together: (run) => this.#turn(run),
@@ -211,16 +203,9 @@ export class Host {
       state: options.state,
       tokenFloor: options.tokenFloor,
       metrics: () => this.#metrics(),
-      recover: (reply) => this.#recovery.begin(reply),
+      recover: (reply) => this.#belonging.recovery.begin(reply),
     })
-    this.#recovery = new Recovery(this.#context, () => this.#lineage, {
-      fork: (forkId, term, members) => this.#fork(forkId, term, members),
-      randomText: options.randomText,
-    })
-    this.#meetings = new Meetings(this.#context, () => this.#lineage, {
-      leaveFor: (lineage) => this.#leaveFor(lineage),
-      logged: () => this.#logged(),
-    })
+    this.#belonging = this.#createBelonging()
     this.#tempo = new Tempo(this.#context, timing, {
       after: options.idleAfter ?? defaultIdleAfter,
       isWaiting: () => this.#page.isWaiting,
@@ -241,8 +226,9 @@ export class Host {
       })
     }
     this.#turn(() => {
-      this.#noticeSuccessor()
-      if (this.#lineage) this.#entered(this.#lineage)
+      this.#belonging.noticeSuccessor()
+      const { lineage } = this.#belonging
+      if (lineage) this.#entered(lineage)
       // A lone voter has nobody to wait for.
       const { voters, outgoing } = this.#raft.configuration
       if (voters.length === 1 && voters[0] === this.#options.self.peerId && outgoing.length === 0) this.#raft.campaign()
@@ -322,9 +308,9 @@ export class Host {
     return this.#replicated.machine
   }
 
-  /** Whose entries this peer's core writes now, also while nobody else is told. */
+  /** The history that this peer's core is in. */
   get lineage(): Lineage | null {
-    return this.#forking ?? this.#lineage
+    return this.#belonging.written
   }
 
   /** For checkers: the term of an entry that is still in the log. */
@@ -362,7 +348,7 @@ export class Host {
     const ticks = Math.floor(this.#now.monotonic - this.#ticked)
     if (ticks <= 0) return
     this.#ticked += ticks
-    if (!this.#recovery.isStandingBy) this.#raft.tick(ticks)
+    if (!this.#belonging.recovery.isStandingBy) this.#raft.tick(ticks)
   }
 
   /** A leader that was away for a minimum election time-out may have been replaced; that it meant to sleep is no gap. */
@@ -395,7 +381,8 @@ export class Host {
     // Who leads is answered by everybody; of the others nobody is heard while the room is idle.
     this.#peers.rest(this.#tempo.idle.isCalm && !this.#leadership.leading)
     this.#peers.flush()
-    if (this.#successor) this.#reset(this.#successor)
+    const { successor } = this.#belonging
+    if (successor) this.#reset(successor)
     else this.#arm()
   }
 
@@ -404,7 +391,7 @@ export class Host {
     if (!this.#tempo.idle.isCalm || currentRound !== this.#echoedRound) this.#leadership.leases.release()
     this.#echoedRound = currentRound
     this.#leadership.answered()
-    this.#meetings.answered()
+    this.#belonging.meetings.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
     this.#hasWaiting = false
     this.#departures.tick()
@@ -418,9 +405,7 @@ export class Host {
     this.#giveUpJoining()
     this.#departures.tick()
     if (this.#leads) this.#leadership.tick()
-    if (!this.#lineage && this.#unexpected) this.#adopt(this.#unexpected.lineage)
-    this.#recovery.tick()
-    this.#meetings.tick()
+    this.#belonging.tick()
     this.#page.tick()
     this.#exchange.tick()
     if (this.#tempo.idle.isCalm) {
@@ -462,7 +447,7 @@ export class Host {
     if (installed) {
       this.#cluster.stored(installed.meta.time, this.#now)
       this.#replicated.install(installed)
-      this.#noticeSuccessor()
+      this.#belonging.noticeSuccessor()
       this.#checkRoom()
       this.#page.reconcile()
     }
@@ -478,8 +463,7 @@ export class Host {
 
   #durable(ready: Ready): void {
     this.#raft.persisted(ready.sequence)
-    const { foundation } = this.#forking ?? {}
-    if (foundation && this.#raft.stableIndex >= foundation.index) this.#forked()
+    this.#belonging.persisted()
     for (const message of ready.messagesAfterWrite) this.#sendRaft(message)
   }
 
@@ -487,23 +471,16 @@ export class Host {
     const applied = this.#replicated.apply(entry)
     this.#checkRoom()
     this.#options.listener?.applied?.(entry, this.machine)
-    this.#noticeSuccessor()
+    this.#belonging.noticeSuccessor()
     if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
   }
 
-  /** A log that was founded for another room is not this one's, whoever has put it here. F5: and whoever can must follow the machine. */
+  /** The log is this room's. F5: and whoever can must follow its machine. */
   #checkRoom(): void {
     const { roomId, version } = this.machine
-    this.#refuseLogOf(roomId)
+    refuseLogOf(roomId, this.#belonging.lineage)
     if (roomId !== null) this.#peers.setRoomVersion(version)
-  }
-
-  #refuseLogOf(roomId: string | null): void {
-    const expected = this.#lineage?.roomId
-    if (roomId === null || expected === undefined || roomId === expected) return
-    const message = `the log is that of the room ${roomId}, and this peer belongs to ${expected}`
-    throw new HostFailure({ code: 'storage', message })
   }
 
   #compact(): void {
@@ -539,7 +516,7 @@ export class Host {
   #beginToLead(): void {
     this.#hasWaiting = true
     this.#leadership.begin()
-    this.#meetings.ledAnew()
+    this.#belonging.meetings.ledAnew()
   }
 
   #sendRaft(message: Parameters<Raft['step']>[0]): void {
@@ -576,7 +553,7 @@ export class Host {
       case 'raft':
         if (item.group !== roomGroup) break
         // M1: what a life says after its goodbye is void, above all that it leads.
-        if (!this.#departures.isOver(peer) && !this.#isBetweenHistories) this.#step(item.message)
+        if (!this.#departures.isOver(peer) && !this.#belonging.isBetweenHistories) this.#step(item.message)
         break
       case 'submit':
         this.#tempo.idle.touch()
@@ -605,7 +582,7 @@ export class Host {
       case 'recover':
       case 'position':
       case 'lead':
-        this.#recovery.item(peer.peerId, item)
+        this.#belonging.recovery.item(peer.peerId, item)
         break
       case 'yield':
         this.#takeVote(peer, item.vote)
@@ -670,77 +647,19 @@ export class Host {
     if (this.#leads) this.#leadership.tick()
   }
 
-  /** N1: a peer without a room takes over the lineage of the first that has it, and says so durably before anything else. */
-  #adopt(lineage: Lineage): void {
-    const { expectedRoomId } = this.#options
-    if (this.#lineage) return
-    const isOther = expectedRoomId !== null && expectedRoomId !== lineage.roomId
-    if (isOther && !this.#hasWaitedFor(lineage)) return
-    this.#lineage = lineage
-    this.#commit.addExtra({ lineage })
-    this.#peers.setLineage(lineage)
-    this.#entered(lineage)
-  }
-
-  /** N3: what of the old history is on its way has no part in the new one. */
-  get #isBetweenHistories(): boolean {
-    return this.#forking !== null || this.#recovery.isStandingBy
-  }
-
   /** N3: nor does a leader go on with the log that it has told of, even if it could now go on alone (M2). */
   get #leads(): boolean {
-    return this.#leadership.leading && !this.#recovery.isStandingBy
+    return this.#leadership.leading && !this.#belonging.recovery.isStandingBy
   }
 
   /** M2. N3: whoever has told how far it has come does not lead where it came from: what it then agreed on nobody would have. */
   #takeVote({ peerId }: Peer, vote: number): void {
-    if (!this.#isBetweenHistories) this.#raft.takePromisedVote(peerId, vote)
-  }
-
-  /** N3: this peer has the best log of those who are left. The entries and whose they are become durable together. */
-  #fork(forkId: string, term: number, members: number): void {
-    if (!this.#lineage) return
-    const { roomId, epoch } = this.#lineage
-    const previousTerm = this.#raft.entryTerm(this.#raft.lastIndex) ?? 0
-    const foundation = { ...this.#raft.fork(term), previousTerm, members }
-    const lineage = { roomId, epoch: epoch + 1, forkId, foundation }
-    this.#forking = lineage
-    this.#commit.addToNext({ lineage })
-    const seconds = Math.floor(this.#now.wall / 1_000)
-    const data = encodeInstruction({ type: 'fork', epoch: lineage.epoch, forkId, seconds })
-    this.#raft.propose(this.#context.clusterTime, [data])
-  }
-
-  #forked(): void {
-    const lineage = this.#forking
-    this.#forking = null
-    if (lineage) this.#goOver(lineage)
-  }
-
-  /** N2, N3: a history that has ended is told of whatever way this peer learns of it: by its log, or by a snapshot. */
-  #noticeSuccessor(): void {
-    const { successor } = this.machine
-    if (!successor) return
-    const { foundation, ...lineage } = successor
-    this.#successor ??= foundation ? { ...lineage, foundation } : lineage
-  }
-
-  #leaveFor(lineage: Lineage): void {
-    if (this.#raft.lastIndex > 0 || this.#raft.term > 0) {
-      this.#successor = lineage
-      return
-    }
-    // It was on its way in, and has promised nothing to anybody: it turns round.
-    this.#lineage = lineage
-    this.#commit.addExtra({ lineage })
-    this.#raft.joinFork(lineage.foundation ?? noEntry)
-    this.#peers.setLineage(lineage)
-    this.#askToBeAdmitted(true)
+    if (!this.#belonging.isBetweenHistories) this.#raft.takePromisedVote(peerId, vote)
   }
 
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset(successor: Lineage): void {
-    const mine = this.#lineage
+    const mine = this.#belonging.lineage
     const logged = this.#logged()
     const { tokenBase, appliedIndex } = logged
     const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
@@ -759,33 +678,6 @@ export class Host {
     return this.#replicated.ahead(this.#raft.entriesAfter(this.machine.appliedIndex))
   }
 
-  /** N3: another one of those who are left leads the history that this peer has agreed to. */
-  #metStranger({ lineage }: Stranger): void {
-    this.#meetings.met()
-    this.#tempo.idle.touch()
-    const mine = this.#lineage
-    const { foundation } = lineage
-    if (!mine || !foundation || !this.#recovery.hasAgreedTo(lineage)) return
-    if (lineage.roomId !== mine.roomId || lineage.epoch !== mine.epoch + 1 || foundation.term <= this.#raft.term) return
-    this.#raft.joinFork(foundation)
-    this.#commit.addExtra({ lineage })
-    this.#goOver(lineage)
-    this.#askToBeAdmitted(true)
-  }
-
-  #goOver(lineage: Lineage): void {
-    this.#lineage = lineage
-    this.#recovery.ended()
-    this.#peers.setLineage(lineage)
-    this.#page.wentOver()
-  }
-
-  /** N2: a server, or this browser, may still name a room that has gone over to another one. */
-  #hasWaitedFor(lineage: Lineage): boolean {
-    this.#unexpected ??= { lineage, since: this.#now }
-    return elapsedAtMost(this.#unexpected.since, this.#now) >= expectedWithin
-  }
-
   #entered(lineage: Lineage): void {
     this.#options.listener?.joined?.(lineage)
     this.#conditions.entered()
@@ -800,7 +692,7 @@ export class Host {
   #askToBeAdmitted(now = false): void {
     const { self } = this.#options
     const isMember = membersOf(this.#raft.configuration).includes(self.peerId)
-    if (!this.#lineage || self.resident || (isMember && this.#raft.leader !== null)) return
+    if (!this.#belonging.lineage || self.resident || (isMember && this.#raft.leader !== null)) return
     if (!now && this.#now.monotonic - this.#admitAskedAt < 4 * housekeepingEvery) return
     this.#admitAskedAt = this.#now.monotonic
     for (const { peerId, founded } of this.#peers.all())
@@ -848,7 +740,7 @@ export class Host {
   #stop(failure: Failure | null): void {
     if (this.#stopped) return
     const gone: Failure = failure ?? { code: 'room-left', message: 'this peer has left the room' }
-    this.#recovery.fail({ ok: false, failure: gone })
+    this.#belonging.recovery.fail({ ok: false, failure: gone })
     this.#page.fail(gone)
     this.#end(failure)
   }
@@ -860,6 +752,23 @@ export class Host {
     if (failure === null || this.#options.self.resident) for (const network of this.#networks) network.close()
     this.#options.storage.close()
     this.#options.listener?.stopped?.(failure)
+  }
+
+  #createBelonging(): Belonging {
+    const { stored, expectedRoomId, randomText } = this.#options
+    return new Belonging(this.#context, {
+      ...{ lineage: stored.lineage, expectedRoomId, randomText },
+      actions: {
+        keep: (lineage, together) => {
+          if (together) this.#commit.addToNext({ lineage })
+          else this.#commit.addExtra({ lineage })
+        },
+        logged: () => this.#logged(),
+        entered: (lineage) => this.#entered(lineage),
+        wentOver: () => this.#page.wentOver(),
+        askToBeAdmitted: () => this.#askToBeAdmitted(true),
+      },
+    })
   }
 
   #createContext(): HostContext {
@@ -934,6 +843,13 @@ export class Host {
 /** The others are asked, or told: the rest this peer knows by itself. */
 function isOfTheRoom(call: Call): boolean {
   return call.type !== 'metrics' && !(call.type === 'store.get' && call.consistency === 'local')
+}
+
+/** A log that was founded for another room is not this one's, whoever has put it here. */
+function refuseLogOf(roomId: string | null, lineage: Lineage | null): void {
+  if (roomId === null || lineage === null || roomId === lineage.roomId) return
+  const message = `the log is that of the room ${roomId}, and this peer belongs to ${lineage.roomId}`
+  throw new HostFailure({ code: 'storage', message })
 }
 
 /** Which room these entries found, if they begin with that: before anything of them is applied. */

@@ -7,7 +7,7 @@ import type { Failure } from '../shared/failure.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
 
 /** Why a peer is not let in. */
-export type RefusalReason = 'version' | 'other-room' | 'incarnation'
+export type RefusalReason = 'version' | 'incarnation'
 
 /** Why a frame, or a part of one, was refused and changed nothing. */
 export type DropReason =
@@ -41,7 +41,6 @@ const joinedWithin = 5_000
 export class Refusals {
   readonly #counts: Record<DropReason, number> = {
     version: 0,
-    'other-room': 0,
     incarnation: 0,
     malformed: 0,
     misaddressed: 0,
