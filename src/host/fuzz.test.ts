@@ -138,7 +138,7 @@ const itemBodies: { readonly [K in Exclude<Item['type'], 'hello'>]: fc.Arbitrary
   position: fc.record({ forkId: text, position: fc.option(fc.record({ term: index, last: entryId })) }),
   lead: fc.record({ forkId: text, term: index, members: index }),
   claim: fc.record({
-    claim: fc.record({ hasQuorum: fc.boolean(), foundedAt: index, lastCommand: entryId, highestToken: index }),
+    claim: fc.record({ hasQuorum: fc.boolean(), foundedAt: index, lastCommand: entryId }),
   }),
   yield: fc.record({ vote: index }),
   condition: fc.record({

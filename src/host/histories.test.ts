@@ -17,7 +17,6 @@ const claim = (lastCommand: EntryId, others: Partial<Claim> = {}): Claim => ({
   hasQuorum: true,
   foundedAt: 100,
   lastCommand,
-  highestToken: 0,
   ...others,
 })
 const history = (lineage: Lineage, lastCommand: EntryId, others: Partial<Claim> = {}): History => ({

@@ -13,8 +13,6 @@ export interface Claim {
   readonly foundedAt: number
   /** The last command of a client that was agreed on, or without a quorum may have been: whoever asked for it may have been told. */
   readonly lastCommand: EntryId
-  /** No fencing token above it was given. */
-  readonly highestToken: number
 }
 
 export interface History {

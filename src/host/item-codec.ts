@@ -113,7 +113,6 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       writeFlag(writer, item.claim.hasQuorum)
       writeCount(writer, item.claim.foundedAt)
       writeEntryId(writer, item.claim.lastCommand)
-      writeCount(writer, item.claim.highestToken)
       break
     case 'yield':
       writeCount(writer, item.vote)
@@ -203,8 +202,7 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     case codeOf.claim: {
       const hasQuorum = readFlag(reader)
       const foundedAt = readCount(reader)
-      const lastCommand = readEntryId(reader)
-      return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand, highestToken: readCount(reader) } }
+      return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand: readEntryId(reader) } }
     }
     case codeOf.yield:
       return { type: 'yield', vote: readCount(reader) }

@@ -101,7 +101,7 @@ export class Meetings {
   }
 
   #claim(hasQuorum: boolean, machine: MachineState = this.#context.machine): Claim {
-    const { foundedAt, lastCommand, tokenBase, appliedIndex } = machine
-    return { hasQuorum, foundedAt, lastCommand, highestToken: tokenBase + appliedIndex }
+    const { foundedAt, lastCommand } = machine
+    return { hasQuorum, foundedAt, lastCommand }
   }
 }
