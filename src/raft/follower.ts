@@ -142,12 +142,14 @@ export function onHeartbeat(state: RaftState, message: MessageOf<'heartbeat'>): 
   const { log } = state
   // The leader sends min(match, commit): this peer has acknowledged all of it (B3).
   if (message.commitIndex <= lastIndex(log)) log.commit = Math.max(log.commit, message.commitIndex)
-  const { peerId: from, term } = state
-  const { round } = message
-  const plain = { type: 'heartbeatReply', from, to: message.from, term, round } as const
-  const answer = state.priority === 0 ? plain : { ...plain, priority: state.priority }
-  // A slow disk must not look like a dead peer.
-  sendInTerm(state, answer)
+  answerHeartbeat(state, message.from, message.round)
+}
+
+/** A slow disk must not look like a dead peer. */
+export function answerHeartbeat(state: RaftState, to: PeerId, round: number): void {
+  const { peerId: from, term, priority } = state
+  const plain = { type: 'heartbeatReply', from, to, term, round } as const
+  sendInTerm(state, priority === 0 ? plain : { ...plain, priority })
 }
 
 /** M5. The draw keeps its place in the spread. */

@@ -1,9 +1,10 @@
 import { isJoint } from './configuration.js'
 import type { PeerId } from './entry.js'
+import { answerHeartbeat } from './follower.js'
 import { configurationIndexOf, configurationOf, lastIndex } from './log.js'
 import type { MessageOf } from './message.js'
 import { voteResult } from './quorum.js'
-import { hasCommittedInTerm, type Leading, type RaftState, sendInTerm } from './state.js'
+import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 import { step } from './step.js'
 
 /**
@@ -104,8 +105,5 @@ export function wake(state: RaftState, ticks: number, silence: number): void {
 
 /** A follower that woke by itself tells the leader that it follows, or followed: an answer to no round, which wakes it or deposes it. */
 export function nudge(state: RaftState, to: PeerId): void {
-  const { peerId: from, term, priority } = state
-  if (state.role === 'leader' || to === from) return
-  const plain = { type: 'heartbeatReply', from, to, term, round: 0 } as const
-  sendInTerm(state, priority === 0 ? plain : { ...plain, priority })
+  if (state.role !== 'leader' && to !== state.peerId) answerHeartbeat(state, to, 0)
 }
