@@ -67,7 +67,10 @@ export class DataChannelNetwork implements Network {
     }
     const listener: LinkListener = {
       up: (link) => this.#tell(connectionId, (to) => to.up(link)),
-      frame: (link, lane, frame) => this.#tell(connectionId, (to) => to.frame(link, lane, frame)),
+      frame: (link, lane, frame) => {
+        if (this.#listener && this.#early.length === 0) this.#listener.frame(link, lane, frame)
+        else this.#tell(connectionId, (to) => to.frame(link, lane, frame))
+      },
       down: (link, reason) => this.#tell(null, (to) => to.down(link, reason)),
     }
     const options = { peerId, kind, channels, listener, timers: this.#timers, onEnded }
