@@ -1,6 +1,6 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
-import { type Settled, settleRoom } from '../host/boot.js'
+import { leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -13,7 +13,7 @@ import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
-import { foundingLockName, lifeOf, memoryRoomLockName } from '../shared/life.js'
+import { lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
 import { randomText } from '../storage/identities.js'
@@ -248,16 +248,8 @@ export class WorkerPeer implements WorkerApi {
     this.#archiving = this.#archive(peerId, successor, identities).then(() => this.#post({ comity: 'event', event }))
   }
 
-  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor, identities: IdentityStore): Promise<void> {
-    try {
-      await identities.archive(peerId, tokenFloor)
-      const founding = await this.#locks.hold(foundingLockName(this.#room))
-      await identities.setRoomId(roomId)
-      founding?.release()
-    } catch (error) {
-      // Then this peer comes back as the one that it was, and meets the other history again.
-      reportError(error)
-    }
+  #archive(peerId: PeerId, successor: Successor, identities: IdentityStore): Promise<void> {
+    return leaveHistory({ room: this.#room, locks: this.#locks, identities }, peerId, successor).catch(reportError)
   }
 
   /** One tab after the other holds the lock, so that it is held while any of them lives. */

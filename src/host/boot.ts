@@ -14,6 +14,7 @@ import {
 } from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
+import type { Successor } from './page.js'
 
 /** A reload waits this long for its own identity, which the page before it may still be letting go (L1), ms. */
 const reclaimWithin = 1_000
@@ -246,4 +247,22 @@ function foundingGroup(
     { term: 1, index: 2, time: 0, type: 'command', data },
   ]
   return { hardState: { term: 1, votedFor: null, promisedTo: null, commitIndex: 2 }, snapshot: null, entries }
+}
+
+/**
+ * N2, N3, B13: that identity's history has ended in this browser, which goes on in the successor's room. It is never claimed again. Rejects with
+ * what the registry fails with: then it comes back as the one that it was, and meets the other history again.
+ */
+export async function leaveHistory(
+  { room, locks, identities }: Pick<BootOptions, 'room' | 'locks' | 'identities'>,
+  peerId: PeerId,
+  { roomId, tokenFloor }: Successor,
+): Promise<void> {
+  await identities.archive(peerId, tokenFloor)
+  const founding = await locks.hold(foundingLockName(room))
+  try {
+    await identities.setRoomId(roomId)
+  } finally {
+    founding?.release()
+  }
 }

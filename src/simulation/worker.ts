@@ -1,5 +1,5 @@
 import type { BeginRequest, Claimed } from '../bridge/protocol.js'
-import { type Claim, claimIdentity, type Settled, settleRoom } from '../host/boot.js'
+import { type Claim, claimIdentity, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -10,7 +10,7 @@ import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
-import { foundingLockName, lifeOf } from '../shared/life.js'
+import { lifeOf } from '../shared/life.js'
 import type { Storage, StoredState } from '../storage/storage.js'
 import type { SimBrowser } from './browser.js'
 import type { SimNetwork } from './network.js'
@@ -284,12 +284,9 @@ export class SimWorker {
     this.#archiving = this.#archive(peerId, successor).then(() => this.#heard(event))
   }
 
-  async #archive(peerId: PeerId, { roomId, tokenFloor }: Successor): Promise<void> {
-    this.#sim.world.note(`${this.thread.name} leaves the history of ${peerId} for ${roomId}`)
-    await this.#identities.archive(peerId, tokenFloor)
-    const founding = await this.#locks.hold(foundingLockName(this.#sim.room))
-    await this.#identities.setRoomId(roomId)
-    founding?.release()
+  #archive(peerId: PeerId, successor: Successor): Promise<void> {
+    this.#sim.world.note(`${this.thread.name} leaves the history of ${peerId} for ${successor.roomId}`)
+    return leaveHistory({ room: this.#sim.room, locks: this.#locks, identities: this.#identities }, peerId, successor)
   }
 
   #lookAfterResidents(): void {
