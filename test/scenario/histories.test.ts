@@ -1,37 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { RoomReset } from '../../src/client/room.js'
 import { encodeFrame, protocolVersion } from '../../src/host/frame.js'
 import type { SimTab } from '../../src/simulation/tab.js'
+import { abroad, accepted, allInOne, get, lease, lineageOf, resetsOf, set } from './apart.js'
 import { Story, withLease } from './story.js'
-
-const lease = 5_000
-const abroad = { ...withLease(lease), registrar: true }
-const accepted = { acceptDataLoss: true } as const
-
-function resetsOf(tab: SimTab): RoomReset[] {
-  const heard: RoomReset[] = []
-  tab.page.room.addEventListener('reset', (event) => heard.push((event as CustomEvent<RoomReset>).detail))
-  return heard
-}
-
-function lineageOf(tab: SimTab) {
-  return tab.page.worker?.record?.host.lineage ?? null
-}
-
-async function allInOne(story: Story, tabs: readonly SimTab[]): Promise<void> {
-  const isOne = () =>
-    new Set(tabs.map((tab) => JSON.stringify(lineageOf(tab)))).size === 1 &&
-    tabs.every((tab) => tab.page.room.status === 'ready')
-  await story.until(isOne, 60_000, 'one history, and everybody ready in it')
-}
-
-async function set(story: Story, tab: SimTab, key: string, value: string): Promise<void> {
-  await story.settle(tab.page.room.store.set(key, value), 20_000)
-}
-
-async function get(story: Story, tab: SimTab, key: string): Promise<unknown> {
-  return (await story.settle(tab.page.room.store.get(key), 20_000))?.value
-}
 
 function votersOf(story: Story): number {
   return story.sim.leader?.host.status.configuration.voters.length ?? 0

@@ -1,21 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { RoomReset } from '../../src/client/room.js'
 import type { SimTab } from '../../src/simulation/tab.js'
-import { Story, withLease } from './story.js'
-
-const lease = 5_000
-const abroad = { ...withLease(lease), registrar: true }
-const accepted = { acceptDataLoss: true } as const
-
-function resetsOf(tab: SimTab): RoomReset[] {
-  const heard: RoomReset[] = []
-  tab.page.room.addEventListener('reset', (event) => heard.push((event as CustomEvent<RoomReset>).detail))
-  return heard
-}
-
-function lineagesOf(tabs: readonly SimTab[]): Set<string> {
-  return new Set(tabs.map((tab) => JSON.stringify(tab.page.worker?.record?.host.lineage)))
-}
+import { abroad, accepted, lease, lineagesOf, resetsOf } from './apart.js'
+import { Story } from './story.js'
 
 async function withoutQuorum(story: Story, left: readonly SimTab[]): Promise<void> {
   for (const tab of left)
