@@ -1,5 +1,6 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
+import { productAbilities } from '../host/abilities.js'
 import { leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
@@ -7,6 +8,7 @@ import { Host } from '../host/host.js'
 import { failureIn, HostFailure } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
@@ -84,6 +86,7 @@ export class WorkerPeer implements WorkerApi {
         clock: systemClock,
         registrar: this.#registrar,
         settings: request.settings,
+        machineVersion: productAbilities.canApply,
         randomText,
         inMemory: kept.storage === 'memory',
       })

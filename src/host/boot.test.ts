@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { decodeInstruction } from '../machine/instruction.js'
 import { defaultSettings } from '../machine/settings.js'
+import { machineVersion } from '../machine/version.js'
 import { foundingLockName, identityLockName, lifeLockName, memoryRoomLockName } from '../shared/life.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
 import { type Claim, claimIdentity, holdWithin, type Settled, settleRoom } from './boot.js'
@@ -225,6 +226,7 @@ describe('[N1] settling a room', () => {
       clock,
       registrar,
       settings: defaultSettings,
+      machineVersion,
       randomText: () => `room${++ids}`,
       inMemory,
     })
@@ -250,13 +252,17 @@ describe('[N1] settling a room', () => {
     expect([onDisk, identities.known, registrar.roomId]).toEqual(['room1', 'room1', 'room1'])
     expect(settled.stored).toEqual(identities.disks.get(claimed.peerId)?.read())
     const group = settled.stored.groups.get(0)
-    const [configuration, founding] = group?.entries ?? []
-    expect(group?.hardState).toEqual({ term: 1, votedFor: null, promisedTo: null, commitIndex: 2 })
+    const [configuration, founding, raise] = group?.entries ?? []
+    expect(group?.hardState).toEqual({ term: 1, votedFor: null, promisedTo: null, commitIndex: 3 })
     expect(configuration).toMatchObject({
       configuration: { voters: ['peer1'], incarnations: { peer1: claimed.storage.incarnation } },
     })
     const instruction = founding?.type === 'command' ? decodeInstruction(founding.data) : null
     expect(instruction).toMatchObject({ type: 'found', roomId: 'room1', tokenBase: 1_780_000_000 * 2 ** 20 })
+    expect(raise?.type === 'command' && decodeInstruction(raise.data)).toEqual({
+      type: 'raise',
+      version: machineVersion,
+    })
     expect(locks.isHeld(foundingLockName('r'))).toBe(false)
   })
 
@@ -314,7 +320,7 @@ describe('[N1] settling a room', () => {
     registrar.isUp = false
     const again = await settle(await claim(), registrar)
     expect(roomOf(again)).toEqual(['room1', 'room1'])
-    expect(again.stored.groups.get(0)?.entries).toHaveLength(2)
+    expect(again.stored.groups.get(0)?.entries).toHaveLength(3)
     expect(registrar.calls).toEqual(['register room1 existing'])
   })
 

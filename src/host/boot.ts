@@ -1,6 +1,6 @@
 /** How a peer gets its identity and its room, before there is a host. */
 
-import type { RoomSettings } from '../machine/command.js'
+import type { Instruction, RoomSettings } from '../machine/command.js'
 import { encodeInstruction, tokensPerSecond } from '../machine/instruction.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
@@ -21,8 +21,8 @@ const reclaimWithin = 1_000
 /** ... and for the life lock of an identity that seems free: another tab may be looking at it this very moment. */
 const otherWithin = 100
 
-/** What a room begins with: who is in it, and what it was founded with. */
-const foundingEntries = 2
+/** Of the entries that a room is founded with. Whatever is written later has a higher one, since somebody was elected. */
+const foundingTerm = 1
 
 export interface Claim {
   readonly peerId: PeerId
@@ -144,6 +144,8 @@ export interface SettleOptions extends BootOptions {
   readonly registrar: Registrar | null
   /** What the room gets if this peer founds it. */
   readonly settings: RoomSettings
+  /** F5: the version of the machine that a room has if this peer founds it. */
+  readonly machineVersion: number
   readonly randomText: () => string
   /** The claim's log ends with its tab. */
   readonly inMemory: boolean
@@ -189,7 +191,7 @@ async function goOn(
 /** It never got beyond its founding. A room that did has something to lose, and ends only when it meets the other one (N2). */
 function isUntold({ lineage, groups }: StoredState): boolean {
   const group = groups.get(0)
-  return lineage?.epoch === 0 && !group?.snapshot && (group?.entries.length ?? 0) <= foundingEntries
+  return lineage?.epoch === 0 && !group?.snapshot && (group?.entries ?? []).every(({ term }) => term === foundingTerm)
 }
 
 /** N1: a room that lives in the memory of other tabs alone stands on no disk, and is found by meeting one of them. */
@@ -207,11 +209,10 @@ async function foundUnlessCarried(claim: Claim, options: SettleOptions): Promise
 }
 
 async function found(claim: Claim, options: SettleOptions): Promise<Settled> {
-  const { registrar, identities, randomText, clock, inMemory } = options
-  const settings: RoomSettings = inMemory ? { ...options.settings, storage: 'memory' } : options.settings
+  const { registrar, identities, randomText } = options
   const roomId = randomText()
   const lineage = { roomId, epoch: 0, forkId: '' }
-  const group = foundingGroup(claim, roomId, settings, Math.floor(clock.now().wall / 1000))
+  const group = foundingGroup(claim, roomId, options)
   await claim.storage.write({ lineage, groups: [{ group: 0, hardState: group.hardState, entries: group.entries }] })
   const winner = registrar ? await registrar.register(roomId, false) : roomId
   if (winner === roomId) {
@@ -227,12 +228,14 @@ async function giveUp({ storage }: Claim, winner: string): Promise<Settled> {
   return { stored: { lineage: null, groups: new Map() }, expectedRoomId: winner, carrier: null }
 }
 
-/** The first two entries of a room: who is in it, and what it was founded with. Committed, since its founder is all of it. */
+/**
+ * The first entries of a room: who is in it, what it was founded with, and that its machine is as new as the founder's code (F5).
+ * Committed, since its founder is all of it.
+ */
 function foundingGroup(
   { peerId, storage }: Claim,
   roomId: string,
-  settings: RoomSettings,
-  seconds: number,
+  { settings: chosen, inMemory, clock, machineVersion }: SettleOptions,
 ): StoredGroup {
   const configuration = {
     voters: [peerId],
@@ -241,12 +244,23 @@ function foundingGroup(
     learnersNext: [],
     incarnations: { [peerId]: storage.incarnation },
   }
-  const data = encodeInstruction({ type: 'found', roomId, tokenBase: seconds * tokensPerSecond, settings })
-  const entries: Entry[] = [
-    { term: 1, index: 1, time: 0, type: 'configuration', configuration },
-    { term: 1, index: 2, time: 0, type: 'command', data },
-  ]
-  return { hardState: { term: 1, votedFor: null, promisedTo: null, commitIndex: 2 }, snapshot: null, entries }
+  const settings: RoomSettings = inMemory ? { ...chosen, storage: 'memory' } : chosen
+  const tokenBase = Math.floor(clock.now().wall / 1000) * tokensPerSecond
+  const instructions: Instruction[] = [{ type: 'found', roomId, tokenBase, settings }]
+  if (machineVersion > 1) instructions.push({ type: 'raise', version: machineVersion })
+  const commands = instructions.map(
+    (instruction, i): Entry => ({
+      term: foundingTerm,
+      index: i + 2,
+      time: 0,
+      type: 'command',
+      data: encodeInstruction(instruction),
+    }),
+  )
+  const first: Entry = { term: foundingTerm, index: 1, time: 0, type: 'configuration', configuration }
+  const entries = [first, ...commands]
+  const hardState = { term: foundingTerm, votedFor: null, promisedTo: null, commitIndex: entries.length }
+  return { hardState, snapshot: null, entries }
 }
 
 /**

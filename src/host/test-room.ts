@@ -1,6 +1,7 @@
 /** A room of hosts in one process, on real time and memory, for the tests of the host. */
 
 import { defaultSettings } from '../machine/settings.js'
+import { machineVersion } from '../machine/version.js'
 import type { MemoryHub } from '../network/memory.js'
 import { systemClock } from '../shared/system-clock.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
@@ -73,6 +74,7 @@ export async function foundRoom(peerId: string, hub: MemoryHub, options: TestPee
       clock: systemClock,
       registrar: null,
       settings: defaultSettings,
+      machineVersion,
       randomText: () => 'roomid',
       inMemory: options.inMemory ?? false,
     },

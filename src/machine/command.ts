@@ -107,7 +107,7 @@ export type Instruction =
       readonly answered: number
       /** The version of the machine that the command needs, if it is above 1 (F5). */
       readonly needs?: number
-      /** Null when it is of a later version than this code knows. */
+      /** Null when this code does not know it, which a version after the first is said to have. */
       readonly command: Command | null
     }
   /**

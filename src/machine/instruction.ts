@@ -6,7 +6,7 @@ import { commandSchema } from './registry.js'
 import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { valueBytesMax } from './store/command.js'
-import { machineVersion, versionNeeded } from './version.js'
+import { versionNeeded } from './version.js'
 
 /** Tokens of one founding: about a million grants a second before the next second's base (T1). */
 export const tokensPerSecond = 2 ** 20
@@ -52,18 +52,21 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
   v.strictObject({ type: v.literal('raise'), version: raised }),
 ])
 
-/** A command of a later version: what it is cannot be known here, and that it was answered must be (S-2). */
-const newerSchema = v.pipe(
+/**
+ * A command of a version after the first that this code does not know, or that is none: code of the first version could not tell, so
+ * every code answers it alike (S-2, F5).
+ */
+const unknownSchema = v.pipe(
   v.strictObject({
     type: v.literal('numbered'),
     session: positive,
     number: positive,
     answered: natural,
-    needs: v.pipe(raised, v.minValue(machineVersion + 1)),
+    needs: raised,
     command: v.unknown(),
   }),
   v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
-  v.transform((newer) => ({ ...newer, command: null })),
+  v.transform((unknown) => ({ ...unknown, command: null })),
 )
 
 /** Asserts what `decodeInstruction` will ask: an entry that every peer ignores would leave its caller without an answer. */
@@ -80,8 +83,8 @@ export function decodeInstruction(data: Uint8Array): Instruction | null {
     const said = decode(data)
     const parsed = v.safeParse(schema, said, { abortEarly: true })
     if (parsed.success) return parsed.output
-    const newer = v.safeParse(newerSchema, said, { abortEarly: true })
-    return newer.success ? newer.output : null
+    const unknown = v.safeParse(unknownSchema, said, { abortEarly: true })
+    return unknown.success ? unknown.output : null
   } catch {
     return null
   }

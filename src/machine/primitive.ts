@@ -12,7 +12,10 @@ export interface Primitive<C extends Command> {
   sessionSilent(context: Context, session: SessionId, silence: number): void
   /** The leases of what the session holds here: its own is at least the longest (S-3). */
   leases(state: MachineState, session: SessionId): readonly number[]
-  /** Plain data, the same for equal states: sorted wherever order carries no meaning. */
+  /**
+   * Plain data, the same for equal states: sorted wherever order carries no meaning. Undefined while there is nothing of a primitive that
+   * came after version 1: older code reads the snapshots of a room that nobody has raised (F5).
+   */
   save(state: MachineState): unknown
   /** Fills its part of a new state whose sessions are there. Throws on anything that `save` cannot have given. */
   load(state: MachineState, saved: unknown): void

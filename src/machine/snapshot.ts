@@ -67,7 +67,12 @@ export function encodeMachine(state: MachineState): Uint8Array {
       .sort((a, b) => a.id - b.id)
       .map(({ answers, ...session }) => ({ ...session, answers: [...answers.values()] })),
     peers: [...state.peers].map(([peerId, record]) => ({ peerId, ...record })),
-    primitives: Object.fromEntries(registered.map(([name, primitive]) => [name, primitive.save(state)])),
+    primitives: Object.fromEntries(
+      registered.flatMap(([name, primitive]) => {
+        const part = primitive.save(state)
+        return part === undefined ? [] : [[name, part]]
+      }),
+    ),
   })
 }
 

@@ -6,6 +6,7 @@ import { applyEntry, createMachine, type MachineState } from './machine.js'
 import type { Applied, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
 import type { Expected, StoreCommand } from './store/command.js'
+import { machineVersion } from './version.js'
 
 // For tests only: writes a log by hand, entry by entry, and applies it to one machine.
 
@@ -39,6 +40,10 @@ export class Script {
     return this.apply({ type: 'found', roomId, tokenBase: testTokenBase, settings })
   }
 
+  raise(version: number = machineVersion): Applied {
+    return this.apply({ type: 'raise', version })
+  }
+
   /** The peer opens a session with this life and attempt; 0 when it is refused. */
   open(peerId: PeerId, counter = 1, attempt = 1): SessionId {
     return this.tryOpen(peerId, counter, attempt).opened?.session ?? 0
@@ -70,10 +75,21 @@ export class Script {
   }
 }
 
-/** A Script of a founded room with a session of each of these peers. */
-export function roomOf<P extends string>(...peers: P[]): { script: Script; sessions: Record<P, SessionId> } {
+export interface TestRoom<P extends string> {
+  script: Script
+  sessions: Record<P, SessionId>
+}
+
+/** A Script of a founded room, as new as this code, with a session of each of these peers. */
+export function roomOf<P extends string>(...peers: P[]): TestRoom<P> {
+  return roomAt(machineVersion, ...peers)
+}
+
+/** The same with a machine of that version. */
+export function roomAt<P extends string>(version: number, ...peers: P[]): TestRoom<P> {
   const script = new Script()
   script.found()
+  if (version > 1) script.raise(version)
   const sessions = Object.fromEntries(peers.map((peer) => [peer, script.open(peer)])) as Record<P, SessionId>
   return { script, sessions }
 }

@@ -10,7 +10,7 @@ import type { Command } from './command.js'
 import type { CommandType } from './outcome.js'
 
 /** The highest version that this code can apply. */
-export const machineVersion = 1
+export const machineVersion = 2
 
 /** Commands that came after version 1, and with which. */
 const since: Partial<Record<CommandType, number>> = {}

@@ -1,4 +1,5 @@
 import type { BeginRequest, Claimed } from '../bridge/protocol.js'
+import { type Abilities, productAbilities } from '../host/abilities.js'
 import { type Claim, claimIdentity, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
@@ -92,6 +93,7 @@ export class SimWorker {
         clock: this.thread.clock,
         registrar: this.#registrar,
         settings: request.settings,
+        machineVersion: this.#abilities(this.#selfOf(claim)).canApply,
         inMemory: false,
         randomText: () => `room-${this.#sim.world.prng.fork(`room of ${this.thread.name}`).text()}`,
       })
@@ -119,7 +121,7 @@ export class SimWorker {
     { stored, expectedRoomId, tokenFloor }: Settled & { readonly tokenFloor: number },
   ): void {
     const { peerId, storage } = claim
-    const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: false }
+    const self = this.#selfOf(claim)
     const { room } = this.#sim
     this.#watch = new DeathWatch(room, this.#locks, this.thread.clock, (life) => this.#died(life))
     this.#residents = new Residents({
@@ -149,6 +151,14 @@ export class SimWorker {
     this.#host = record.host
     record.host.start()
     this.#lookAfterResidents()
+  }
+
+  #selfOf({ peerId, storage }: Claim): Self {
+    return { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: false }
+  }
+
+  #abilities(self: Self): Abilities {
+    return { ...productAbilities, ...this.#sim.options.surgery.abilities?.(self) }
   }
 
   #heard(event: HostEvent): void {
@@ -186,7 +196,7 @@ export class SimWorker {
       state: wiring.state,
       snapshotSizes,
       ...(idleAfter !== null && { idleAfter }),
-      ...(surgery.abilities && { abilities: surgery.abilities(self) }),
+      abilities: this.#abilities(self),
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),

@@ -3,6 +3,7 @@ import type { Abilities } from '../../src/host/abilities.js'
 import { type Dialect, protocol } from '../../src/host/dialect.js'
 import type { Self } from '../../src/host/peers.js'
 import { encodeInstruction } from '../../src/machine/instruction.js'
+import { machineVersion, versionNeeded } from '../../src/machine/version.js'
 import { readByte, readTime, writeByte, writeTime } from '../../src/shared/bytes.js'
 import type { SimBrowser } from '../../src/simulation/browser.js'
 import type { SimTab } from '../../src/simulation/tab.js'
@@ -167,9 +168,11 @@ describe('[F1] neighbouring versions', () => {
   })
 })
 
-const swapNeedsTwo: Partial<Abilities> = {
-  canApply: 2,
-  versionNeeded: ({ type }) => (type === 'store.compareAndSet' ? 2 : 1),
+const next = machineVersion + 1
+
+const swapNeedsNext: Partial<Abilities> = {
+  canApply: next,
+  versionNeeded: (command) => (command.type === 'store.compareAndSet' ? next : versionNeeded(command)),
 }
 
 describe('[F5] the version of the machine', () => {
@@ -178,10 +181,10 @@ describe('[F5] the version of the machine', () => {
   it('stays where every member can follow, and rises when the last one that cannot has left', async () => {
     const codes = new Codes()
     const story = new Story('mixed', codes.options)
-    const tabs = await codes.open(story, {}, swapNeedsTwo, swapNeedsTwo, swapNeedsTwo)
+    const tabs = await codes.open(story, {}, swapNeedsNext, swapNeedsNext, swapNeedsNext)
     const [old, other] = tabs
     if (!old || !other) throw new Error('four tabs')
-    expect(versionOf(story)).toBe(1)
+    expect(versionOf(story)).toBe(machineVersion)
     const early = story.watch(other.page.room.store.compareAndSet('k', { revision: 0 }, 1))
     await story.until(() => early.at !== null)
     expect(early.error).toMatchObject({ code: 'incompatible-peer' })
@@ -189,11 +192,11 @@ describe('[F5] the version of the machine', () => {
     // Away is not gone: it may be back with the code that it had.
     old.crash()
     await story.pass(lease / 2)
-    expect(versionOf(story)).toBe(1)
-    await story.until(() => versionOf(story) === 2, 4 * lease, 'the machine raised')
+    expect(versionOf(story)).toBe(machineVersion)
+    await story.until(() => versionOf(story) === next, 4 * lease, 'the machine raised')
     const { revision = 0 } = (await story.settle(other.page.room.store.get('k'))) ?? {}
     expect(await story.settle(other.page.room.store.compareAndSet('k', { revision }, 2))).toBe(true)
-    expect((await story.settle(other.page.room.metrics())).machineVersion).toBe(2)
+    expect((await story.settle(other.page.room.metrics())).machineVersion).toBe(next)
     // And once it has risen, the old code does not come in, with what it has on its disk or without.
     old.reload()
     const young = codes.openTab(story, {})
@@ -203,7 +206,7 @@ describe('[F5] the version of the machine', () => {
     }
     const left = tabs.filter((tab) => tab !== old)
     expect(left.map(({ page }) => page.room.status)).toEqual(['ready', 'ready', 'ready'])
-    codes.install(old.browser, swapNeedsTwo)
+    codes.install(old.browser, swapNeedsNext)
     old.reload()
     await story.until(() => old.page.room.status === 'ready', 15_000, 'updated, and back')
     await lockEach(story, tabs)
@@ -214,12 +217,12 @@ describe('[F5] the version of the machine', () => {
     const story = new Story('updated', codes.options)
     const tabs = await codes.open(story, {}, {}, {})
     for (const tab of tabs) {
-      expect(versionOf(story)).toBe(1)
-      codes.install(tab.browser, { canApply: 2 })
+      expect(versionOf(story)).toBe(machineVersion)
+      codes.install(tab.browser, { canApply: next })
       tab.reload()
       await story.until(() => tab.page.room.status === 'ready', 15_000, `${tab.name} ready`)
     }
-    await story.until(() => versionOf(story) === 2, 2 * lease, 'the machine raised')
+    await story.until(() => versionOf(story) === next, 2 * lease, 'the machine raised')
     await lockEach(story, tabs)
   })
 
@@ -230,9 +233,9 @@ describe('[F5] the version of the machine', () => {
     const codes = new Codes()
     const base = { ...codes.options, ...withLease(lease, every), surgery: codes.options.surgery }
     const story = new Story(`downgrade ${every}`, base)
-    const [tab] = await codes.open(story, { canApply: 2 })
+    const [tab] = await codes.open(story, { canApply: next })
     if (!tab) throw new Error('a tab')
-    await story.until(() => versionOf(story) === 2)
+    await story.until(() => versionOf(story) === next)
     for (let i = 0; i < 8; i++) await story.settle(tab.page.room.store.set('k', i))
     await story.pass(1_000)
     tab.close()
@@ -240,7 +243,7 @@ describe('[F5] the version of the machine', () => {
     tab.reload()
     await story.until(() => tab.page.room.status === 'failed', 10_000, 'a typed end')
     expect(tab.page.room.error).toMatchObject({ code: 'incompatible-peer' })
-    codes.install(tab.browser, { canApply: 2 })
+    codes.install(tab.browser, { canApply: next })
     tab.reload()
     await story.until(() => tab.page.room.status === 'ready', 10_000, 'ready again')
     expect((await story.settle(tab.page.room.store.get('k')))?.value).toBe(7)
@@ -257,7 +260,7 @@ describe('[F5] the version of the machine', () => {
     story.say(liar, leader, [{ type: 'submit', instructions: [raise, Uint8Array.of(1, 2, 3)] }])
     await story.pass(1_000)
     const after = await story.settle(leader.page.room.metrics())
-    expect([after.machineVersion, after.refused.instruction - refused.instruction]).toEqual([1, 2])
+    expect([after.machineVersion, after.refused.instruction - refused.instruction]).toEqual([machineVersion, 2])
     await lockEach(story, tabs)
   })
 })

@@ -1,5 +1,4 @@
 import type { Incarnation } from '../../raft/entry.js'
-import { assert } from '../../shared/assert.js'
 import type { Instruction } from '../command.js'
 import type { Applied, Outcome } from '../outcome.js'
 import { applyCommand, registered } from '../registry.js'
@@ -86,7 +85,10 @@ export function numbered(context: Context, instruction: Of<'numbered'>): Applied
 }
 
 function perform(context: Context, { session, number, command }: Of<'numbered'>): Outcome {
-  assert(command !== null, 'a machine that was raised knows the commands of its version')
+  if (command === null) {
+    const message = 'the command is none that this version of the machine has'
+    return { type: 'failed', failure: { code: 'incompatible-peer', message } }
+  }
   return applyCommand(context, { session, number }, command)
 }
 
