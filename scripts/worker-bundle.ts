@@ -4,12 +4,17 @@
  * whose default export is that script. In a build the module is a file in `dist/bridge/`; in Vite this plugin makes it.
  */
 import { join, resolve } from 'node:path'
-import { type BuildResult, build } from 'esbuild'
+import { type BuildResult, type Plugin as BundlePlugin, build } from 'esbuild'
 import type { Plugin } from 'vite'
 import { root } from './tree.js'
 
+export interface WorkerBundleOptions {
+  readonly minify: boolean
+  readonly plugins?: BundlePlugin[]
+}
+
 /** Bundles the worker. The result runs as a module and as a classic worker alike: it imports and exports nothing. */
-export async function bundleWorker(options: { readonly minify: boolean }): Promise<{ code: string; inputs: string[] }> {
+export async function bundleWorker(options: WorkerBundleOptions): Promise<{ code: string; inputs: string[] }> {
   const result: BuildResult<{ write: false; metafile: true }> = await build({
     absWorkingDir: root,
     entryPoints: ['src/bridge/worker.ts'],
@@ -23,6 +28,7 @@ export async function bundleWorker(options: { readonly minify: boolean }): Promi
     sourcemap: options.minify ? false : 'inline',
     legalComments: 'none',
     logLevel: 'error',
+    plugins: options.plugins ?? [],
   })
   const [file] = result.outputFiles
   if (file === undefined) throw new Error('esbuild gave no output for src/bridge/worker.ts')

@@ -22,7 +22,7 @@ let room: Room | null = null
 const workers: Worker[] = []
 window.Worker = class extends Worker {
   constructor(url: string | URL, options?: WorkerOptions) {
-    super(kit.prelude === '' ? url : preceded(kit.prelude, url), options)
+    super(kit.workerCode === '' ? preceded(kit.prelude, url) : scriptUrl(kit.workerCode), options)
     workers.push(this)
   }
 }
@@ -41,8 +41,11 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 }
 
 /** A worker that runs that code first: what its browser refuses it. */
-function preceded(prelude: string, url: string | URL): string {
-  const source = `${prelude}; await import(${JSON.stringify(String(url))})`
+function preceded(prelude: string, url: string | URL): string | URL {
+  return prelude === '' ? url : scriptUrl(`${prelude}; await import(${JSON.stringify(String(url))})`)
+}
+
+function scriptUrl(source: string): string {
   return URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
 }
 
@@ -59,6 +62,8 @@ const kit = {
   comity,
   /** Runs in every worker that the page starts from now on, before the library's own code. */
   prelude: '',
+  /** Runs in them in place of the library's own code, if it is any: that of another version. */
+  workerCode: '',
   outcome,
   get room(): Room {
     if (!room) throw new Error('the page has not joined')
