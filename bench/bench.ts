@@ -7,6 +7,7 @@ import { cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { ensureChromium } from '../scripts/chromium.js'
+import type { Site } from '../scripts/site.js'
 import { root } from '../scripts/tree.js'
 import { type BenchArguments, type PlaceName, readArguments } from './arguments.js'
 import { benchFailover } from './failover.js'
@@ -20,7 +21,7 @@ import { isMet, printMachine, printPart } from './report.js'
 import type { Machine, Part } from './result.js'
 import { BenchRoom } from './room.js'
 import { median, summarize } from './samples.js'
-import { buildSite, type Site, serveSite } from './site.js'
+import { openSite } from './site.js'
 import { benchSteady } from './steady.js'
 import { reasonOf } from './waiting.js'
 
@@ -51,9 +52,7 @@ async function main(args: BenchArguments): Promise<void> {
   try {
     if (args.raft) add(await benchRaft())
     if (browser) {
-      const files = join(folder, 'site')
-      await buildSite(files)
-      site = await serveSite(files)
+      site = await openSite(join(folder, 'site'))
       const surroundings = { folder, executablePath: browser.path, url: site.url }
       for (const name of args.places) add(await benchPlace(name, args, surroundings))
     }
