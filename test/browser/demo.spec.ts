@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Page } from '@playwright/test'
+import type { BrowserContext, Page } from '@playwright/test'
 import { test as base, expect } from '@playwright/test'
 import { freePort } from '../../scripts/port.js'
 
@@ -44,6 +44,14 @@ async function enter(page: Page, demo: string): Promise<Page> {
   return page
 }
 
+/** A page in each of two browsers, both of which vote. */
+async function enterBoth(contexts: readonly [BrowserContext, BrowserContext], demo: string): Promise<[Page, Page]> {
+  const a = await enter(await contexts[0].newPage(), demo)
+  const b = await enter(await contexts[1].newPage(), demo)
+  for (const page of [a, b]) await expect(page.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  return [a, b]
+}
+
 for (const place of ['three tabs of one browser', 'three browsers'] as const) {
   test(`${place} share the document: text, holder, queue, hand-over, a closed tab, no server`, async ({
     browser,
@@ -84,9 +92,7 @@ test('two browsers: whichever is closed, the other has the paragraph, the text a
   demo,
 }) => {
   const other = await browser.newContext()
-  const a = await enter(await context.newPage(), demo)
-  const b = await enter(await other.newPage(), demo)
-  for (const page of [a, b]) await expect(page.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  const [a, b] = await enterBoth([context, other], demo)
   await a.getByTestId('edit-1').click()
   await a.getByTestId('input-1').fill('Written by the first.')
   await expect(b.getByTestId('text-1')).toHaveText('Written by the first.')
@@ -111,9 +117,7 @@ test('two browsers, the one that leads crashes: the other says who is missing an
   demo,
 }) => {
   const other = await browser.newContext()
-  const a = await enter(await context.newPage(), demo)
-  const b = await enter(await other.newPage(), demo)
-  for (const page of [a, b]) await expect(page.getByTestId(/^member-/).getByText('voter')).toHaveCount(2)
+  const [a, b] = await enterBoth([context, other], demo)
   await a.getByTestId('edit-1').click()
   await a.getByTestId('input-1').fill('Agreed by both.')
   await a.getByTestId('done-1').click()
