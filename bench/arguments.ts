@@ -7,7 +7,7 @@ export const placeNames = ['one-browser', 'three-browsers'] as const
 export type PlaceName = (typeof placeNames)[number]
 
 /** What is measured in a place, in this order. */
-export const sectionNames = ['steady', 'failover', 'hand-over', 'rejoin', 'joining', 'idle'] as const
+export const sectionNames = ['steady', 'contention', 'failover', 'hand-over', 'rejoin', 'joining', 'idle'] as const
 export type SectionName = (typeof sectionNames)[number]
 
 const names = ['raft', ...placeNames, ...sectionNames] as const

@@ -10,6 +10,7 @@ import { ensureChromium } from '../scripts/chromium.js'
 import type { Site } from '../scripts/site.js'
 import { root } from '../scripts/tree.js'
 import { type BenchArguments, type PlaceName, readArguments } from './arguments.js'
+import { benchContention } from './contention.js'
 import { benchFailover } from './failover.js'
 import { benchHolder } from './holder.js'
 import { benchIdle } from './idle.js'
@@ -102,6 +103,7 @@ async function benchPlace(id: PlaceName, args: BenchArguments, surroundings: Sur
   }
   await run(false, [
     wants('steady') && ((place) => steady(place, rounds)),
+    wants('contention') && ((place) => benchContention(place, rounds)),
     wants('failover') && ((place) => benchFailover(place, rounds, ['close', 'crash'])),
     wants('hand-over') && ((place) => benchHolder(place, rounds)),
     wants('rejoin') && ((place) => benchRejoin(place, rounds)),

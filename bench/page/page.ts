@@ -1,7 +1,7 @@
 /** A tab of the benchmark: the library as a user has it, and the stop watch. All times are taken here, in the page. */
 import { join, type Lock, type Room } from '../../src/index.js'
 import { Probe } from './probe.js'
-import type { BenchApi, Failover, PageJoinOptions, Rejoined } from './protocol.js'
+import type { BenchApi, Failover, Hold, PageJoinOptions, Rejoined, TurnPlan } from './protocol.js'
 
 declare global {
   interface Window {
@@ -46,6 +46,23 @@ async function acquireAndRelease(count: number): Promise<{ acquire: number[]; re
     release.push(performance.now() - granted)
   }
   return { acquire, release }
+}
+
+async function takeTurns({ locks: which, users }: TurnPlan): Promise<Hold[]> {
+  const locks: { request(name: string, callback: () => void): Promise<unknown> } =
+    which === 'room' ? room().locks : navigator.locks
+  const holds: Hold[] = []
+  const use = async (names: readonly string[]) => {
+    for (const name of names) {
+      const askedAt = clock()
+      await locks.request(name, () => {
+        const grantedAt = clock()
+        holds.push({ name, askedAt, grantedAt, endedAt: clock() })
+      })
+    }
+  }
+  await Promise.all(users.map(use))
+  return holds
 }
 
 /** A grant counts once another leader is known here: before, the old one may have given it. */
@@ -130,6 +147,7 @@ window.bench = {
     }
   },
   acquireAndRelease,
+  takeTurns,
   async acquire(name, lease) {
     held.set(name, await room().locks.acquire(name, lease === undefined ? {} : { lease }))
   },

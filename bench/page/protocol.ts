@@ -19,6 +19,8 @@ export interface BenchApi {
   granted(name: string): Promise<number>
   /** When `release` was called; resolves when the room has agreed. */
   release(name: string): Promise<number>
+  /** Users of this page who take and give back locks, one after the other each. Resolves with every hold, in the order of their ends. */
+  takeTurns(plan: TurnPlan): Promise<Hold[]>
   /** Begins to acquire and release a lock of its own again and again, and to watch for another leader than that one. */
   watchFailover(leader: string): void
   failover(): Promise<Failover>
@@ -40,6 +42,21 @@ export interface BenchApi {
   roundTrips(count: number, rest: number): Promise<number[]>
   /** From the worker: one transaction with one put, made durable, and waited for. */
   writes(count: number, rest: number): Promise<number[]>
+}
+
+export interface TurnPlan {
+  /** The room's locks, or `navigator.locks` in its place. */
+  readonly locks: 'room' | 'browser'
+  /** The names that each user takes, in turns; as many users as lists. */
+  readonly users: readonly (readonly string[])[]
+}
+
+export interface Hold {
+  readonly name: string
+  readonly askedAt: number
+  readonly grantedAt: number
+  /** When the callback ended, and with it the hold. */
+  readonly endedAt: number
 }
 
 export interface Rejoined {
