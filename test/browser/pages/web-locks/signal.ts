@@ -184,6 +184,25 @@ export const signalScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: "aborted before the page's own listeners hear of it, which cannot stop it",
+    async run(bench) {
+      const name = bench.name()
+      const controller = new AbortController()
+      const { signal } = controller
+      const seen = new Promise((resolve) => {
+        signal.addEventListener('abort', (event) => {
+          event.stopImmediatePropagation()
+          resolve(bench.state({ a: name }))
+        })
+      })
+      const holder = bench.hold(name)
+      const waiter = bench.hold(name, { signal })
+      await bench.pending(name, 1)
+      controller.abort('out')
+      return { seen: await seen, outcome: await waiter.outcome, released: holder.release() }
+    },
+  },
+  {
     title: 'one signal for many requests: those that wait are aborted, the holder stays',
     async run(bench) {
       const names = { a: bench.name(), b: bench.name() }
