@@ -246,9 +246,12 @@ export class RoomLocks implements LockManager {
     const { signal, timeout } = options
     if (signal) {
       const abort = () => giveUp(signal.reason)
-      // Captured: the platform aborts a request before the page's own listeners run, and none of them can stop it.
-      signal.addEventListener('abort', abort, { capture: true })
-      stops.push(() => signal.removeEventListener('abort', abort, { capture: true }))
+      // A listener of the page can keep the event from us, but not from a signal that depends on this one.
+      const dependent = typeof AbortSignal.any === 'function' ? [AbortSignal.any([signal])] : []
+      for (const source of [signal, ...dependent]) {
+        source.addEventListener('abort', abort)
+        stops.push(() => source.removeEventListener('abort', abort))
+      }
     }
     if (timeout !== undefined) {
       // By the page's own timer: it ends the wait without a leader too (S-9).
