@@ -9,7 +9,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{src,demo,bench}/**/*.test.ts', 'test/**/*.test.ts'],
+          include: ['{src,demo,bench,examples}/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['test/{package,browser}/**'],
           testTimeout: 20_000,
         },

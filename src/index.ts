@@ -1,4 +1,5 @@
 export * from './client/errors.js'
+export { createFence, type FenceClaim, type FenceOptions, type FenceState, type ResourceFence } from './client/fence.js'
 export { join } from './client/join.js'
 export type { Lock, LockMode } from './client/lock.js'
 export type {

@@ -35,6 +35,8 @@ type What = Extract<Notice, { type: 'watch' }>['what']
 /** What a lock request hears of itself. */
 export interface GrantListener {
   granted(grant: { readonly token: number; readonly since: number }): void
+  /** It would not wait, and the lock was taken. */
+  unavailable(): void
   lost(reason: LockLoss | 'left' | 'reset'): void
   /** It waited, and waits no more: the room has no place for it. */
   refused(error: ComityError): void
@@ -254,6 +256,9 @@ export class RoomConnection {
         break
       case 'lock.granted':
         this.#grants.get(event.handle)?.granted(event)
+        break
+      case 'lock.unavailable':
+        this.#grants.get(event.handle)?.unavailable()
         break
       case 'lock.refused':
         this.#grants.get(event.handle)?.refused(errorOf(event.failure))

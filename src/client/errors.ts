@@ -165,7 +165,7 @@ export class LockLostError extends ComityError {
 /** The lock is not held under that token: a write under it would come from the past. */
 export class StaleFenceError extends ComityError {
   override readonly name = 'StaleFenceError'
-  /** The token under which the lock is held now, null if nobody holds it. */
+  /** From the room: the token under which the lock is held now, null if nobody holds it. From `createFence()`: the oldest that it lets in. */
   readonly current: number | null
 
   constructor(message: string, current: number | null) {

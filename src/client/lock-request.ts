@@ -103,7 +103,11 @@ export class LockRequest implements GrantListener {
   #answered(answer: Answers['lock.request']): void {
     if (this.#phase !== 'waiting') return
     if (answer.state === 'granted') this.granted(answer)
-    if (answer.state !== 'unavailable') return
+    if (answer.state === 'unavailable') this.unavailable()
+  }
+
+  unavailable(): void {
+    if (this.#phase !== 'waiting') return
     this.#phase = 'ended'
     this.#connection.forget(this.#handle)
     this.#listener.granted(null)

@@ -60,6 +60,11 @@ export class HeldLock implements Lock {
 
   declare [Symbol.asyncDispose]: () => Promise<void>
 
+  /** As the platform's own shows itself. */
+  get [Symbol.toStringTag](): string {
+    return 'Lock'
+  }
+
   get name(): string {
     return this.#grant.name
   }

@@ -101,6 +101,17 @@ describe('from request to release', () => {
     expect(calls).toBe(1)
   })
 
+  it('what is not available is told before its answer, and counts once', async () => {
+    hear()
+    const seen: unknown[] = []
+    const request = watch(locks.request('a', { ifAvailable: true }, (lock: Lock | null) => seen.push(lock)))
+    await quiet()
+    port.tell({ type: 'lock.unavailable', handle: asked() })
+    expect(seen).toEqual([null])
+    await port.answer('lock.request', { state: 'unavailable' })
+    expect([seen, request.value]).toEqual([[null], 1])
+  })
+
   it('[S-8] a grant is not handed over before the session is certain', async () => {
     const acquiring = watch(locks.acquire('a'))
     await quiet()

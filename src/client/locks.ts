@@ -110,12 +110,18 @@ export class RoomLocks implements LockManager {
     this.#defaults = defaults
   }
 
+  /** As the platform's own shows itself. */
+  get [Symbol.toStringTag](): string {
+    return 'LockManager'
+  }
+
   async request<T>(name: string, ...rest: readonly unknown[]): Promise<T> {
     if (rest.length === 0) throw new TypeError('request: expected a name and a callback')
     const [options, callback] = rest.length === 1 ? [undefined, rest[0]] : rest
     const lockName = checkName(name)
     const given = checkOptions(options)
     if (typeof callback !== 'function') throw new TypeError('callback: expected a function')
+    refuseInactive()
     refuseAsW3c(lockName, given)
     return this.#run<T>(lockName, given, callback as LockGrantedCallback<T>)
   }
@@ -131,6 +137,7 @@ export class RoomLocks implements LockManager {
   }
 
   async query(): Promise<LockManagerSnapshot> {
+    refuseInactive()
     if (this.#left) throw new RoomLeftError()
     const { held, pending } = await this.#connection.call({ type: 'lock.query' })
     return { held: held.map(infoOf), pending: pending.map(infoOf) }
@@ -239,8 +246,12 @@ export class RoomLocks implements LockManager {
     const { signal, timeout } = options
     if (signal) {
       const abort = () => giveUp(signal.reason)
-      signal.addEventListener('abort', abort)
-      stops.push(() => signal.removeEventListener('abort', abort))
+      // A listener of the page can keep the event from us, but not from a signal that depends on this one.
+      const dependent = typeof AbortSignal.any === 'function' ? [AbortSignal.any([signal])] : []
+      for (const source of [signal, ...dependent]) {
+        source.addEventListener('abort', abort)
+        stops.push(() => source.removeEventListener('abort', abort))
+      }
     }
     if (timeout !== undefined) {
       // By the page's own timer: it ends the wait without a leader too (S-9).
@@ -293,6 +304,9 @@ export class RoomLocks implements LockManager {
     return waiters.some(({ handle }) => handle !== null) ? 'waiting' : 'none'
   }
 }
+
+// As WebIDL counts: name and callback are required. What was left out must be told from what is undefined.
+Object.defineProperty(RoomLocks.prototype.request, 'length', { value: 2, configurable: true })
 
 const nobody: LockObservation = { holder: null, mode: null, waiters: [], mine: 'none', attributes: undefined }
 
@@ -372,6 +386,12 @@ function milliseconds(given: Record<string, unknown>, key: string, min: number, 
   if (!(value >= min && value <= max))
     throw new RangeError(`options.${key}: expected ${min} to ${max} ms, got ${value}`)
   return value
+}
+
+/** W3C: the document of a frame that was removed or has navigated has no locks any more. It comes before all other refusals. */
+function refuseInactive(): void {
+  if (typeof document === 'undefined' || document.defaultView !== null) return
+  throw new DOMException('the document is not fully active', 'InvalidStateError')
 }
 
 /** The refusals of the specification, in its order (5.3.1 of Web Locks). */

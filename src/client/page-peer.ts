@@ -259,10 +259,13 @@ export class PagePeer implements SharedRoom {
   }
 }
 
+/** The browser's own, kept from before a page may put `room.locks` in its place: a life must not wait for its own room. */
+const browserLocks = globalThis.navigator?.locks
+
 /** Holds the life lock (L1) until the function that it resolves with is called. */
 function beginLife({ peerId, incarnation }: Claimed): Promise<() => void> {
   return new Promise((resolve, reject) => {
-    navigator.locks
+    browserLocks
       .request(lifeLockName(peerId, incarnation), () => new Promise<void>((release) => resolve(release)))
       .catch(reject)
   })

@@ -49,6 +49,7 @@ const release = (handle: number) => locks.release(handle, (reply) => replies.pus
 const events = () =>
   context.emitted.splice(0).map((event: HostEvent) => {
     if (event.type === 'lock.granted') return `granted ${event.handle}`
+    if (event.type === 'lock.unavailable') return `unavailable ${event.handle}`
     if (event.type === 'lock.lost') return `lost ${event.handle} ${event.reason}`
     return event.type
   })
@@ -62,7 +63,19 @@ describe('a request', () => {
     request(2)
     request(3, { ifAvailable: true })
     commit()
-    expect([replies, events()]).toEqual([['1 granted', '2 queued', '3 unavailable'], []])
+    expect(replies).toEqual(['1 granted', '2 queued', '3 unavailable'])
+  })
+
+  it('is told whether it has its lock by an event, in the order of the room: replies come late', () => {
+    request(1)
+    commit()
+    expect(events()).toEqual(['granted 1'])
+    request(2)
+    request(3, { ifAvailable: true })
+    request(4, { name: 'b' })
+    release(1)
+    commit()
+    expect(events()).toEqual(['unavailable 3', 'granted 4', 'granted 2'])
   })
 
   it('that waits hears of its grant by an event, once', () => {
@@ -95,14 +108,14 @@ describe('a loss', () => {
     request(1)
     commit()
     bobLocks({ steal: true })
-    expect(events()).toEqual(['lost 1 stolen'])
+    expect(events()).toEqual(['granted 1', 'lost 1 stolen'])
   })
 
   it('of three that steal from each other in one go: each is told of its own', () => {
     for (const handle of [1, 2, 3]) request(handle, { steal: true })
     commit()
     expect(replies).toEqual(['1 granted', '2 granted', '3 granted'])
-    expect(events()).toEqual(['lost 1 stolen', 'lost 2 stolen'])
+    expect(events()).toEqual(['granted 1', 'lost 1 stolen', 'granted 2', 'lost 2 stolen', 'granted 3'])
   })
 })
 
@@ -113,7 +126,10 @@ describe('[S-9] a release', () => {
     commit()
     release(1)
     commit()
-    expect([replies, events()]).toEqual([['1 granted', '2 queued', '1 done'], ['granted 2']])
+    expect([replies, events()]).toEqual([
+      ['1 granted', '2 queued', '1 done'],
+      ['granted 1', 'granted 2'],
+    ])
   })
 
   it('of what waits leaves the queue, and is deaf to a grant meanwhile', () => {
@@ -162,7 +178,7 @@ describe('the end of the session', () => {
     commit()
     bobLocks()
     expire()
-    expect(events()).toEqual(['lost 2 expired'])
+    expect(events()).toEqual(['granted 2', 'lost 2 expired'])
     commit()
     commit()
     bobReleases(1)
@@ -180,7 +196,7 @@ describe('the end of the session', () => {
     commit()
     expect([replies, events()]).toEqual([
       ['1 granted', '2 queued'],
-      ['lost 1 expired', 'granted 2'],
+      ['granted 1', 'lost 1 expired', 'granted 2'],
     ])
   })
 
@@ -190,7 +206,7 @@ describe('the end of the session', () => {
     expire()
     commit()
     commit()
-    expect([replies, events()]).toEqual([['1 granted'], []])
+    expect([replies, events()]).toEqual([['1 granted'], ['granted 1']])
   })
 
   it('what waited and finds the queue full is told that it waits no more', () => {

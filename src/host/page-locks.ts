@@ -39,10 +39,13 @@ export class PageLocks {
         answered = true
         return
       }
+      // Events, since they keep their order: a reply comes later than an event that was told after it.
+      if (told.ok && told.value.state === 'granted') this.#emitGrant(call.handle, told.value)
+      if (told.ok && told.value.state === 'unavailable')
+        this.#context.emit({ type: 'lock.unavailable', handle: call.handle })
       // A request that is made again in a later session has had its answer: the page then hears events only.
       if (!answered) reply(told)
       else if (!told.ok) this.#context.emit({ type: 'lock.refused', handle: call.handle, failure: told.failure })
-      else if (told.value.state === 'granted') this.#emitGrant(call.handle, told.value)
       answered = true
     }
     this.#requests.set(call.handle, { call, number: null, state: 'asked', settle })

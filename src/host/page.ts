@@ -132,8 +132,10 @@ export type HostEvent =
   | { readonly type: 'status'; readonly status: HostStatus }
   | { readonly type: 'settings'; readonly settings: RoomSettings }
   | { readonly type: 'members'; readonly members: readonly MemberRecord[] }
-  /** A queued request got its lock. */
+  /** A request got its lock, at once or after a wait: callbacks are called in the order of these events. */
   | { readonly type: 'lock.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  /** A request with `ifAvailable` found its lock taken. */
+  | { readonly type: 'lock.unavailable'; readonly handle: LockHandle }
   /** A request that waited had to be queued again in a later session, and found no place. */
   | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */

@@ -282,6 +282,8 @@ const sessions: readonly RoomMutant[] = [
   },
 ]
 
+const fence = { file: 'client/fence.ts', tests: { files: ['src/client/fence.test.ts'] } }
+
 const tokens: readonly RoomMutant[] = [
   {
     ...machine,
@@ -312,6 +314,27 @@ const tokens: readonly RoomMutant[] = [
     name: 'a fenced write needs no lock, only no newer token',
     find: 'return resource !== undefined && (resource.share === token || resource.held.some((held) => held.token === token))',
     replace: 'return resource === undefined || resource.held.every((held) => held.token <= token)',
+    cites: ['T2'],
+  },
+  {
+    ...fence,
+    name: 'a fence outside the room remembers the latest token, not the newest',
+    find: 'if (token >= newest) return',
+    replace: 'if (token >= newest || newest > 0) return',
+    cites: ['T2'],
+  },
+  {
+    ...fence,
+    name: 'a fence outside the room lets anybody in for a lock that it has forgotten',
+    find: 'known.floor = Math.max(known.floor, oldest[1])',
+    replace: '',
+    cites: ['T2'],
+  },
+  {
+    ...fence,
+    name: 'a fence outside the room compares tokens of different rooms',
+    find: 'return { name, token, room }',
+    replace: "return { name, token, room: '' }",
     cites: ['T2'],
   },
 ]

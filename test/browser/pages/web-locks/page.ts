@@ -2,9 +2,11 @@
 import * as comity from '../../../../src/index.js'
 import { scenarios } from './index.js'
 import { Bench, delay, type LocksUnderTest } from './scenario.js'
+import { type Result, runSuite } from './suite.js'
 
 let room: comity.Room | null = null
 let runs = 0
+const browserLocks = navigator.locks
 
 const locksPage = {
   comity,
@@ -23,6 +25,10 @@ const locksPage = {
   },
   async join(name: string): Promise<void> {
     room = await comity.join(name)
+  },
+  /** Code that says `navigator.locks`, with the room's in their place. */
+  suite(which: 'browser' | 'room'): Promise<Result[]> {
+    return runSuite(which === 'room' ? (locksPage.room.locks as unknown as LockManager) : browserLocks)
   },
   /** What was seen, or what had been seen when it hung. */
   async run(group: string, index: number, which: 'browser' | 'room'): Promise<unknown> {

@@ -210,6 +210,58 @@ const order: Scenario[] = [
     },
   },
   {
+    title: 'what a callback has set going in microtasks happens before the next one is called',
+    async run(bench) {
+      const name = bench.name()
+      const holder = bench.hold(name)
+      await holder.granted
+      const shares = [1, 2, 3].map((i) =>
+        bench.locks.request(name, { mode: 'shared' }, async () => {
+          bench.note(`${i} called`)
+          await Promise.resolve()
+          bench.note(`${i} goes on`)
+        }),
+      )
+      await bench.pending(name, 3)
+      holder.release()
+      await Promise.all(shares)
+      return bench.log.filter((line) => !line.startsWith('it'))
+    },
+  },
+  {
+    title: 'the lock is free for others once its request has resolved, whatever the callback was',
+    async run(bench) {
+      const name = bench.name()
+      const ask = () => bench.locks.request(name, { ifAvailable: true }, (lock: unknown) => lock !== null)
+      const seen: unknown[] = []
+      await bench.locks.request(name, () => {})
+      seen.push(await ask())
+      await attempt(() => bench.locks.request(name, () => Promise.reject(new Mine())))
+      seen.push(await ask())
+      await bench.locks.request(name, () => new Promise((resolve) => setTimeout(resolve, 1)))
+      seen.push(await ask())
+      return seen
+    },
+  },
+  {
+    title: 'available, not available and granted at once: callbacks come in the order of the requests',
+    async run(bench) {
+      const names = { held: bench.name(), free: bench.name(), other: bench.name() }
+      const holder = bench.hold(names.held)
+      await holder.granted
+      const note = (label: string) => (lock: unknown) => bench.note(`${label}: ${lock === null ? 'null' : 'lock'}`)
+      await Promise.all([
+        bench.locks.request(names.held, { ifAvailable: true }, note('1')),
+        bench.locks.request(names.free, note('2')),
+        bench.locks.request(names.held, { ifAvailable: true, mode: 'shared' }, note('3')),
+        bench.locks.request(names.other, { ifAvailable: true }, note('4')),
+        bench.locks.request(names.held, { steal: true }, note('5')),
+        bench.locks.request(names.free, { mode: 'shared' }, note('6')),
+      ])
+      return bench.log.filter((line) => !line.startsWith('it'))
+    },
+  },
+  {
     title: 'a request resolves before the next one is called',
     async run(bench) {
       const name = bench.name()

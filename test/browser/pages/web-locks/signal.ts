@@ -184,6 +184,23 @@ export const signalScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: 'aborted, although a listener of the page keeps the event from all after it',
+    async run(bench) {
+      const name = bench.name()
+      const controller = new AbortController()
+      const { signal } = controller
+      signal.addEventListener('abort', (event) => event.stopImmediatePropagation())
+      const holder = bench.hold(name)
+      const waiter = bench.hold(name, { signal })
+      await bench.pending(name, 1)
+      controller.abort('out')
+      const outcome = await waiter.outcome
+      const state = await bench.state({ a: name })
+      holder.release()
+      return { outcome, state }
+    },
+  },
+  {
     title: 'one signal for many requests: those that wait are aborted, the holder stays',
     async run(bench) {
       const names = { a: bench.name(), b: bench.name() }

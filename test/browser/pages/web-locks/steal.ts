@@ -81,6 +81,19 @@ export const stealScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: 'asked for and robbed in one task: called all the same, and the request rejects',
+    async run(bench) {
+      const name = bench.name()
+      const victim = bench.hold(name, {}, 'victim')
+      const thief = bench.hold(name, { steal: true }, 'thief')
+      await thief.granted
+      const outcome = await victim.outcome
+      thief.release()
+      await thief.outcome
+      return { outcome, calls: bench.log.filter((line) => line.endsWith('called')) }
+    },
+  },
+  {
     title: 'a thief can be robbed',
     async run(bench) {
       const name = bench.name()
