@@ -280,6 +280,14 @@ const sessions: readonly RoomMutant[] = [
     replace: '}\n\n  granted',
     cites: ['S-9'],
   },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/sessions.test.ts'], title: '[S-10]' },
+    name: 'after a snapshot nobody asks what has become of the own locks',
+    find: 'this.#page.reconcile()',
+    replace: '',
+    cites: ['S-10'],
+  },
 ]
 
 const tokens: readonly RoomMutant[] = [
@@ -514,6 +522,55 @@ const pace: readonly RoomMutant[] = [
     replace: 'if (patience > 0) return',
     cites: ['M6'],
   },
+  {
+    ...idle,
+    tests: { files: ['src/host/idle.test.ts'] },
+    name: 'a room is idle though a member has not agreed',
+    find: 'if (members.every((peerId) => agreed.has(peerId))) ',
+    replace: 'if (agreed.size > 0 && members.length > 0) ',
+    cites: ['M6'],
+  },
+  {
+    ...idle,
+    tests: { files: ['test/scenario/idle.test.ts'], title: 'goes on following' },
+    name: 'one who waits in vain is enough to replace a leader that lives',
+    find: "if (role === 'leader') this.touch()\n    else if (raft.doubtLeader() && leader !== null) {",
+    replace:
+      "if (role === 'leader') this.touch()\n    else raft.forgetLeader()\n    if (role !== 'leader' && leader !== null) {",
+    cites: ['M6'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/departures.test.ts'], title: '[M5]' },
+    name: 'a channel that is lost is taken for the death of a leader',
+    find: "if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()",
+    replace: 'if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()',
+    cites: ['M5'],
+  },
+  {
+    ...peers,
+    tests: { files: ['src/host/peers.test.ts'], title: '[M5]' },
+    name: 'a channel that is closed is the end of its peer, though a relay still brings its heartbeats',
+    find: 'if (this.peer(peer.peerId)) return\n    this.#outbox',
+    replace: 'this.#outbox',
+    cites: ['M5'],
+  },
+  {
+    file: 'host/tempo.ts',
+    tests: { files: ['src/host/tempo.test.ts'] },
+    name: 'heartbeats come less often before a quorum knows that they may',
+    find: 'return raft.confirmedRound >= this.#announced.round ? wanted : { ...wanted, heartbeatTicks }',
+    replace: 'return wanted',
+    cites: ['M5'],
+  },
+  {
+    file: 'host/tempo.ts',
+    tests: { files: ['src/host/tempo.test.ts'] },
+    name: 'a quorum that has answered is believed to know of what was not said yet',
+    find: 'round: raft.currentRound + 1 }',
+    replace: 'round: raft.confirmedRound }',
+    cites: ['M5'],
+  },
 ]
 
 const founding: readonly RoomMutant[] = [
@@ -572,6 +629,30 @@ const founding: readonly RoomMutant[] = [
     find: 'members === others ? one.forkId < other.forkId : members > others',
     replace: 'members === others ? one.forkId < other.forkId : members < others',
     cites: ['N3'],
+  },
+  {
+    file: 'host/meetings.ts',
+    tests: meeting,
+    name: 'a leader speaks for its history without a round of its quorum',
+    find: 'this.#round = raft.currentRound + 1\n      raft.read(kickRound)',
+    replace: 'this.#tell(true)',
+    cites: ['N3'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: meeting,
+    name: 'who belongs to a history that has ended stays in it',
+    find: 'if (successor) this.#reset(successor)\n    else this.#arm()',
+    replace: 'if (!successor || successor.epoch >= 0) this.#arm()',
+    cites: ['N2', 'N3'],
+  },
+  {
+    ...boot,
+    tests: { files: ['test/scenario/meeting.test.ts'], title: 'B13' },
+    name: 'who resets comes back under the same identity',
+    find: 'await identities.archive(peerId, tokenFloor)',
+    replace: "await identities.archive(peerId + '?', tokenFloor)",
+    cites: ['N2', 'N3', 'B13'],
   },
   {
     ...recovery,
