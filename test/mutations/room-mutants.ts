@@ -113,6 +113,41 @@ const frames: readonly RoomMutant[] = [
   },
 ]
 
+const lives: readonly RoomMutant[] = [
+  {
+    file: 'storage/indexeddb.ts',
+    tests: { files: ['test/browser/storage.spec.ts'], title: '[F3]' },
+    name: 'a transaction does not look at whose database it is',
+    find: "[transaction.objectStore('writers').put({ counter }, 'now')]",
+    replace: '[]',
+    cites: ['F3'],
+  },
+  {
+    file: 'storage/indexeddb.ts',
+    tests: { files: ['test/browser/storage.spec.ts'], title: '[F3]' },
+    name: 'who opens a database does not note that the lives before it have ended',
+    find: '    writers.put({ counter: before }, before),\n',
+    replace: '',
+    cites: ['F3'],
+  },
+  {
+    file: 'storage/memory.ts',
+    tests: { files: ['src/storage/memory.test.ts'], title: '[F3]' },
+    name: 'an earlier life writes into the memory of a later one',
+    find: 'if (this.#disk.incarnation !== this.incarnation)',
+    replace: 'if (this.#closed)',
+    cites: ['F3'],
+  },
+  {
+    file: 'client/page-peer.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: '[L3]' },
+    name: 'a page that is put aside keeps what it holds',
+    find: '    this.connection.detach()\n    this.#sayGoodbye()',
+    replace: '    this.#sayGoodbye()',
+    cites: ['L3', 'M1'],
+  },
+]
+
 const locksOfTheBrowser: readonly RoomMutant[] = [
   {
     ...boot,
@@ -679,6 +714,7 @@ const founding: readonly RoomMutant[] = [
 
 export const roomMutants: readonly RoomMutant[] = [
   ...frames,
+  ...lives,
   ...locksOfTheBrowser,
   ...clocks,
   ...sessions,
