@@ -146,6 +146,22 @@ const lives: readonly RoomMutant[] = [
     replace: '    this.#sayGoodbye()',
     cites: ['L3', 'M1'],
   },
+  {
+    file: 'client/page-peer.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: 'life lock' },
+    name: 'a page lives on without its life lock',
+    find: 'if (isHeld) onlost()\n      else reject(error)',
+    replace: 'if (isHeld || onlost) reject(error)',
+    cites: ['L3'],
+  },
+  {
+    file: 'bridge/worker-locks.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: 'identity lock' },
+    name: 'a peer goes on without its identity lock',
+    find: 'if (held && !released) held.onlost?.()',
+    replace: '',
+    cites: ['L3'],
+  },
 ]
 
 const locksOfTheBrowser: readonly RoomMutant[] = [
