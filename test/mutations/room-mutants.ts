@@ -151,7 +151,7 @@ const lives: readonly RoomMutant[] = [
     tests: { files: ['test/browser/lives.spec.ts'], title: 'life lock' },
     name: 'a page lives on without its life lock',
     find: 'if (isHeld) onlost()\n      else reject(error)',
-    replace: 'if (isHeld || onlost) reject(error)',
+    replace: 'if (isHeld) void onlost\n      else reject(error)',
     cites: ['L3'],
   },
   {
@@ -200,8 +200,8 @@ const locksOfTheBrowser: readonly RoomMutant[] = [
     file: 'host/residents.ts',
     tests: { files: ['test/scenario/departures.test.ts'], title: '[L4]' },
     name: 'nobody takes in the node of a dead tab',
-    find: 'return this.#withDead(voters, (dead) => this.#takeIn(dead))',
-    replace: 'return Promise.resolve()',
+    find: 'await this.#withDead(voters ?? identities.map(({ peerId }) => peerId), identities, (dead) => this.#takeIn(dead))',
+    replace: 'await Promise.resolve(voters ?? identities)',
     cites: ['L4'],
   },
 ]
@@ -353,8 +353,8 @@ const tokens: readonly RoomMutant[] = [
   {
     ...machine,
     name: 'who comes from another history does not raise the tokens',
-    find: 'if (floor >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)',
-    replace: '',
+    find: 'setTokenBase(state, floor + tokensApart)',
+    replace: 'return',
     cites: ['T1', 'N2'],
   },
   {
@@ -635,8 +635,8 @@ const founding: readonly RoomMutant[] = [
   {
     ...boot,
     name: 'tabs of one browser found without asking each other',
-    find: 'const founding = await locks.hold(foundingLockName(room))',
-    replace: 'const founding: HeldLock | null = null as HeldLock | null',
+    find: 'const founding = await locks.hold(foundingLockName(room))\n  try {\n    const known',
+    replace: 'const founding: HeldLock | null = null as HeldLock | null\n  try {\n    const known',
     cites: ['N1'],
   },
   {
@@ -663,8 +663,8 @@ const founding: readonly RoomMutant[] = [
   {
     ...histories,
     name: 'of two foundations the elder goes on, whatever the younger has acknowledged',
-    find: '  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed\n  const { foundedAt }',
-    replace: '  const { foundedAt }',
+    find: '  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed\n  // It has',
+    replace: '  // It has',
     cites: ['N2'],
   },
   {
@@ -708,15 +708,15 @@ const founding: readonly RoomMutant[] = [
   {
     ...recovery,
     name: 'a room is recovered though somebody is in touch with its quorum',
-    find: 'if (raft.hasQuorum || !this.#lineage()) {',
-    replace: 'if (!this.#lineage()) {',
+    find: 'if (raft.hasQuorum) {\n      done(refused(',
+    replace: 'if (raft.lastIndex < 0) {\n      done(refused(',
     cites: ['N3'],
   },
   {
     ...recovery,
     name: 'who recovers a room leads it, with the log that it happens to have',
-    find: 'const best = bestOf(positions)',
-    replace: 'const best = self.peerId',
+    find: 'const best = bestOf(positions, votersOf(raft.configuration))',
+    replace: 'const best = votersOf(raft.configuration).length < 0 ? bestOf(positions, []) : self.peerId',
     cites: ['N3'],
   },
   {
