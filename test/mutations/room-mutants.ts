@@ -31,6 +31,7 @@ const relays: Where = { file: 'network/peer-relay.ts', tests: { files: ['src/net
 const carried: Where = { ...relays, file: 'network/peer-relay-link.ts' }
 const peers: Where = { file: 'host/peers.ts', tests: { files: ['src/host/peers.test.ts'] } }
 const leases: Where = { file: 'host/leases.ts', tests: { files: ['src/host/leases.test.ts'] } }
+const ownSession: Where = { file: 'host/own-session.ts', tests: { files: ['src/host/own-session.test.ts'] } }
 const session: Where = { file: 'machine/session/apply.ts', tests: { files: ['src/machine/session/session.test.ts'] } }
 const machine: Where = { file: 'machine/machine.ts', tests: { files: ['test/scenario/meeting.test.ts'] } }
 const boot: Where = { file: 'host/boot.ts', tests: { files: ['src/host/boot.test.ts'] } }
@@ -204,6 +205,13 @@ const locksOfTheBrowser: readonly RoomMutant[] = [
     replace: 'await Promise.resolve(voters ?? identities)',
     cites: ['L4'],
   },
+  {
+    ...boot,
+    name: 'a reload does not wait for its own identity',
+    find: 'const reclaimWithin = 1_000',
+    replace: 'const reclaimWithin = 0',
+    cites: ['L1'],
+  },
 ]
 
 const clocks: readonly RoomMutant[] = [
@@ -238,6 +246,14 @@ const clocks: readonly RoomMutant[] = [
     find: 'if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()',
     replace: '',
     cites: ['C3', 'S-5'],
+  },
+  {
+    file: 'machine/machine.ts',
+    tests: { files: ['src/machine/machine.test.ts'] },
+    name: 'cluster time goes wherever an entry says',
+    find: 'if (Number.isSafeInteger(whole) && whole > state.clusterTime) ',
+    replace: 'if (Number.isSafeInteger(whole)) ',
+    cites: ['C1'],
   },
 ]
 
@@ -339,6 +355,69 @@ const sessions: readonly RoomMutant[] = [
     replace: '',
     cites: ['S-10'],
   },
+  {
+    ...session,
+    name: 'a later life leaves the session of the earlier one as it is',
+    find: "if (older) endSession(context, older, 'replaced')",
+    replace: 'if (older) forgetAnswers(older, 0)',
+    cites: ['S-1'],
+  },
+  {
+    ...ownSession,
+    name: 'a command whose session has ended is sent again under the next one',
+    find: "if (pending.command.type === 'lock.request') {",
+    replace: "if (pending.command.type !== 'lock.release') {",
+    cites: ['S-2'],
+  },
+  {
+    file: 'client/locks.ts',
+    tests: { files: ['src/client/arguments.test.ts'] },
+    name: 'a lease may be shorter than three heartbeats',
+    find: 'if (lease < 3 * timing.heartbeat) {',
+    replace: 'if (lease < 0) {',
+    cites: ['S-3'],
+  },
+  {
+    file: 'client/connection.ts',
+    tests: { files: ['src/client/connection.test.ts'] },
+    name: 'a page believes until the very end of its lease',
+    find: 'return lease * 0.02 + 20',
+    replace: 'return lease * 0',
+    cites: ['S-4'],
+  },
+  {
+    ...leases,
+    name: 'a new leader echoes before it has committed anything of its own term',
+    find: 'this.#waiting.length === 0 || !raft.committedInTerm || ',
+    replace: 'this.#waiting.length === 0 || ',
+    cites: ['S-5'],
+  },
+  {
+    file: 'machine/lock/apply.ts',
+    tests: { files: ['src/machine/lock/lock.test.ts'], title: '[S-9]' },
+    name: 'a cancel does not give back what was granted meanwhile',
+    find: 'if (held) removeHeld(context, resource, held)\n  else if (waiting)',
+    replace: 'if (waiting && !held)',
+    cites: ['S-9'],
+  },
+  {
+    ...ownSession,
+    name: 'answers that came within a snapshot are not looked for',
+    find: 'if (outcome) this.#answer(pending.number, outcome)',
+    replace: 'if (outcome) break',
+    cites: ['S-10'],
+  },
+]
+
+const reads: readonly RoomMutant[] = [
+  {
+    file: 'host/reads.ts',
+    tests: { files: ['src/host/reads.test.ts'] },
+    name: 'a read is served before the machine has come to what a quorum has confirmed',
+    find: 'read.index === null || read.index > appliedIndex || ',
+    replace: 'read.index === null || ',
+    cites: ['R1'],
+  },
 ]
 
 const tokens: readonly RoomMutant[] = [
@@ -371,6 +450,14 @@ const tokens: readonly RoomMutant[] = [
     name: 'a fenced write needs no lock, only no newer token',
     find: 'return resource !== undefined && (resource.share === token || resource.held.some((held) => held.token === token))',
     replace: 'return resource === undefined || resource.held.every((held) => held.token <= token)',
+    cites: ['T2'],
+  },
+  {
+    file: 'machine/lock/queue.ts',
+    tests: { files: ['src/machine/lock/lock.test.ts'] },
+    name: 'a share is known by its newest token',
+    find: '(resource.share ?? token)',
+    replace: 'token',
     cites: ['T2'],
   },
 ]
@@ -531,6 +618,14 @@ const membership: readonly RoomMutant[] = [
     find: "      others.find(({ frozen }) => !frozen),\n      'now',",
     replace: "      others.find(({ frozen }) => !frozen),\n      'in time',",
     cites: ['S-4'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['src/host/memory-voters.test.ts'] },
+    name: 'whose log is in memory votes in a room on disks',
+    find: "return learnerOnly || (inMemory && this.machine.settings?.storage !== 'memory')",
+    replace: 'return learnerOnly || (inMemory && learnerOnly)',
+    cites: ['F2', 'M4'],
   },
 ]
 
@@ -726,6 +821,22 @@ const founding: readonly RoomMutant[] = [
     replace: '',
     cites: ['N3'],
   },
+  {
+    file: 'signaling/majority.ts',
+    tests: { files: ['src/signaling/majority.test.ts'] },
+    name: 'one server of several is enough to have founded a room',
+    find: 'votes > held.length / 2 || ',
+    replace: 'votes > 0 || ',
+    cites: ['N1'],
+  },
+  {
+    file: 'signaling/rooms.ts',
+    tests: { files: ['src/signaling/rooms.test.ts'] },
+    name: 'a server that has restarted registers a new id at once',
+    find: '!request.existing && now < room.settledAt',
+    replace: '!request.existing && now < 0',
+    cites: ['N1'],
+  },
 ]
 
 export const roomMutants: readonly RoomMutant[] = [
@@ -739,4 +850,5 @@ export const roomMutants: readonly RoomMutant[] = [
   ...membership,
   ...pace,
   ...founding,
+  ...reads,
 ]
