@@ -213,7 +213,7 @@ describe('locks', () => {
     expect([port.asked, port.notices]).toEqual([[], []])
   })
 
-  it('a lease of a fraction is rounded down, one of three heartbeats is allowed', async () => {
+  it('[S-3] a lease of a fraction is rounded down, one of three heartbeats is allowed', async () => {
     void locks.acquire('a', { lease: 150.9 })
     await quiet()
     expect(port.calls('lock.request')).toMatchObject([{ lease: 150 }])

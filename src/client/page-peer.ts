@@ -137,7 +137,9 @@ export class PagePeer implements SharedRoom {
     if (!claim.ok) throw errorOf(claim.failure)
     this.#claimed = claim.value
     if (claim.value.storage === 'indexeddb') remember(room, claim.value.peerId)
-    this.#endLife = await beginLife(claim.value)
+    this.#endLife = await beginLife(claim.value, () => {
+      if (this.#port === port) this.#beginAnew()
+    })
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
       const begun = await port.begin(
@@ -209,10 +211,20 @@ export class PagePeer implements SharedRoom {
    */
   readonly #onPageHide = (): void => {
     this.#isSuspended = true
+    this.#endThisLife()
+    for (const tell of this.#peerChanged) tell()
+  }
+
+  #endThisLife(): void {
     this.connection.detach()
     this.#sayGoodbye()
     this.#disconnect()
-    for (const tell of this.#peerChanged) tell()
+  }
+
+  /** L3: without its life lock nobody would see this life end, and half of what proves its death is there already. */
+  #beginAnew(): void {
+    this.#endThisLife()
+    this.#reenter()
   }
 
   #sayGoodbye(): void {
@@ -262,12 +274,19 @@ export class PagePeer implements SharedRoom {
 /** The browser's own, kept from before a page may put `room.locks` in its place: a life must not wait for its own room. */
 const browserLocks = globalThis.navigator?.locks
 
-/** Holds the life lock (L1) until the function that it resolves with is called. */
-function beginLife({ peerId, incarnation }: Claimed): Promise<() => void> {
+/** Holds the life lock (L1) until the function that it resolves with is called, or the browser takes it away. */
+function beginLife({ peerId, incarnation }: Claimed, onlost: () => void): Promise<() => void> {
   return new Promise((resolve, reject) => {
-    browserLocks
-      .request(lifeLockName(peerId, incarnation), () => new Promise<void>((release) => resolve(release)))
-      .catch(reject)
+    let isHeld = false
+    const hold = () =>
+      new Promise<void>((release) => {
+        isHeld = true
+        resolve(release)
+      })
+    browserLocks.request(lifeLockName(peerId, incarnation), hold).catch((error: unknown) => {
+      if (isHeld) onlost()
+      else reject(error)
+    })
   })
 }
 

@@ -12,15 +12,15 @@ function answers(states: readonly (Partial<ProgressStatus> | undefined)[], catch
   return states.map((state) => (catchUp.keepsUp('l', state && progressOf(state), 100) ? 'x' : '.')).join('')
 }
 
-it('[S56] a learner is promoted after it has kept up for three rounds that it has answered', () => {
+it('[M4][S56] a learner is promoted after it has kept up for three rounds that it has answered', () => {
   expect(answers([{ round: 7 }, { round: 8 }, { round: 9 }, { round: 10 }, { round: 11 }])).toBe('...xx')
 })
 
-it('[S56] rounds that it does not answer do not count: one that is stalled stays a learner', () => {
+it('[M4][S56] rounds that it does not answer do not count: one that is stalled stays a learner', () => {
   expect(answers(Array.from({ length: 20 }, () => ({ round: 7 })))).toBe('.'.repeat(20))
 })
 
-it('[S56] up to 64 entries behind is kept up, 65 are not', () => {
+it('[M4][S56] up to 64 entries behind is kept up, 65 are not', () => {
   expect(answers([{ matchIndex: 36 }, { matchIndex: 36, round: 4 }])).toBe('.x')
   expect(answers([{ matchIndex: 35 }, { matchIndex: 35, round: 4 }])).toBe('..')
 })
@@ -35,7 +35,7 @@ it.each<[string, Partial<ProgressStatus> | undefined]>([
   expect(answers(rows)).toBe('.x...x')
 })
 
-it('[S56] a new leader counts for itself, and each learner for itself', () => {
+it('[M4][S56] a new leader counts for itself, and each learner for itself', () => {
   const catchUp = new CatchUp()
   expect(answers([{ round: 1 }, { round: 4 }], catchUp)).toBe('.x')
   expect(catchUp.keepsUp('other', progressOf({ peerId: 'other', round: 4 }), 100)).toBe(false)

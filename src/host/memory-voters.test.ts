@@ -21,7 +21,7 @@ it('a room whose founder keeps its log in memory: who does so too votes, once it
   await vi.waitFor(() => expect(configurationOf(peers)?.voters).toHaveLength(3), 10_000)
 })
 
-it('a room on disks: whose log is in memory does not vote, and whose is not does', async () => {
+it('[F2] a room on disks: whose log is in memory does not vote, and whose is not does', async () => {
   const peers = await three([false, false, true])
   await vi.waitFor(
     () => expect(configurationOf(peers)).toMatchObject({ voters: ['a', 'b0'], learners: ['b1'] }),

@@ -8,6 +8,7 @@ import { Script } from '../machine/test-script.js'
 import { type Configuration, emptyConfiguration, type Incarnation, type PeerId } from '../raft/entry.js'
 import type { Raft } from '../raft/raft.js'
 import type { Role } from '../raft/ready.js'
+import type { RaftTiming } from '../raft/state.js'
 import { encode } from '../shared/codec.js'
 import { type Abilities, productAbilities } from './abilities.js'
 import type { HostContext } from './context.js'
@@ -27,7 +28,15 @@ export interface TestRaft {
   configuration: Configuration
   promisedVote: { readonly to: PeerId; readonly term: number } | null
   reads: number[]
+  lastIndex: number
+  /** Of a leader that is settled: who is heard. */
+  members: PeerId[]
+  /** What it was told to live by, the last one last. */
+  retimed: RaftTiming[]
   read(id: number): void
+  retime(timing: RaftTiming): void
+  laggardsWhenIdle(): PeerId[]
+  status(): { readonly progress: readonly { readonly peerId: PeerId }[] }
   revokePromise(): void
 }
 
@@ -46,8 +55,18 @@ export class TestContext implements HostContext {
     configuration: emptyConfiguration,
     promisedVote: null,
     reads: [],
+    lastIndex: 0,
+    members: [],
+    retimed: [],
     read(id) {
       this.reads.push(id)
+    },
+    retime(timing) {
+      this.retimed.push(timing)
+    },
+    laggardsWhenIdle: () => [],
+    status() {
+      return { progress: this.members.map((peerId) => ({ peerId })) }
     },
     revokePromise() {
       this.promisedVote = null

@@ -149,3 +149,47 @@ test('[L3][M1] a page that was put aside loses its locks, gives them free, and c
   await other.release('paragraph')
   expect((await waiting).ok).toBe(true)
 })
+
+/** Another page of the origin takes a lock of that tab away, as no page of ours does: the browser rejects its holder's promise. */
+async function takeAway(thief: Tab, kind: 'life' | 'identity', victim: Tab): Promise<void> {
+  const taken = await thief.page.evaluate(
+    async ({ kind, peerId }) => {
+      const { held = [] } = await navigator.locks.query()
+      const names = held.flatMap(({ name = '' }) => (name.startsWith(`comity:${kind}:`) ? [name] : []))
+      const ours = names.filter((name) => name.includes(peerId))
+      for (const name of ours) await navigator.locks.request(name, { steal: true }, () => {})
+      return ours.length
+    },
+    { kind, peerId: victim.peerId },
+  )
+  expect(taken).toBe(1)
+}
+
+test('[L3] a page whose life lock the browser takes away holds nothing any more, and comes back as a new life', async ({
+  context,
+}) => {
+  const other = await enter(context, 'life lock')
+  const tab = await enter(context, 'life lock')
+  expect((await tab.acquire('paragraph')).ok).toBe(true)
+  await takeAway(other, 'life', tab)
+  await until('its lock is lost', async () => (await tab.lockState('paragraph')) === 'lost')
+  expect((await other.acquire('paragraph', { timeout: 2_000 })).ok).toBe(true)
+  await until('it is ready again', async () => (await tab.status()) === 'ready')
+  expect(await tab.set('text', 'a new life')).toMatchObject({ ok: true })
+  expect((await tab.acquire('next')).ok).toBe(true)
+  // The new life is watched as the first one was: its death is proven, not waited for.
+  await tab.crash()
+  expect((await other.acquire('next', { timeout: 3_000 })).ok).toBe(true)
+})
+
+test('[L3] a peer whose identity lock the browser takes away promises nothing any more: its room has failed, its locks are free', async ({
+  context,
+}) => {
+  const other = await enter(context, 'identity lock')
+  const tab = await enter(context, 'identity lock')
+  expect((await tab.acquire('paragraph')).ok).toBe(true)
+  await takeAway(other, 'identity', tab)
+  await until('its lock is lost', async () => (await tab.lockState('paragraph')) === 'lost')
+  expect(await tab.failure()).toMatchObject({ name: 'StorageError', code: 'storage' })
+  expect((await other.acquire('paragraph', { timeout: 2_000 })).ok).toBe(true)
+})

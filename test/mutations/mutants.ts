@@ -176,8 +176,8 @@ const elections: readonly Mutant[] = [
   {
     name: 'a pre-candidate still has a leader',
     file: 'candidate.ts',
-    find: 'state.leader = null\n  restartElection',
-    replace: 'restartElection',
+    find: 'judgeAlone(state)\n  restartElection',
+    replace: 'state.electionTicks = state.timing.electionTicks\n  restartElection',
     cites: ['B17'],
   },
   {
@@ -204,7 +204,7 @@ const elections: readonly Mutant[] = [
   {
     name: 'a leader that is known to be gone is stuck to',
     file: 'follower.ts',
-    find: 'const gone = state.leader\n  state.leader = null',
+    find: 'const gone = state.leader\n  judgeAlone(state)',
     replace: 'const gone = state.leader',
     cites: ['S19', 'M5'],
   },
@@ -426,8 +426,8 @@ const disks: readonly Mutant[] = [
   {
     name: 'a heartbeat is answered before its term is durable',
     file: 'follower.ts',
-    find: 'sendInTerm(state, answer)',
-    replace: 'state.out.messages.push(answer)',
+    find: 'sendInTerm(state, priority === 0 ? plain : { ...plain, priority })',
+    replace: 'state.out.messages.push(priority === 0 ? plain : { ...plain, priority })',
     cites: ['S39', 'B5'],
   },
   {
@@ -1237,8 +1237,8 @@ const groups: readonly Mutant[] = [
   {
     name: 'a group rests on a promise',
     file: 'rest.ts',
-    find: 'state.promise === null && ',
-    replace: '',
+    find: 'return state.promise === null ? laggardsWhenIdle(state) : null',
+    replace: 'return laggardsWhenIdle(state)',
     cites: ['S70', 'M2'],
   },
   {

@@ -31,6 +31,7 @@ const relays: Where = { file: 'network/peer-relay.ts', tests: { files: ['src/net
 const carried: Where = { ...relays, file: 'network/peer-relay-link.ts' }
 const peers: Where = { file: 'host/peers.ts', tests: { files: ['src/host/peers.test.ts'] } }
 const leases: Where = { file: 'host/leases.ts', tests: { files: ['src/host/leases.test.ts'] } }
+const ownSession: Where = { file: 'host/own-session.ts', tests: { files: ['src/host/own-session.test.ts'] } }
 const session: Where = { file: 'machine/session/apply.ts', tests: { files: ['src/machine/session/session.test.ts'] } }
 const machine: Where = { file: 'machine/machine.ts', tests: { files: ['test/scenario/meeting.test.ts'] } }
 const boot: Where = { file: 'host/boot.ts', tests: { files: ['src/host/boot.test.ts'] } }
@@ -113,6 +114,57 @@ const frames: readonly RoomMutant[] = [
   },
 ]
 
+const lives: readonly RoomMutant[] = [
+  {
+    file: 'storage/indexeddb.ts',
+    tests: { files: ['test/browser/storage.spec.ts'], title: '[F3]' },
+    name: 'a transaction does not look at whose database it is',
+    find: "[transaction.objectStore('writers').put({ counter }, 'now')]",
+    replace: '[]',
+    cites: ['F3'],
+  },
+  {
+    file: 'storage/indexeddb.ts',
+    tests: { files: ['test/browser/storage.spec.ts'], title: '[F3]' },
+    name: 'who opens a database does not note that the lives before it have ended',
+    find: '    writers.put({ counter: before }, before),\n',
+    replace: '',
+    cites: ['F3'],
+  },
+  {
+    file: 'storage/memory.ts',
+    tests: { files: ['src/storage/memory.test.ts'], title: '[F3]' },
+    name: 'an earlier life writes into the memory of a later one',
+    find: 'if (this.#disk.incarnation !== this.incarnation)',
+    replace: 'if (this.#closed)',
+    cites: ['F3'],
+  },
+  {
+    file: 'client/page-peer.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: '[L3]' },
+    name: 'a page that is put aside keeps what it holds',
+    find: '    this.connection.detach()\n    this.#sayGoodbye()',
+    replace: '    this.#sayGoodbye()',
+    cites: ['L3', 'M1'],
+  },
+  {
+    file: 'client/page-peer.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: 'life lock' },
+    name: 'a page lives on without its life lock',
+    find: 'if (isHeld) onlost()\n      else reject(error)',
+    replace: 'if (isHeld) void onlost\n      else reject(error)',
+    cites: ['L3'],
+  },
+  {
+    file: 'bridge/worker-locks.ts',
+    tests: { files: ['test/browser/lives.spec.ts'], title: 'identity lock' },
+    name: 'a peer goes on without its identity lock',
+    find: 'if (held && !released) held.onlost?.()',
+    replace: '',
+    cites: ['L3'],
+  },
+]
+
 const locksOfTheBrowser: readonly RoomMutant[] = [
   {
     ...boot,
@@ -149,9 +201,16 @@ const locksOfTheBrowser: readonly RoomMutant[] = [
     file: 'host/residents.ts',
     tests: { files: ['test/scenario/departures.test.ts'], title: '[L4]' },
     name: 'nobody takes in the node of a dead tab',
-    find: 'return this.#withDead(voters, (dead) => this.#takeIn(dead))',
-    replace: 'return Promise.resolve()',
+    find: 'await this.#withDead(voters ?? identities.map(({ peerId }) => peerId), identities, (dead) => this.#takeIn(dead))',
+    replace: 'await Promise.resolve(voters ?? identities)',
     cites: ['L4'],
+  },
+  {
+    ...boot,
+    name: 'a reload does not wait for its own identity',
+    find: 'const reclaimWithin = 1_000',
+    replace: 'const reclaimWithin = 0',
+    cites: ['L1'],
   },
 ]
 
@@ -187,6 +246,14 @@ const clocks: readonly RoomMutant[] = [
     find: 'if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()',
     replace: '',
     cites: ['C3', 'S-5'],
+  },
+  {
+    file: 'machine/machine.ts',
+    tests: { files: ['src/machine/machine.test.ts'] },
+    name: 'cluster time goes wherever an entry says',
+    find: 'if (Number.isSafeInteger(whole) && whole > state.clusterTime) ',
+    replace: 'if (Number.isSafeInteger(whole)) ',
+    cites: ['C1'],
   },
 ]
 
@@ -280,6 +347,77 @@ const sessions: readonly RoomMutant[] = [
     replace: '}\n\n  granted',
     cites: ['S-9'],
   },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/sessions.test.ts'], title: '[S-10]' },
+    name: 'after a snapshot nobody asks what has become of the own locks',
+    find: 'this.#page.reconcile()',
+    replace: '',
+    cites: ['S-10'],
+  },
+  {
+    ...session,
+    name: 'a later life leaves the session of the earlier one as it is',
+    find: "if (older) endSession(context, older, 'replaced')",
+    replace: 'if (older) forgetAnswers(older, 0)',
+    cites: ['S-1'],
+  },
+  {
+    ...ownSession,
+    name: 'a command whose session has ended is sent again under the next one',
+    find: "if (pending.command.type === 'lock.request') {",
+    replace: "if (pending.command.type !== 'lock.release') {",
+    cites: ['S-2'],
+  },
+  {
+    file: 'client/locks.ts',
+    tests: { files: ['src/client/arguments.test.ts'] },
+    name: 'a lease may be shorter than three heartbeats',
+    find: 'if (lease < 3 * timing.heartbeat) {',
+    replace: 'if (lease < 0) {',
+    cites: ['S-3'],
+  },
+  {
+    file: 'client/connection.ts',
+    tests: { files: ['src/client/connection.test.ts'] },
+    name: 'a page believes until the very end of its lease',
+    find: 'return lease * 0.02 + 20',
+    replace: 'return lease * 0',
+    cites: ['S-4'],
+  },
+  {
+    ...leases,
+    name: 'a new leader echoes before it has committed anything of its own term',
+    find: 'this.#waiting.length === 0 || !raft.committedInTerm || ',
+    replace: 'this.#waiting.length === 0 || ',
+    cites: ['S-5'],
+  },
+  {
+    file: 'machine/lock/apply.ts',
+    tests: { files: ['src/machine/lock/lock.test.ts'], title: '[S-9]' },
+    name: 'a cancel does not give back what was granted meanwhile',
+    find: 'if (held) removeHeld(context, resource, held)\n  else if (waiting)',
+    replace: 'if (waiting && !held)',
+    cites: ['S-9'],
+  },
+  {
+    ...ownSession,
+    name: 'answers that came within a snapshot are not looked for',
+    find: 'if (outcome) this.#answer(pending.number, outcome)',
+    replace: 'if (outcome) break',
+    cites: ['S-10'],
+  },
+]
+
+const reads: readonly RoomMutant[] = [
+  {
+    file: 'host/reads.ts',
+    tests: { files: ['src/host/reads.test.ts'] },
+    name: 'a read is served before the machine has come to what a quorum has confirmed',
+    find: 'read.index === null || read.index > appliedIndex || ',
+    replace: 'read.index === null || ',
+    cites: ['R1'],
+  },
 ]
 
 const fence = { file: 'client/fence.ts', tests: { files: ['src/client/fence.test.ts'] } }
@@ -296,8 +434,8 @@ const tokens: readonly RoomMutant[] = [
   {
     ...machine,
     name: 'who comes from another history does not raise the tokens',
-    find: 'if (floor >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)',
-    replace: '',
+    find: 'setTokenBase(state, floor + tokensApart)',
+    replace: 'return',
     cites: ['T1', 'N2'],
   },
   {
@@ -335,6 +473,14 @@ const tokens: readonly RoomMutant[] = [
     name: 'a fence outside the room compares tokens of different rooms',
     find: 'return { name, token, room }',
     replace: "return { name, token, room: '' }",
+    cites: ['T2'],
+  },
+  {
+    file: 'machine/lock/queue.ts',
+    tests: { files: ['src/machine/lock/lock.test.ts'] },
+    name: 'a share is known by its newest token',
+    find: '(resource.share ?? token)',
+    replace: 'token',
     cites: ['T2'],
   },
 ]
@@ -496,6 +642,14 @@ const membership: readonly RoomMutant[] = [
     replace: "      others.find(({ frozen }) => !frozen),\n      'in time',",
     cites: ['S-4'],
   },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['src/host/memory-voters.test.ts'] },
+    name: 'whose log is in memory votes in a room on disks',
+    find: "return learnerOnly || (inMemory && this.machine.settings?.storage !== 'memory')",
+    replace: 'return learnerOnly || (inMemory && learnerOnly)',
+    cites: ['F2', 'M4'],
+  },
 ]
 
 const pace: readonly RoomMutant[] = [
@@ -537,6 +691,55 @@ const pace: readonly RoomMutant[] = [
     replace: 'if (patience > 0) return',
     cites: ['M6'],
   },
+  {
+    ...idle,
+    tests: { files: ['src/host/idle.test.ts'] },
+    name: 'a room is idle though a member has not agreed',
+    find: 'if (members.every((peerId) => agreed.has(peerId))) ',
+    replace: 'if (agreed.size > 0 && members.length > 0) ',
+    cites: ['M6'],
+  },
+  {
+    ...idle,
+    tests: { files: ['test/scenario/idle.test.ts'], title: 'goes on following' },
+    name: 'one who waits in vain is enough to replace a leader that lives',
+    find: "if (role === 'leader') this.touch()\n    else if (raft.doubtLeader() && leader !== null) {",
+    replace:
+      "if (role === 'leader') this.touch()\n    else raft.forgetLeader()\n    if (role !== 'leader' && leader !== null) {",
+    cites: ['M6'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/departures.test.ts'], title: '[M5]' },
+    name: 'a channel that is lost is taken for the death of a leader',
+    find: "if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()",
+    replace: 'if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()',
+    cites: ['M5'],
+  },
+  {
+    ...peers,
+    tests: { files: ['src/host/peers.test.ts'], title: '[M5]' },
+    name: 'a channel that is closed is the end of its peer, though a relay still brings its heartbeats',
+    find: 'if (this.peer(peer.peerId)) return\n    this.#outbox',
+    replace: 'this.#outbox',
+    cites: ['M5'],
+  },
+  {
+    file: 'host/tempo.ts',
+    tests: { files: ['src/host/tempo.test.ts'] },
+    name: 'heartbeats come less often before a quorum knows that they may',
+    find: 'return raft.confirmedRound >= this.#announced.round ? wanted : { ...wanted, heartbeatTicks }',
+    replace: 'return wanted',
+    cites: ['M5'],
+  },
+  {
+    file: 'host/tempo.ts',
+    tests: { files: ['src/host/tempo.test.ts'] },
+    name: 'a quorum that has answered is believed to know of what was not said yet',
+    find: 'round: raft.currentRound + 1 }',
+    replace: 'round: raft.confirmedRound }',
+    cites: ['M5'],
+  },
 ]
 
 const founding: readonly RoomMutant[] = [
@@ -550,8 +753,8 @@ const founding: readonly RoomMutant[] = [
   {
     ...boot,
     name: 'tabs of one browser found without asking each other',
-    find: 'const founding = await locks.hold(foundingLockName(room))',
-    replace: 'const founding: HeldLock | null = null as HeldLock | null',
+    find: 'const founding = await locks.hold(foundingLockName(room))\n  try {\n    const known',
+    replace: 'const founding: HeldLock | null = null as HeldLock | null\n  try {\n    const known',
     cites: ['N1'],
   },
   {
@@ -578,8 +781,8 @@ const founding: readonly RoomMutant[] = [
   {
     ...histories,
     name: 'of two foundations the elder goes on, whatever the younger has acknowledged',
-    find: '  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed\n  const { foundedAt }',
-    replace: '  const { foundedAt }',
+    find: '  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed\n  // It has',
+    replace: '  // It has',
     cites: ['N2'],
   },
   {
@@ -597,17 +800,41 @@ const founding: readonly RoomMutant[] = [
     cites: ['N3'],
   },
   {
+    file: 'host/meetings.ts',
+    tests: meeting,
+    name: 'a leader speaks for its history without a round of its quorum',
+    find: 'this.#round = raft.currentRound + 1\n      raft.read(kickRound)',
+    replace: 'this.#tell(true)',
+    cites: ['N3'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: meeting,
+    name: 'who belongs to a history that has ended stays in it',
+    find: 'if (successor) this.#reset(successor)\n    else this.#arm()',
+    replace: 'if (!successor || successor.epoch >= 0) this.#arm()',
+    cites: ['N2', 'N3'],
+  },
+  {
+    ...boot,
+    tests: { files: ['test/scenario/meeting.test.ts'], title: 'B13' },
+    name: 'who resets comes back under the same identity',
+    find: 'await identities.archive(peerId, tokenFloor)',
+    replace: "await identities.archive(peerId + '?', tokenFloor)",
+    cites: ['N2', 'N3', 'B13'],
+  },
+  {
     ...recovery,
     name: 'a room is recovered though somebody is in touch with its quorum',
-    find: 'if (raft.hasQuorum || !this.#lineage()) {',
-    replace: 'if (!this.#lineage()) {',
+    find: 'if (raft.hasQuorum) {\n      done(refused(',
+    replace: 'if (raft.lastIndex < 0) {\n      done(refused(',
     cites: ['N3'],
   },
   {
     ...recovery,
     name: 'who recovers a room leads it, with the log that it happens to have',
-    find: 'const best = bestOf(positions)',
-    replace: 'const best = self.peerId',
+    find: 'const best = bestOf(positions, votersOf(raft.configuration))',
+    replace: 'const best = votersOf(raft.configuration).length < 0 ? bestOf(positions, []) : self.peerId',
     cites: ['N3'],
   },
   {
@@ -617,10 +844,27 @@ const founding: readonly RoomMutant[] = [
     replace: '',
     cites: ['N3'],
   },
+  {
+    file: 'signaling/majority.ts',
+    tests: { files: ['src/signaling/majority.test.ts'] },
+    name: 'one server of several is enough to have founded a room',
+    find: 'votes > held.length / 2 || ',
+    replace: 'votes > 0 || ',
+    cites: ['N1'],
+  },
+  {
+    file: 'signaling/rooms.ts',
+    tests: { files: ['src/signaling/rooms.test.ts'] },
+    name: 'a server that has restarted registers a new id at once',
+    find: '!request.existing && now < room.settledAt',
+    replace: '!request.existing && now < 0',
+    cites: ['N1'],
+  },
 ]
 
 export const roomMutants: readonly RoomMutant[] = [
   ...frames,
+  ...lives,
   ...locksOfTheBrowser,
   ...clocks,
   ...sessions,
@@ -629,4 +873,5 @@ export const roomMutants: readonly RoomMutant[] = [
   ...membership,
   ...pace,
   ...founding,
+  ...reads,
 ]

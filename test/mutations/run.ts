@@ -1,6 +1,6 @@
 /**
  * `npm run mutations`: plants each bug of `mutants.ts` into a copy of the core, and each of `room-mutants.ts` into a copy of what is around
- * it. The core's own tests, or those that the mutant names, have to see it.
+ * it. The core's own tests, or those that the mutant names, have to see it: `*.test.ts` by Vitest, `*.spec.ts` by Playwright in a real browser.
  *
  *   npm run mutations                    all of them
  *   npm run mutations -- --only vote     those whose name contains "vote"
@@ -8,7 +8,8 @@
  *   npm run mutations -- --of room       those of room-mutants.ts; `core`: of mutants.ts
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +29,7 @@ interface Plan {
 }
 
 interface Tests {
-  /** In the repository; what a Vitest path filter takes. */
+  /** In the repository; what a Vitest path filter takes, or one spec of the browser tests. */
   readonly files: readonly string[]
   /** Only those whose title contains this. */
   readonly title?: string
@@ -49,12 +50,20 @@ interface Report {
   }[]
 }
 
+/** What is read of the report that Playwright writes. */
+interface Suite {
+  readonly specs?: readonly { readonly title: string; readonly ok: boolean }[]
+  readonly suites?: readonly Suite[]
+}
+
 const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
 })
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Below node_modules, because that is where Node looks for packages; with the process id, because two may run at once.
 const copy = join(root, `node_modules/.cache/comity/mutations.${process.pid}`)
+/** The same for browser tests. Elsewhere: what lies below node_modules Playwright does not compile. */
+const site = join(tmpdir(), `comity-mutations.${process.pid}`)
 const report = join(copy, 'report.json')
 const testsOfCore: Tests = { files: ['src/raft/'] }
 /** The tests take some ten seconds: what needs so long hangs. */
@@ -93,14 +102,14 @@ const tsconfig = {
   extends: join(root, 'tsconfig.json'),
   // Only what a mutant can touch is looked at again.
   compilerOptions: { incremental: true, tsBuildInfoFile: './types.json' },
-  include: ['raft', 'machine', 'host', 'network', 'client', 'simulation'].map((folder) => `src/${folder}`),
+  include: ['raft', 'machine', 'host', 'network', 'client', 'bridge', 'simulation'].map((folder) => `src/${folder}`),
   exclude: ['**/*.test.ts', '**/test-*.ts'],
 }
 
 let child: ChildProcess | null = null
 process.on('exit', () => {
   kill(child)
-  rmSync(copy, { recursive: true, force: true })
+  for (const folder of [copy, site]) rmSync(folder, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
 
@@ -161,12 +170,27 @@ async function plant({ file, find, replace, tests }: Plan): Promise<Verdict> {
   if (before === undefined || after === undefined || more.length > 0) {
     return { kind: 'error', why: `its snippet stands ${source.split(find).length - 1} times in ${file}` }
   }
-  writeFileSync(path, before + replace + after)
+  const write = (text: string) => {
+    for (const folder of [copy, site]) if (existsSync(folder)) writeFileSync(join(folder, 'src', file), text)
+  }
+  write(before + replace + after)
   try {
     return await judge(tests)
   } finally {
-    writeFileSync(path, source)
+    write(source)
   }
+}
+
+/** With packages that are links, except for what Vite keeps of its own: the repository's may be in use. */
+function layOutSite(): void {
+  if (existsSync(site)) return
+  const packages = join(site, 'node_modules')
+  mkdirSync(packages, { recursive: true })
+  for (const name of readdirSync(join(root, 'node_modules')))
+    if (name !== '.vite' && name !== '.cache') symlinkSync(join(root, 'node_modules', name), join(packages, name))
+  const configs = ['package.json', 'tsconfig.json', 'playwright.config.ts', 'vite.config.ts']
+  for (const name of ['src', 'test', 'scripts', ...configs])
+    cpSync(join(root, name), join(site, name), { recursive: true })
 }
 
 /** What the tests say of the copy as it stands. */
@@ -174,14 +198,43 @@ async function judge({ files, title }: Tests): Promise<Verdict> {
   const compiled = await run('node_modules/typescript/bin/tsc', ['-p', join(copy, 'tsconfig.json'), '--noEmit'])
   if (compiled.code !== 0) return { kind: 'error', why: `it does not compile: ${firstLineOf(compiled.output)}` }
   rmSync(report, { force: true })
+  const [file = ''] = files
+  if (file.endsWith('.spec.ts')) return judgeInBrowser(file, title)
   const config = ['--root', copy, '--config', join(copy, 'vitest.config.mjs')]
   const tested = await run('node_modules/vitest/vitest.mjs', [
     ...['run', ...config, '--bail', '1', '--reporter', 'json', '--outputFile', report],
-    ...(title === undefined ? [] : ['--testNamePattern', title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')]),
+    ...(title === undefined ? [] : ['--testNamePattern', patternOf(title)]),
     ...files,
   ])
   if (tested.code === null) return { kind: 'error', why: `no end within ${patienceMs / 1000} s` }
   return verdictOf(tested)
+}
+
+async function judgeInBrowser(file: string, title = ''): Promise<Verdict> {
+  layOutSite()
+  const args = ['test', file, '--grep', patternOf(title), '--max-failures', '1']
+  const env = { PLAYWRIGHT_JSON_OUTPUT_FILE: report }
+  const tested = await run('node_modules/@playwright/test/cli.js', args, { cwd: site, env })
+  if (tested.code === null) return { kind: 'error', why: `no end within ${patienceMs / 1000} s` }
+  let suite: Suite
+  try {
+    suite = JSON.parse(readFileSync(report, 'utf8')) as Suite
+  } catch {
+    return { kind: 'error', why: `no report: ${firstLineOf(tested.output)}` }
+  }
+  const specs = specsOf(suite)
+  const failed = specs.find(({ ok }) => !ok)
+  if (failed) return { kind: 'caught', by: `${file.replace(/^.*\/|\.ts$/g, '')}: ${failed.title}` }
+  if (tested.code === 0 && specs.length > 0) return { kind: 'survived' }
+  return { kind: 'error', why: `no test failed, yet: ${firstLineOf(tested.output)}` }
+}
+
+function specsOf({ specs = [], suites = [] }: Suite): NonNullable<Suite['specs']> {
+  return [...specs, ...suites.flatMap(specsOf)]
+}
+
+function patternOf(title: string): string {
+  return title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
 function verdictOf(tested: { readonly code: number | null; readonly output: string }): Verdict {
@@ -204,12 +257,18 @@ function verdictOf(tested: { readonly code: number | null; readonly output: stri
   return { kind: 'error', why: `no test failed, yet: ${firstLineOf(tested.output)}` }
 }
 
-function run(program: string, args: readonly string[]): Promise<{ code: number | null; output: string }> {
+interface Run {
+  readonly code: number | null
+  readonly output: string
+}
+
+function run(program: string, args: readonly string[], { cwd = root, env: more = {} } = {}): Promise<Run> {
   return new Promise((resolve, reject) => {
     // Its own environment: a run inside of Vitest must not take this one for its worker.
-    const { VITEST: _, ...env } = process.env
+    const { VITEST: _, ...own } = process.env
     // Its own process group, so that its workers die with it.
-    const started = spawn(process.execPath, [join(root, program), ...args], { cwd: root, env, detached: true })
+    const env = { ...own, ...more }
+    const started = spawn(process.execPath, [join(cwd, program), ...args], { cwd, env, detached: true })
     const timer = setTimeout(() => kill(started), patienceMs)
     let output = ''
     const keep = (chunk: Buffer) => {

@@ -84,6 +84,24 @@ describe('a tab that is gone', () => {
     },
   )
 
+  it.each([
+    ['lost: its followers wait for its heartbeats', 'lost', false],
+    ['closed from its side: an election is due', 'remote', true],
+  ] as const)('[M5] is a leader or not, whose channel was %s', async (_title, reason, isForgotten) => {
+    const story = new Story(`a leader's channel, ${reason}`, { ...withLease(lease), registrar: true })
+    const tabs = await story.open(1, 1, 1)
+    const leader = story.leaderOf(tabs)
+    const [other] = tabs.filter((tab) => tab !== leader)
+    if (!other) throw new Error('three tabs')
+    const { host, network, thread } = story.hostOf(other)
+    const link = [...network.links].find(({ to }) => to.peerId === story.peerOf(leader))
+    thread.post(0, 'the end of a channel', () => link?.fall(reason))
+    // Less than an election time-out.
+    await story.pass(20)
+    expect(link?.isDown).toBe(true)
+    expect(host.status.leader).toBe(isForgotten ? null : story.peerOf(leader))
+  })
+
   it('[L4] was the only voter: a survivor reopens its node, and the room goes on', async () => {
     const story = new Story('two tabs', withLease(lease))
     const tabs = await story.open(2)

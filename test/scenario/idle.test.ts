@@ -128,6 +128,28 @@ describe('[M6] an idle room', () => {
     expect(termOf(story)).toBe(term)
   })
 
+  // Whoever would be the next leader is asked by one of the others at least.
+  it.each([0, 3])(
+    '... nor because the two do not hear each other: who is asked goes on following it (%i)',
+    async (which) => {
+      const { story, leader, others } = await idleRoom('one is cut off', 1, 1, 1, 1, 1)
+      const other = others[which]
+      if (!other) throw new Error('five tabs')
+      expect(metricsOf(leader).voters).toHaveLength(5)
+      const term = termOf(story)
+      // The others could agree on another one before it can say a word.
+      for (const tab of others) story.sim.ether.slowDown(tab.page.peerId, leader.page.peerId, 40)
+      story.cutOff(other, [leader])
+      const written = story.watch(other.page.room.store.set('key', 1))
+      await story.pass(3_000)
+      expect(written.at).toBeNull()
+      expect(termOf(story)).toBe(term)
+      story.heal()
+      await story.until(() => written.at !== null)
+      expect(termOf(story)).toBe(term)
+    },
+  )
+
   it.each([
     ['is closed', (tab: SimTab) => tab.close()],
     ['crashes', (tab: SimTab) => tab.crash()],
