@@ -146,7 +146,7 @@ export class Belonging {
     this.#forking = { roomId, epoch: epoch + 1, forkId, foundation }
     this.#options.actions.keep(this.#forking, true)
     const seconds = Math.floor(now.wall / 1_000)
-    raft.propose(clusterTime, [encodeInstruction({ type: 'fork', epoch: epoch + 1, forkId, seconds })])
+    raft.propose(clusterTime, [encodeInstruction({ type: 'fork', epoch: epoch + 1, forkId, seconds, members })])
   }
 
   #goOver(lineage: Lineage): void {

@@ -184,7 +184,7 @@ export class Recovery {
   }
 
   #lead({ forkId, term, members }: Extract<Item, { type: 'lead' }>): void {
-    if (term <= this.#context.raft.term + 1) return
+    if (term <= this.#context.raft.term + 1 || members < 1) return
     this.#attempt = null
     this.#actions.fork(forkId, term, members)
   }
