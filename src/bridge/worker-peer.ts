@@ -167,6 +167,7 @@ export class WorkerPeer implements WorkerApi {
 
   #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, { browserId, identities }: Kept): Resident {
     let isOver = false
+    let archiving: Promise<void> | null = null
     const host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId, resident: true },
       storage,
@@ -182,7 +183,7 @@ export class WorkerPeer implements WorkerApi {
       learnerOnly: true,
       state: null,
       emit: (event) => {
-        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor, identities)
+        if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor, identities)
       },
       listener: {
         stopped: () => {
@@ -194,6 +195,9 @@ export class WorkerPeer implements WorkerApi {
     return {
       get isOver() {
         return isOver
+      },
+      get archiving() {
+        return archiving
       },
       get unreachableVoters() {
         return host.unreachableVoters

@@ -103,7 +103,10 @@ async function openIfOver(
     return null
   }
   try {
-    return await open(identities, peerId, lock)
+    // N2, N3: its history may have ended since it was listed. Its locks were freed after it was archived.
+    if ((await identities.list()).some((known) => known.peerId === peerId)) return await open(identities, peerId, lock)
+    lock.release()
+    return null
   } finally {
     lifeLock.release()
   }

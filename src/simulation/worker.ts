@@ -220,6 +220,7 @@ export class SimWorker {
   }
 
   #startResident(peerId: PeerId, storage: Storage): Resident {
+    let archiving: Promise<void> | null = null
     const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: true }
     const record = this.#createHost(self, storage, {
       stored: storage.stored,
@@ -228,7 +229,7 @@ export class SimWorker {
       state: null,
       tokenFloor: 0,
       emit: (event) => {
-        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor)
+        if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor)
       },
       joined: () => {},
       met: () => {},
@@ -241,6 +242,9 @@ export class SimWorker {
     return {
       get isOver() {
         return record.stopped !== undefined
+      },
+      get archiving() {
+        return archiving
       },
       get unreachableVoters() {
         return host.unreachableVoters
