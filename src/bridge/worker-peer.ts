@@ -1,6 +1,6 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
-import { leaveHistory, type Settled, settleRoom } from '../host/boot.js'
+import { knowRoom, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -138,6 +138,7 @@ export class WorkerPeer implements WorkerApi {
       randomText,
       tokenFloor,
       learnerOnly: request.learnerOnly,
+      settings: request.settings,
       inMemory: kept.storage === 'memory',
       state: request.state,
       emit: (event) => {
@@ -150,6 +151,9 @@ export class WorkerPeer implements WorkerApi {
       },
       listener: {
         joined: ({ roomId }) => void this.#remember(roomId, kept),
+        foundedAnew: ({ roomId }) => {
+          knowRoom({ room: this.#room, locks: this.#locks, identities }, roomId).catch(reportError)
+        },
         met: (peer) => {
           if (peer.browserId === browserId) this.#watch?.watch(peer)
         },

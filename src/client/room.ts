@@ -106,8 +106,10 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
    * nothing is lost that any of them knows to be agreed; what only the missing ones know may be. Each of them hears `reset`. Fencing
    * tokens go on rising. Should the missing come back, one of the two histories ends by rule, and tells its peers what they lose.
    *
+   * A peer that has found nobody of its room for 10 s may call it too: if nobody in reach has anything of it, the room is founded anew.
+   *
    * Resolves when the new quorum stands. Rejects with `TypeError` unless the loss is accepted; with code `conflict` while this peer,
-   * or one that it reaches, has a quorum; with `NoQuorumError` when none has come within 10 s.
+   * or one that it reaches, has a quorum, or while it still looks for its room; with `NoQuorumError` when none has come within 10 s.
    */
   recover(options: { acceptDataLoss: true }): Promise<void>
   /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */

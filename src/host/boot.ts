@@ -262,6 +262,14 @@ export async function leaveHistory(
   { roomId, tokenFloor }: Successor,
 ): Promise<void> {
   await identities.archive(peerId, tokenFloor)
+  await knowRoom({ room, locks, identities }, roomId)
+}
+
+/** From now on this browser goes by that id: the room of that name went on in it, or was founded anew. */
+export async function knowRoom(
+  { room, locks, identities }: Pick<BootOptions, 'room' | 'locks' | 'identities'>,
+  roomId: string,
+): Promise<void> {
   const founding = await locks.hold(foundingLockName(room))
   try {
     await identities.setRoomId(roomId)

@@ -56,6 +56,8 @@ export interface HostOptions {
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
+  /** What the room gets if this peer founds it anew (N1). @default `defaultSettings` */
+  readonly settings?: RoomSettings
   /** Ids of histories that this peer begins (N3): never the same one twice. */
   readonly randomText: () => string
   /** The highest token that this browser knows of histories of this room that have ended (T1). */
@@ -78,6 +80,8 @@ export interface HostOptions {
 export interface HostListener {
   /** The host now belongs to that room, durably or about to be. */
   joined?(lineage: Lineage): void
+  /** It has founded the room anew: whatever this browser knew of the room before is out of reach (N1). */
+  foundedAnew?(lineage: Lineage): void
   met?(peer: Peer): void
   /** Leadership goes to that peer, as the better one (S-4, M4). */
   handedOver?(to: PeerId): void
@@ -755,9 +759,10 @@ export class Host {
   }
 
   #createBelonging(): Belonging {
-    const { stored, expectedRoomId, randomText } = this.#options
+    const { stored, expectedRoomId, randomText, tokenFloor, inMemory, settings = defaultSettings } = this.#options
     return new Belonging(this.#context, {
-      ...{ lineage: stored.lineage, expectedRoomId, randomText },
+      ...{ lineage: stored.lineage, expectedRoomId, randomText, tokenFloor },
+      settings: inMemory ? { ...settings, storage: 'memory' } : settings,
       actions: {
         keep: (lineage, together) => {
           if (together) this.#commit.addToNext({ lineage })
@@ -765,6 +770,8 @@ export class Host {
         },
         logged: () => this.#logged(),
         entered: (lineage) => this.#entered(lineage),
+        timeBegins: () => this.#cluster.stored(0, this.#now),
+        foundedAnew: (lineage) => this.#options.listener?.foundedAnew?.(lineage),
         wentOver: () => this.#page.wentOver(),
         askToBeAdmitted: () => this.#askToBeAdmitted(true),
       },

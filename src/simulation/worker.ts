@@ -1,5 +1,5 @@
 import type { BeginRequest, Claimed } from '../bridge/protocol.js'
-import { type Claim, claimIdentity, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
+import { type Claim, claimIdentity, knowRoom, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -7,6 +7,7 @@ import { failureIn } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+import type { RoomSettings } from '../machine/command.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
@@ -133,6 +134,7 @@ export class SimWorker {
       stored,
       expectedRoomId,
       learnerOnly: request.learnerOnly,
+      settings: request.settings,
       state: request.state,
       tokenFloor,
       emit: (event) => {
@@ -140,6 +142,10 @@ export class SimWorker {
         else this.#heard(event)
       },
       joined: (roomId) => void this.#remember(roomId),
+      foundedAnew: (roomId) => {
+        this.#sim.world.note(`${peerId} founds the room anew as ${roomId}`)
+        void knowRoom({ room, locks: this.#locks, identities: this.#identities }, roomId)
+      },
       met: (peer) => {
         if (peer.browserId === this.#browser.id) this.#watch?.watch(peer)
       },
@@ -183,6 +189,7 @@ export class SimWorker {
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,
       learnerOnly: wiring.learnerOnly,
+      settings: wiring.settings,
       state: wiring.state,
       snapshotSizes,
       ...(idleAfter !== null && { idleAfter }),
@@ -190,6 +197,7 @@ export class SimWorker {
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),
+        foundedAnew: ({ roomId }) => wiring.foundedAnew(roomId),
         met: wiring.met,
         parted: wiring.parted,
         handedOver: (to) => {
@@ -226,12 +234,14 @@ export class SimWorker {
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       learnerOnly: true,
+      settings: this.#sim.options.settings,
       state: null,
       tokenFloor: 0,
       emit: (event) => {
         if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor)
       },
       joined: () => {},
+      foundedAnew: () => {},
       met: () => {},
       parted: () => {},
       stopped: () => {},
@@ -323,10 +333,12 @@ interface Wiring {
   readonly stored: StoredState
   readonly expectedRoomId: string | null
   readonly learnerOnly: boolean
+  readonly settings: RoomSettings
   readonly state: Uint8Array | null
   readonly tokenFloor: number
   readonly emit: (event: HostEvent) => void
   readonly joined: (roomId: string) => void
+  readonly foundedAnew: (roomId: string) => void
   readonly met: (peer: {
     readonly peerId: PeerId
     readonly browserId: string

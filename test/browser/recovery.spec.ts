@@ -177,3 +177,36 @@ test('[N3] those who crashed come back and agree on something before they meet t
   // T1: also above what the fork gave.
   expect(await take(left, 'next')).toBeGreaterThan(token)
 })
+
+test('[N1] [N2] a browser that finds nobody of the room may found it anew; the one that comes back after all is the elder', async ({
+  meet,
+}) => {
+  const meadow = await meet('three browsers', { timing })
+  const elder = await meadow.open()
+  expect((await elder.set('of', 'elder')).ok).toBe(true)
+  await elder.crash()
+  // The server knows the room, and nobody who has it is there.
+  const context = await elder.page.context().browser()?.newContext()
+  if (!context) throw new Error('no other browser')
+  try {
+    const other = await openTab(context)
+    await other.join(meadow.room, { ...meadow.options, until: 'local' })
+    expect(await other.status()).toBe('joining')
+    expect(await recover(other, { acceptDataLoss: true })).toMatchObject({ ok: false, code: 'conflict' })
+    await until('no-quorum', async () => (await other.status()) === 'no-quorum')
+    expect(await recover(other, { acceptDataLoss: true })).toMatchObject({ ok: true })
+    await until('ready', async () => (await other.status()) === 'ready', 5_000)
+    expect((await other.set('anew', 'written')).ok).toBe(true)
+    const token = await take(other, 'paragraph')
+    const heard = await listen(other)
+    const back = await reopen(meadow, elder)
+    await allReadyTogether([back, other])
+    expect([await other.get('of'), await other.get('anew')]).toEqual(['elder', undefined])
+    const { resets } = await heard()
+    expect(resets).toMatchObject([{ cause: 'merged', lost: { store: [{ key: 'anew', value: 'written' }] } }])
+    expect(resets[0]?.lost.locks).toEqual(['paragraph'])
+    expect(await take(back, 'next')).toBeGreaterThan(token)
+  } finally {
+    await context.close()
+  }
+})
