@@ -78,6 +78,10 @@ export interface RoomReset {
     readonly locks: readonly string[]
     /** What was stored here and has no place in the history that goes on. */
     readonly store: readonly { readonly key: string; readonly value: Value; readonly revision: number }[]
+    /** What was deleted here and may be there in the history that goes on. Of the last 256 keys, and none from before the log's last snapshot. */
+    readonly deleted: readonly { readonly key: string; readonly revision: number }[]
+    /** False: more may have been deleted here than `deleted` says. */
+    readonly complete: boolean
   }
 }
 
@@ -283,9 +287,9 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     }
   }
 
-  #tellReset({ cause, store, locks }: Reset & { readonly locks: readonly string[] }): void {
+  #tellReset({ cause, store, locks, deleted, complete }: Reset & { readonly locks: readonly string[] }): void {
     const lost = store.map(({ key, value, revision }) => ({ key, value: decodeValue(value), revision }))
-    const detail: RoomReset = { cause, lost: { locks, store: lost } }
+    const detail: RoomReset = { cause, lost: { locks, store: lost, deleted, complete } }
     queueMicrotask(() => this.dispatchEvent(new CustomEvent('reset', { detail })))
   }
 

@@ -664,21 +664,21 @@ export class Host {
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset(successor: Lineage): void {
     const mine = this.#belonging.lineage
-    const logged = this.#logged()
+    const { machine: logged, tombstones } = this.#logged()
     const { tokenBase, appliedIndex } = logged
     const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
-    const store = storedSince(logged, from)
+    const lost = { store: storedSince(logged, from), ...tombstones.since(from, logged) }
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
     this.#sayGoodbye()
     this.#peers.flush()
-    this.#options.emit({ type: 'reset', reset: { cause: 'merged', store }, successor: { roomId, tokenFloor } })
+    this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: { roomId, tokenFloor } })
     // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
     this.#end(null)
   }
 
   /** What the whole log comes to. After a restart, or cut off, a peer may not know of how much of it others were told that it is agreed. */
-  #logged(): MachineState {
+  #logged(): ReturnType<Replicated['ahead']> {
     return this.#replicated.ahead(this.#raft.entriesAfter(this.machine.appliedIndex))
   }
 
@@ -768,7 +768,7 @@ export class Host {
           if (together) this.#commit.addToNext({ lineage })
           else this.#commit.addExtra({ lineage })
         },
-        logged: () => this.#logged(),
+        logged: () => this.#logged().machine,
         entered: (lineage) => this.#entered(lineage),
         timeBegins: () => this.#cluster.stored(0, this.#now),
         foundedAnew: (lineage) => this.#options.listener?.foundedAnew?.(lineage),

@@ -26,6 +26,7 @@ const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/ho
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
 const succession: Where = { file: 'host/succession.ts', tests: { files: ['src/host/succession.test.ts'] } }
 const idle: Where = { file: 'host/idle.ts', tests: { files: ['test/scenario/idle.test.ts'] } }
+const foundedAnew = (file: string): Where => ({ file, tests: { files: ['test/scenario/founded-anew.test.ts'] } })
 const recovery: Where = { file: 'host/recovery.ts', tests: { files: ['test/scenario/recovery.test.ts'] } }
 const relays: Where = { file: 'network/peer-relay.ts', tests: { files: ['src/network/peer-relay.test.ts'] } }
 const carried: Where = { ...relays, file: 'network/peer-relay-link.ts' }
@@ -590,9 +591,46 @@ const founding: readonly RoomMutant[] = [
   {
     ...recovery,
     name: 'a room is recovered though somebody is in touch with its quorum',
-    find: 'if (raft.hasQuorum || !this.#lineage()) {',
+    find: 'if ((raft.hasQuorum && raft.leader !== from) || !this.#lineage()) {',
     replace: 'if (!this.#lineage()) {',
     cites: ['N3'],
+  },
+  {
+    ...foundedAnew('host/recovery.ts'),
+    name: 'a room is founded anew by who has only just begun to look for it',
+    find: 'if (isOutside && elapsedAtMost(this.#begunAt, now) < nobodyAfter) {',
+    replace: 'if (isOutside && elapsedAtMost(this.#begunAt, now) < 0) {',
+    cites: ['N1'],
+  },
+  {
+    ...foundedAnew('host/recovery.ts'),
+    name: 'a room is founded anew though somebody in reach has its log',
+    find: 'if (positions.get(best)?.last.index === 0) {',
+    replace: 'if (this.#position().last.index === 0) {',
+    cites: ['N3'],
+  },
+  {
+    ...foundedAnew('host/belonging.ts'),
+    name: 'tokens of a room that was founded anew begin with the time alone',
+    find: 'tokenFloor > 0 ? tokenFloor + tokensBeyond : 0',
+    replace: '0',
+    cites: ['T1'],
+  },
+  {
+    file: 'host/replicated.ts',
+    tests: { files: ['test/scenario/meeting.test.ts'] },
+    name: 'what was deleted in a history that ends is not told',
+    find: '    this.#tombstones.note(applied, this.#machine)\n',
+    replace: '',
+    cites: ['N2', 'N3'],
+  },
+  {
+    file: 'host/boot.ts',
+    tests: { files: ['src/host/boot.test.ts'] },
+    name: 'an identity is claimed though its history has ended since it was listed',
+    find: 'if ((await identities.list()).some((known) => known.peerId === peerId)) return',
+    replace: 'if (peerId) return',
+    cites: ['N3', 'B13'],
   },
   {
     ...recovery,
