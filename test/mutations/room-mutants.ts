@@ -295,7 +295,7 @@ const tokens: readonly RoomMutant[] = [
   {
     ...machine,
     name: 'who comes from another history does not raise the tokens',
-    find: 'if (floor >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)',
+    find: 'if (floor > 0 && floor + tokensApart >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)',
     replace: '',
     cites: ['T1', 'N2'],
   },
@@ -528,8 +528,8 @@ const founding: readonly RoomMutant[] = [
   {
     ...boot,
     name: 'tabs of one browser found without asking each other',
-    find: 'const founding = await locks.hold(foundingLockName(room))',
-    replace: 'const founding: HeldLock | null = null as HeldLock | null',
+    find: 'const { room, locks, identities, registrar } = options\n  const founding = await locks.hold(foundingLockName(room))',
+    replace: 'const { identities, registrar } = options\n  const founding: HeldLock | null = null as HeldLock | null',
     cites: ['N1'],
   },
   {
@@ -635,7 +635,7 @@ const founding: readonly RoomMutant[] = [
   {
     ...recovery,
     name: 'who recovers a room leads it, with the log that it happens to have',
-    find: 'const best = bestOf(positions)',
+    find: 'const best = bestOf(positions, votersOf(raft.configuration))',
     replace: 'const best = self.peerId',
     cites: ['N3'],
   },
