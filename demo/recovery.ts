@@ -85,6 +85,12 @@ function showReset({ cause, lost }: RoomReset): void {
     const number = parts.find((part) => part.key === key)?.number
     return el('li', {}, el('b', { text: number === undefined ? key : `Paragraph ${number}` }), ` ${textOf(value)}`)
   })
+  for (const { key } of lost.deleted) {
+    const number = parts.find((part) => part.key === key)?.number
+    const what = number === undefined ? key : `Paragraph ${number}`
+    items.push(el('li', { text: `${what} was deleted here, and may be there again.` }))
+  }
+  if (!lost.complete) items.push(el('li', { text: 'What was deleted here before may be there again.' }))
   const locks = lost.locks.map((name) => parts.find(({ lock }) => lock === name)?.number ?? name)
   if (locks.length > 0) items.push(el('li', { text: `You no longer edit paragraph ${locks.join(', ')}.` }))
   if (cause === 'merged' && items.length === 0) items.push(el('li', { text: 'Nothing.' }))

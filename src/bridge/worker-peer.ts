@@ -1,7 +1,7 @@
 /** One peer in its worker: claims an identity, finds or founds the room, and runs the host on what the browser has. */
 import type { Remote } from 'comlink'
 import { productAbilities } from '../host/abilities.js'
-import { leaveHistory, type Settled, settleRoom } from '../host/boot.js'
+import { knowRoom, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { HeldLock, IdentityStore, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -141,6 +141,7 @@ export class WorkerPeer implements WorkerApi {
       randomText,
       tokenFloor,
       learnerOnly: request.learnerOnly,
+      settings: request.settings,
       inMemory: kept.storage === 'memory',
       state: request.state,
       emit: (event) => {
@@ -153,6 +154,9 @@ export class WorkerPeer implements WorkerApi {
       },
       listener: {
         joined: ({ roomId }) => void this.#remember(roomId, kept),
+        foundedAnew: ({ roomId }) => {
+          knowRoom({ room: this.#room, locks: this.#locks, identities }, roomId).catch(reportError)
+        },
         met: (peer) => {
           if (peer.browserId === browserId) this.#watch?.watch(peer)
         },
@@ -170,6 +174,7 @@ export class WorkerPeer implements WorkerApi {
 
   #startResident(peerId: PeerId, storage: Storage, request: BeginRequest, { browserId, identities }: Kept): Resident {
     let isOver = false
+    let archiving: Promise<void> | null = null
     const host = new Host({
       self: { peerId, incarnation: storage.incarnation, browserId, resident: true },
       storage,
@@ -185,7 +190,7 @@ export class WorkerPeer implements WorkerApi {
       learnerOnly: true,
       state: null,
       emit: (event) => {
-        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor, identities)
+        if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor, identities)
       },
       listener: {
         stopped: () => {
@@ -197,6 +202,9 @@ export class WorkerPeer implements WorkerApi {
     return {
       get isOver() {
         return isOver
+      },
+      get archiving() {
+        return archiving
       },
       get unreachableVoters() {
         return host.unreachableVoters

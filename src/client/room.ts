@@ -78,6 +78,10 @@ export interface RoomReset {
     readonly locks: readonly string[]
     /** What was stored here and has no place in the history that goes on. */
     readonly store: readonly { readonly key: string; readonly value: Value; readonly revision: number }[]
+    /** What was deleted here and may be there in the history that goes on. Of the last 256 keys, and none from before the log's last snapshot. */
+    readonly deleted: readonly { readonly key: string; readonly revision: number }[]
+    /** False: more may have been deleted here than `deleted` says. */
+    readonly complete: boolean
   }
 }
 
@@ -106,8 +110,10 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
    * nothing is lost that any of them knows to be agreed; what only the missing ones know may be. Each of them hears `reset`. Fencing
    * tokens go on rising. Should the missing come back, one of the two histories ends by rule, and tells its peers what they lose.
    *
+   * A peer that has found nobody of its room for 10 s may call it too: if nobody in reach has anything of it, the room is founded anew.
+   *
    * Resolves when the new quorum stands. Rejects with `TypeError` unless the loss is accepted; with code `conflict` while this peer,
-   * or one that it reaches, has a quorum; with `NoQuorumError` when none has come within 10 s.
+   * or one that it reaches, has a quorum, or while it still looks for its room; with `NoQuorumError` when none has come within 10 s.
    */
   recover(options: { acceptDataLoss: true }): Promise<void>
   /** Gives back what was acquired through this handle; the peer leaves `linger` ms after the last handle. Idempotent. */
@@ -281,9 +287,9 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     }
   }
 
-  #tellReset({ cause, store, locks }: Reset & { readonly locks: readonly string[] }): void {
+  #tellReset({ cause, store, locks, deleted, complete }: Reset & { readonly locks: readonly string[] }): void {
     const lost = store.map(({ key, value, revision }) => ({ key, value: decodeValue(value), revision }))
-    const detail: RoomReset = { cause, lost: { locks, store: lost } }
+    const detail: RoomReset = { cause, lost: { locks, store: lost, deleted, complete } }
     queueMicrotask(() => this.dispatchEvent(new CustomEvent('reset', { detail })))
   }
 

@@ -2,7 +2,8 @@
  * Which history of the room this peer belongs to: how it comes into one, goes over to a fork with its log, and what it leaves behind when
  * its own has ended (N1 to N3). `Recovery` and `Meetings` decide; here stands what follows.
  */
-import { encodeInstruction } from '../machine/instruction.js'
+import type { RoomSettings } from '../machine/command.js'
+import { encodeInstruction, tokenBaseMax, tokensPerSecond } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
 import { noEntry } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
@@ -16,12 +17,19 @@ import { Recovery } from './recovery.js'
 /** A peer without a room waits that long for the one that it was told of before it takes another, ms (N2). */
 const expectedWithin = 3_000
 
+/** Twice what a room rises by for a peer that comes over to it: another one may have done so before the room was gone (T1). */
+const tokensBeyond = 2 ** 33
+
 export interface BelongingOptions {
   /** As it was stored. */
   readonly lineage: Lineage | null
   readonly expectedRoomId: string | null
   /** Ids of histories that this peer begins (N3): never the same one twice. */
   readonly randomText: () => string
+  /** What the room gets if this peer founds it anew. */
+  readonly settings: RoomSettings
+  /** The highest token that this browser knows of histories of this room that have ended (T1). */
+  readonly tokenFloor: number
   readonly actions: BelongingActions
 }
 
@@ -32,6 +40,10 @@ export interface BelongingActions {
   logged(): MachineState
   /** This peer belongs to a room for the first time. */
   entered(lineage: Lineage): void
+  /** Cluster time is 0 now (C1). */
+  timeBegins(): void
+  /** ... of which it is all: this browser knows no other one of that name any more. */
+  foundedAnew(lineage: Lineage): void
   /** It goes on in a fork, with its session and its locks. */
   wentOver(): void
   askToBeAdmitted(): void
@@ -44,7 +56,7 @@ export class Belonging {
   readonly #options: BelongingOptions
   #lineage: Lineage | null
   /** The history that this peer begins: nobody hears of it before it is durable. */
-  #forking: Lineage | null = null
+  #forking: { readonly lineage: Lineage; readonly index: number } | null = null
   /** Met instead of the room that was expected: taken when nobody of that one comes. */
   #unexpected: { readonly lineage: Lineage; readonly since: Instant } | null = null
   #successor: Lineage | null = null
@@ -56,6 +68,7 @@ export class Belonging {
     const { randomText, actions } = options
     this.recovery = new Recovery(context, () => this.#lineage, {
       fork: (forkId, term, members) => this.#fork(forkId, term, members),
+      foundAnew: (term) => this.#foundAnew(term),
       randomText,
     })
     this.meetings = new Meetings(context, () => this.#lineage, {
@@ -71,7 +84,7 @@ export class Belonging {
 
   /** Whose entries this peer's core writes now, also while nobody else is told. */
   get written(): Lineage | null {
-    return this.#forking ?? this.#lineage
+    return this.#forking?.lineage ?? this.#lineage
   }
 
   /** This peer's history is over for it: that one goes on. */
@@ -104,10 +117,11 @@ export class Belonging {
 
   /** Something has become durable. */
   persisted(): void {
-    const lineage = this.#forking
-    if (!lineage?.foundation || this.#context.raft.stableIndex < lineage.foundation.index) return
+    const forking = this.#forking
+    if (!forking || this.#context.raft.stableIndex < forking.index) return
     this.#forking = null
-    this.#goOver(lineage)
+    if (forking.lineage.foundation) this.#goOver(forking.lineage)
+    else this.#begin(forking.lineage)
   }
 
   /** N2, N3: a history that has ended is told of whatever way this peer learns of it: by its log, or by a snapshot. */
@@ -143,10 +157,37 @@ export class Belonging {
     const { roomId, epoch } = this.#lineage
     const previousTerm = raft.entryTerm(raft.lastIndex) ?? 0
     const foundation = { ...raft.fork(term), previousTerm, members }
-    this.#forking = { roomId, epoch: epoch + 1, forkId, foundation }
-    this.#options.actions.keep(this.#forking, true)
+    const lineage = { roomId, epoch: epoch + 1, forkId, foundation }
+    this.#forking = { lineage, index: foundation.index }
+    this.#options.actions.keep(lineage, true)
     const seconds = Math.floor(now.wall / 1_000)
-    raft.propose(clusterTime, [encodeInstruction({ type: 'fork', epoch: epoch + 1, forkId, seconds })])
+    raft.propose(clusterTime, [encodeInstruction({ type: 'fork', epoch: epoch + 1, forkId, seconds, members })])
+  }
+
+  /**
+   * N1, N2: the room that this peer was on its way to is gone, with all who had it. If they come back after all, two foundings meet: theirs is
+   * the elder. Nothing that was agreed on is given up by that, and whoever knows of higher tokens brings them with its session (T1).
+   */
+  #foundAnew(term: number): void {
+    const { raft, self, now } = this.#context
+    const { settings, randomText, tokenFloor, actions } = this.#options
+    const lineage = { roomId: randomText(), epoch: 0, forkId: '' }
+    const { index } = raft.found(term, self.incarnation)
+    this.#forking = { lineage, index }
+    actions.keep(lineage, true)
+    const bySeconds = Math.floor(now.wall / 1_000) * tokensPerSecond
+    const tokenBase = Math.min(tokenBaseMax, Math.max(bySeconds, tokenFloor > 0 ? tokenFloor + tokensBeyond : 0))
+    // C1: its time is its own.
+    actions.timeBegins()
+    raft.propose(0, [encodeInstruction({ type: 'found', roomId: lineage.roomId, tokenBase, settings })])
+  }
+
+  #begin(lineage: Lineage): void {
+    this.#lineage = lineage
+    this.recovery.ended()
+    this.#context.peers.setLineage(lineage)
+    this.#options.actions.foundedAnew(lineage)
+    this.#options.actions.entered(lineage)
   }
 
   #goOver(lineage: Lineage): void {

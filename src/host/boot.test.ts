@@ -132,6 +132,25 @@ describe('[L1] claiming an identity', () => {
     expect(new Set(both.map(({ peerId }) => peerId)).size).toBe(2)
   })
 
+  it('[N3] not the one that was put to the archive since it was listed', async () => {
+    await formerly()
+    const list = identities.list.bind(identities)
+    const seen = await list()
+    // As it was, the first time that somebody asks.
+    identities.list = async () => {
+      identities.list = list
+      await identities.archive('peer1')
+      identities.lastIncarnation = async () => ({ counter: 1, nonce: 'life 1' })
+      return seen
+    }
+    identities.create = async () => {
+      identities.disks.set('another', new MemoryDisk())
+      return { peerId: 'another' }
+    }
+    identities.disks.set('peer1', new MemoryDisk())
+    expect((await claim()).peerId).toBe('another')
+  })
+
   it('a reload gets its own, though others are free', async () => {
     const [first, second] = [await claim(), await claim()]
     first.lock.release()

@@ -103,7 +103,10 @@ async function openIfOver(
     return null
   }
   try {
-    return await open(identities, peerId, lock)
+    // N2, N3: its history may have ended since it was listed. Its locks were freed after it was archived.
+    if ((await identities.list()).some((known) => known.peerId === peerId)) return await open(identities, peerId, lock)
+    lock.release()
+    return null
   } finally {
     lifeLock.release()
   }
@@ -273,6 +276,14 @@ export async function leaveHistory(
   { roomId, tokenFloor }: Successor,
 ): Promise<void> {
   await identities.archive(peerId, tokenFloor)
+  await knowRoom({ room, locks, identities }, roomId)
+}
+
+/** From now on this browser goes by that id: the room of that name went on in it, or was founded anew. */
+export async function knowRoom(
+  { room, locks, identities }: Pick<BootOptions, 'room' | 'locks' | 'identities'>,
+  roomId: string,
+): Promise<void> {
   const founding = await locks.hold(foundingLockName(room))
   try {
     await identities.setRoomId(roomId)

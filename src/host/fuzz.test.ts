@@ -138,7 +138,12 @@ const itemBodies: { readonly [K in Exclude<Item['type'], 'hello'>]: fc.Arbitrary
   position: fc.record({ forkId: text, position: fc.option(fc.record({ term: index, last: entryId })) }),
   lead: fc.record({ forkId: text, term: index, members: index }),
   claim: fc.record({
-    claim: fc.record({ hasQuorum: fc.boolean(), foundedAt: index, lastCommand: entryId }),
+    claim: fc.record({
+      hasQuorum: fc.boolean(),
+      foundedAt: index,
+      lastCommand: entryId,
+      branches: fc.array(fc.record({ forkId: text, members: index, lastCommand: entryId }), { maxLength: 4 }),
+    }),
   }),
   yield: fc.record({ vote: index }),
   condition: fc.record({

@@ -1,7 +1,9 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Branch } from '../machine/command.js'
 import type { EntryId } from '../raft/entry.js'
 import type { Lineage } from '../storage/storage.js'
-import { type Claim, type History, splitAt, yieldsTo } from './histories.js'
+import { type Claim, compareHistories, type History, isSettled, splitAt, yieldsTo } from './histories.js'
 
 const founding = (roomId: string): Lineage => ({ roomId, epoch: 0, forkId: '' })
 /** A fork that left the founding after entry 9 of term 3. */
@@ -13,15 +15,24 @@ const fork = (forkId: string, members = 1, epoch = 1): Lineage => ({
 })
 const none: EntryId = { term: 0, index: 0 }
 const at = (index: number, term = 3): EntryId => ({ term, index })
+/** The forks on the way to it: what all of them have in common ends at `since`. */
+const branchesOf = ({ epoch, forkId, foundation }: Lineage, since: EntryId): Branch[] =>
+  Array.from({ length: epoch }, (_, i) => ({
+    forkId: i + 1 === epoch ? forkId : `before ${i + 1}`,
+    members: foundation?.members ?? 1,
+    lastCommand: since,
+  }))
 const claim = (lastCommand: EntryId, others: Partial<Claim> = {}): Claim => ({
   hasQuorum: true,
   foundedAt: 100,
   lastCommand,
+  branches: [],
   ...others,
 })
+/** A fork has commands up to the ninth entry from the history that it left, or as many as it has at all. */
 const history = (lineage: Lineage, lastCommand: EntryId, others: Partial<Claim> = {}): History => ({
   lineage,
-  claim: claim(lastCommand, others),
+  claim: claim(lastCommand, { branches: branchesOf(lineage, lastCommand.index > 9 ? at(9) : lastCommand), ...others }),
 })
 const lost = { hasQuorum: false }
 
@@ -115,6 +126,114 @@ describe('[N3] of two forks', () => {
     ],
   ])('%s', (_title, a, b, expected) => {
     expect(winner(a, b)).toBe(expected)
+  })
+})
+
+/** Entry by entry, what the histories of one room agreed on. */
+interface Grown {
+  readonly lineage: Lineage
+  readonly branches: readonly Branch[]
+  readonly commands: readonly EntryId[]
+}
+
+const steps = fc.array(
+  fc.record({ kind: fc.constantFrom('act', 'fork', 'found'), of: fc.nat(20), after: fc.nat(5), members: fc.nat(3) }),
+  { maxLength: 24 },
+)
+
+/** Some foundings, which agree on commands and are left by forks, at any place of their logs. */
+function grow(plan: readonly { kind: string; of: number; after: number; members: number }[]): History[] {
+  const all: Grown[] = [{ lineage: founding('room'), branches: [], commands: [] }]
+  for (const [i, { kind, of, after, members }] of plan.entries()) {
+    const at = of % all.length
+    const { lineage, branches, commands } = all[at] ?? (all[0] as Grown)
+    if (kind === 'found') all.push({ lineage: founding(`room ${i % 3} ${i}`), branches: [], commands: [] })
+    else if (kind === 'act') {
+      const index = (commands.at(-1)?.index ?? 0) + 1
+      all[at] = { lineage, branches, commands: [...commands, { term: lineage.epoch + 1, index }] }
+    } else {
+      const kept = commands.slice(0, Math.max(branches.at(-1)?.lastCommand.index ?? 0, commands.length - after))
+      const forkId = `fork ${(i * 7) % 24}`
+      const branch = { forkId, members: members + 1, lastCommand: kept.at(-1) ?? none }
+      const { roomId, epoch } = lineage
+      all.push({ lineage: { roomId, epoch: epoch + 1, forkId }, branches: [...branches, branch], commands: kept })
+    }
+  }
+  return all.map(({ lineage, branches, commands }) => {
+    const foundedAt = lineage.roomId === 'room' ? 100 : 100 + (lineage.roomId.charCodeAt(5) % 2)
+    return { lineage, claim: claim(commands.at(-1) ?? none, { branches, foundedAt }) }
+  })
+}
+
+describe('[N2] [N3] of any number of histories', () => {
+  it('three that would each end for another one by pairs: what was agreed before they parted decides', () => {
+    const branch = (forkId: string, members: number, index: number) => ({
+      branches: [{ forkId, members, lastCommand: at(index) }],
+    })
+    const left = history(founding('room'), at(9))
+    const early = history(fork('f', 2), at(14, 6), branch('f', 2, 5))
+    const late = history(fork('g', 1), at(14, 6), branch('g', 1, 9))
+    // `left` has agreed on nothing since `late` left it, and on something since `early` did; of the forks `early` has more members.
+    expect([winner(left, late), winner(left, early), winner(early, late)]).toEqual(['b', 'a', 'b'])
+  })
+
+  it('there is one order of all of them, whoever meets whom first', () => {
+    fc.assert(
+      fc.property(steps, (plan) => {
+        const all = grow(plan)
+        for (const a of all)
+          for (const b of all) {
+            const order = Math.sign(compareHistories(a, b))
+            expect(order === 0).toBe(a === b)
+            expect(Math.sign(compareHistories(b, a))).toBe(order === 0 ? 0 : -order)
+            for (const c of all)
+              if (order > 0 && compareHistories(b, c) > 0) expect(compareHistories(a, c)).toBeGreaterThan(0)
+          }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('none goes on that has nothing but a part of what the other one has, and so nobody loses anything', () => {
+    fc.assert(
+      fc.property(steps, fc.nat(20), fc.nat(3), (plan, of, more) => {
+        const all = grow(plan)
+        const part = all[of % all.length] as History
+        // Another fork of the same history, with all that it has, and with more.
+        const { term, index } = part.claim.lastCommand
+        const branches = [...part.claim.branches, { forkId: 'new', members: 1, lastCommand: part.claim.lastCommand }]
+        const lastCommand = { term: term + 1, index: index + 1 + more }
+        const { roomId, epoch } = part.lineage
+        const whole = {
+          lineage: { roomId, epoch: epoch + 1, forkId: 'new' },
+          claim: { ...part.claim, branches, lastCommand },
+        }
+        expect(winner(part, whole)).toBe('b')
+      }),
+    )
+  })
+
+  it('what a history still agrees on never puts it lower', () => {
+    fc.assert(
+      fc.property(steps, fc.nat(20), fc.nat(20), (plan, i, j) => {
+        const all = grow(plan)
+        const [one, other] = [all[i % all.length] as History, all[j % all.length] as History]
+        if (one === other) return
+        const { term, index } = one.claim.lastCommand
+        const grown = { ...one, claim: { ...one.claim, lastCommand: { term: term + 1, index: index + 1 } } }
+        if (compareHistories(one, other) > 0) expect(compareHistories(grown, other)).toBeGreaterThan(0)
+        // An entry that says so ends it unconditionally only if that cannot change any more.
+        if (yieldsTo(one, other) && isSettled(one, other)) expect(yieldsTo(grown, other)).toBe(true)
+      }),
+    )
+  })
+
+  it('an end is settled unless what is agreed on meanwhile would change it', () => {
+    const left = history(founding('room'), at(9))
+    expect(isSettled(left, history(fork('f'), at(14, 6)))).toBe(false)
+    expect(isSettled(history(fork('f'), at(14, 6)), history(founding('room'), at(12)))).toBe(true)
+    const elder = history(founding('x'), none)
+    expect(isSettled(elder, history(founding('a'), at(3), { foundedAt: 200 }))).toBe(false)
   })
 })
 

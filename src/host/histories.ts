@@ -1,7 +1,11 @@
 /**
- * Which of two histories of one room goes on (N2, N3). Pure, and the same for both sides: what either says of itself only grows, so that
- * the two never both yield to each other.
+ * Which of two histories of one room goes on (N2, N3). Pure, and the same for both sides.
+ *
+ * Between histories that have their quorums it is an order, and not only a rule for two: however many meet at once, and however old
+ * what they have heard of each other is, they cannot all end. For what a history says of itself only grows, its place in the order with
+ * it, and none ends but for one that stood above it already.
  */
+import type { Branch } from '../machine/command.js'
 import { type EntryId, noEntry } from '../raft/entry.js'
 import type { Lineage } from '../storage/storage.js'
 
@@ -13,6 +17,8 @@ export interface Claim {
   readonly foundedAt: number
   /** The last command of a client that was agreed on, or without a quorum may have been: whoever asked for it may have been told. */
   readonly lastCommand: EntryId
+  /** The way from the founding to this history: one step for each fork. */
+  readonly branches: readonly Branch[]
 }
 
 export interface History {
@@ -20,52 +26,71 @@ export interface History {
   readonly claim: Claim
 }
 
+const lastOfAll: EntryId = { term: Number.MAX_SAFE_INTEGER, index: Number.MAX_SAFE_INTEGER }
+
 /** True when `mine` ends for the sake of `other`, whose quorum has to stand behind its claim. */
 export function yieldsTo(mine: History, other: History): boolean {
-  return other.claim.hasQuorum && outlives(other, mine)
-}
-
-function outlives(one: History, other: History): boolean {
-  if (one.lineage.roomId !== other.lineage.roomId) return outlivesFounding(one, other)
-  const [oneActed, otherActed] = [actedSince(one, other), actedSince(other, one)]
-  // A side without a quorum may have agreed on things that this peer does not know.
-  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed
-  if (one.claim.hasQuorum !== other.claim.hasQuorum) return one.claim.hasQuorum
-  return comesFirst(one.lineage, other.lineage)
-}
-
-/** N2: the one that acknowledged nothing yields, else the younger. */
-function outlivesFounding(one: History, other: History): boolean {
-  const [oneActed, otherActed] = [actedSince(one, other), actedSince(other, one)]
-  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed
+  if (!other.claim.hasQuorum) return false
+  if (mine.claim.hasQuorum) return compareHistories(other, mine) > 0
+  // A side without a quorum may have agreed on things that this peer does not know; its room goes on in the other one all the same.
+  if (other.lineage.roomId === mine.lineage.roomId) return true
   // It has no part in anything that was agreed on; and if its history has ended, nobody of it is left to say so.
-  if (one.claim.hasQuorum && !other.claim.hasQuorum && !otherActed) return true
-  const { foundedAt } = one.claim
-  if (foundedAt !== other.claim.foundedAt) return foundedAt < other.claim.foundedAt
-  return one.lineage.roomId < other.lineage.roomId
+  return !hasActed(mine) || compareAge(other, mine) > 0
 }
 
-/** Whether `one` agreed on anything that `other` does not share. */
-export function actedSince(one: History, other: History): boolean {
-  if (one.lineage.roomId !== other.lineage.roomId) return hasActed(one, noEntry)
-  const { epoch, foundation } = one.lineage
-  const { lastCommand } = one.claim
-  if (foundation && epoch >= other.lineage.epoch) return lastCommand.index > foundation.index
-  const split = other.lineage.epoch === epoch + 1 ? other.lineage.foundation : undefined
-  if (!split) return hasActed(one, noEntry)
-  // Up to its first entry the fork has what the leader of the term before had, and so whatever was agreed until then.
-  return lastCommand.index >= split.index || lastCommand.term > split.previousTerm
+/** Whether it ends for the other one whatever it still agrees on. */
+export function isSettled(mine: History, other: History): boolean {
+  return yieldsTo({ ...mine, claim: { ...mine.claim, lastCommand: lastOfAll } }, other)
 }
 
-function hasActed({ claim }: History, since: EntryId): boolean {
-  return claim.lastCommand.index > since.index
+/**
+ * Above 0 when `one` goes on. Of foundings (N2) one that has agreed on something, then the elder. Within one founding (N3) it is the one that has
+ * more of what was agreed before their ways parted: so the one that was left goes on if it has agreed on anything since, and else a fork that has.
+ */
+export function compareHistories(one: History, other: History): number {
+  return (
+    Number(hasActed(one)) - Number(hasActed(other)) || compareAge(one, other) || compareWays(one.claim, other.claim)
+  )
 }
 
-/** N3: the one that was left before the one that left it; of forks the one that more began, then the lower id. */
-function comesFirst(one: Lineage, other: Lineage): boolean {
-  if (one.epoch !== other.epoch) return one.epoch < other.epoch
-  const [members, others] = [one.foundation?.members ?? 0, other.foundation?.members ?? 0]
-  return members === others ? one.forkId < other.forkId : members > others
+function compareAge(one: History, other: History): number {
+  return other.claim.foundedAt - one.claim.foundedAt || -compareTexts(one.lineage.roomId, other.lineage.roomId)
+}
+
+function hasActed({ claim }: History): boolean {
+  return comparePlaces(claim.lastCommand, noEntry) > 0
+}
+
+function compareWays(one: Claim, other: Claim): number {
+  for (let step = 0; step < Math.max(one.branches.length, other.branches.length); step++) {
+    const order = compareSteps(one, other, step)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+/** 0 when both took the same fork there. */
+function compareSteps(one: Claim, other: Claim, step: number): number {
+  const [mine, its] = [one.branches[step], other.branches[step]]
+  const [myEnd, itsEnd] = [mine?.lastCommand ?? one.lastCommand, its?.lastCommand ?? other.lastCommand]
+  return (
+    comparePlaces(myEnd, itsEnd) ||
+    // As far as that they have the same: now whoever has more.
+    Number(comparePlaces(one.lastCommand, myEnd) > 0) - Number(comparePlaces(other.lastCommand, itsEnd) > 0) ||
+    // The one that was left before the one that left it; of forks the one that more began, then the lower id.
+    Number(its !== undefined) - Number(mine !== undefined) ||
+    (mine?.members ?? 0) - (its?.members ?? 0) ||
+    -compareTexts(mine?.forkId ?? '', its?.forkId ?? '')
+  )
+}
+
+/** As in Raft: of two commands at one index the one of the later term is there, or may be. */
+function comparePlaces(one: EntryId, other: EntryId): number {
+  return one.term - other.term || one.index - other.index
+}
+
+function compareTexts(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0
 }
 
 /**

@@ -56,6 +56,8 @@ export interface HostOptions {
   /** All randomness of this peer's elections. */
   readonly seed: number
   readonly learnerOnly: boolean
+  /** What the room gets if this peer founds it anew (N1). @default `defaultSettings` */
+  readonly settings?: RoomSettings
   /** Ids of histories that this peer begins (N3): never the same one twice. */
   readonly randomText: () => string
   /** The highest token that this browser knows of histories of this room that have ended (T1). */
@@ -78,6 +80,8 @@ export interface HostOptions {
 export interface HostListener {
   /** The host now belongs to that room, durably or about to be. */
   joined?(lineage: Lineage): void
+  /** It has founded the room anew: whatever this browser knew of the room before is out of reach (N1). */
+  foundedAnew?(lineage: Lineage): void
   met?(peer: Peer): void
   /** Leadership goes to that peer, as the better one (S-4, M4). */
   handedOver?(to: PeerId): void
@@ -660,21 +664,21 @@ export class Host {
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset(successor: Lineage): void {
     const mine = this.#belonging.lineage
-    const logged = this.#logged()
+    const { machine: logged, tombstones } = this.#logged()
     const { tokenBase, appliedIndex } = logged
     const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
-    const store = storedSince(logged, from)
+    const lost = { store: storedSince(logged, from), ...tombstones.since(from, logged) }
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
     this.#sayGoodbye()
     this.#peers.flush()
-    this.#options.emit({ type: 'reset', reset: { cause: 'merged', store }, successor: { roomId, tokenFloor } })
+    this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: { roomId, tokenFloor } })
     // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
     this.#end(null)
   }
 
   /** What the whole log comes to. After a restart, or cut off, a peer may not know of how much of it others were told that it is agreed. */
-  #logged(): MachineState {
+  #logged(): ReturnType<Replicated['ahead']> {
     return this.#replicated.ahead(this.#raft.entriesAfter(this.machine.appliedIndex))
   }
 
@@ -755,16 +759,19 @@ export class Host {
   }
 
   #createBelonging(): Belonging {
-    const { stored, expectedRoomId, randomText } = this.#options
+    const { stored, expectedRoomId, randomText, tokenFloor, inMemory, settings = defaultSettings } = this.#options
     return new Belonging(this.#context, {
-      ...{ lineage: stored.lineage, expectedRoomId, randomText },
+      ...{ lineage: stored.lineage, expectedRoomId, randomText, tokenFloor },
+      settings: inMemory ? { ...settings, storage: 'memory' } : settings,
       actions: {
         keep: (lineage, together) => {
           if (together) this.#commit.addToNext({ lineage })
           else this.#commit.addExtra({ lineage })
         },
-        logged: () => this.#logged(),
+        logged: () => this.#logged().machine,
         entered: (lineage) => this.#entered(lineage),
+        timeBegins: () => this.#cluster.stored(0, this.#now),
+        foundedAnew: (lineage) => this.#options.listener?.foundedAnew?.(lineage),
         wentOver: () => this.#page.wentOver(),
         askToBeAdmitted: () => this.#askToBeAdmitted(true),
       },

@@ -1,3 +1,4 @@
+import type { Branch } from '../machine/command.js'
 import { bodyBytesMax } from '../network/carried.js'
 import { signalTextMax } from '../network/limits.js'
 import type { PeerId } from '../raft/entry.js'
@@ -113,6 +114,7 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       writeFlag(writer, item.claim.hasQuorum)
       writeCount(writer, item.claim.foundedAt)
       writeEntryId(writer, item.claim.lastCommand)
+      writeBranches(writer, item.claim.branches)
       break
     case 'yield':
       writeCount(writer, item.vote)
@@ -202,7 +204,8 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     case codeOf.claim: {
       const hasQuorum = readFlag(reader)
       const foundedAt = readCount(reader)
-      return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand: readEntryId(reader) } }
+      const lastCommand = readEntryId(reader)
+      return { type: 'claim', claim: { hasQuorum, foundedAt, lastCommand, branches: readBranches(reader) } }
     }
     case codeOf.yield:
       return { type: 'yield', vote: readCount(reader) }
@@ -236,6 +239,25 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
 function readSpan(reader: ByteReader): number {
   const value = readTime(reader)
   return value >= 0 ? value : refuse('less than no time')
+}
+
+function writeBranches(writer: ByteWriter, branches: readonly Branch[]): void {
+  writeCount(writer, branches.length)
+  for (const { forkId, members, lastCommand } of branches) {
+    writeText(writer, forkId)
+    writeCount(writer, members)
+    writeEntryId(writer, lastCommand)
+  }
+}
+
+function readBranches(reader: ByteReader): readonly Branch[] {
+  const branches: Branch[] = []
+  for (let count = readCount(reader); count > 0; count--) {
+    const forkId = readShortText(reader)
+    const members = readCount(reader)
+    branches.push({ forkId, members, lastCommand: readEntryId(reader) })
+  }
+  return branches
 }
 
 function readInstructions(reader: ByteReader): readonly Uint8Array[] {

@@ -4,10 +4,11 @@
  */
 import { encodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
+import type { EntryId } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { Lineage } from '../storage/storage.js'
 import type { HostContext } from './context.js'
-import { actedSince, type Claim, type History, yieldsTo } from './histories.js'
+import { type Claim, type History, isSettled, yieldsTo } from './histories.js'
 import { kickRound } from './leases.js'
 import type { Stranger } from './peers.js'
 
@@ -31,6 +32,8 @@ export class Meetings {
   #toldAt: Instant | null = null
   /** The heartbeat round that has to be answered before this leader may speak. */
   #round: number | null = null
+  /** The entry by which this leader has begun to end its history. */
+  #ending: EntryId | null = null
 
   constructor(context: HostContext, lineage: () => Lineage | null, actions: MeetingsActions) {
     this.#context = context
@@ -51,6 +54,7 @@ export class Meetings {
     if (this.#toldAt && elapsedAtMost(this.#toldAt, now) < tellEvery) return
     this.#toldAt = now
     if (raft.committedInTerm && raft.hasQuorum) {
+      if (this.#isEnding) return
       this.#round = raft.currentRound + 1
       raft.read(kickRound)
     } else if (this.#isAlone) this.#tell(false)
@@ -61,7 +65,7 @@ export class Meetings {
     const { raft, machine } = this.#context
     if (this.#round === null || raft.confirmedRound < this.#round || machine.appliedIndex < raft.commitIndex) return
     this.#round = null
-    if (raft.committedInTerm) this.#tell(true)
+    if (raft.committedInTerm && !this.#isEnding) this.#tell(true)
   }
 
   /** Rounds are counted anew with each leadership. */
@@ -76,10 +80,16 @@ export class Meetings {
     const other: History = { lineage, claim }
     if (raft.committedInTerm && raft.hasQuorum) {
       const own: History = { lineage: mine, claim: this.#claim(true) }
-      if (yieldsTo(own, other)) this.#end(own, other)
+      if (!this.#isEnding && yieldsTo(own, other)) this.#end(own, other)
     } else if (this.#isAlone && yieldsTo({ lineage: mine, claim: this.#claim(false, this.#actions.logged()) }, other)) {
       this.#actions.leaveFor(lineage)
     }
+  }
+
+  /** N2, N3: nobody is told to come to a history that may be over by then. */
+  get #isEnding(): boolean {
+    const { raft, machine } = this.#context
+    return this.#ending !== null && this.#ending.term === raft.term && this.#ending.index > machine.appliedIndex
   }
 
   get #isAlone(): boolean {
@@ -90,8 +100,10 @@ export class Meetings {
     const { roomId, epoch, forkId, foundation } = other.lineage
     const to = { roomId, epoch, forkId, foundation: foundation ?? null }
     // What is agreed on before that entry is told to the other one too, which may end for its sake.
-    const lastCommand = actedSince(own, other) ? null : own.claim.lastCommand.index
-    this.#context.submit([encodeInstruction({ type: 'yield', to, lastCommand })])
+    const lastCommand = isSettled(own, other) ? null : own.claim.lastCommand.index
+    const { raft } = this.#context
+    if (this.#context.submit([encodeInstruction({ type: 'yield', to, lastCommand })]))
+      this.#ending = { term: raft.term, index: raft.lastIndex }
   }
 
   #tell(hasQuorum: boolean): void {
@@ -101,7 +113,7 @@ export class Meetings {
   }
 
   #claim(hasQuorum: boolean, machine: MachineState = this.#context.machine): Claim {
-    const { foundedAt, lastCommand } = machine
-    return { hasQuorum, foundedAt, lastCommand }
+    const { foundedAt, lastCommand, branches } = machine
+    return { hasQuorum, foundedAt, lastCommand, branches }
   }
 }

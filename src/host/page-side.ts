@@ -168,7 +168,11 @@ export class PageSide {
   /** N3: this peer belongs to a new history, with its session and its locks. */
   wentOver(): void {
     this.#session.wentOver()
-    this.#context.emit({ type: 'reset', reset: { cause: 'forked', store: [] }, successor: null })
+    this.#context.emit({
+      type: 'reset',
+      reset: { cause: 'forked', store: [], deleted: [], complete: true },
+      successor: null,
+    })
     this.membersChanged()
   }
 

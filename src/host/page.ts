@@ -168,6 +168,10 @@ export interface Reset {
   readonly cause: 'forked' | 'merged'
   /** What is in this peer's store and not, as far as it knows, in the one that goes on. */
   readonly store: readonly StoreLoss[]
+  /** Which keys were deleted here, and may be there in the one that goes on. */
+  readonly deleted: readonly { readonly key: string; readonly revision: number }[]
+  /** False: more may have been deleted than is known here (of the last ones only, and none from before a snapshot). */
+  readonly complete: boolean
 }
 
 /** Where this peer's room goes on. The host has stopped, and answers nothing: its peer comes back as another one. */

@@ -20,6 +20,9 @@ const standsByFor = 5_000
 /** The new quorum has come by then, or the attempt has failed, ms. */
 const doneWithin = 10_000
 
+/** Who is of no room yet says after so long that nobody of it is there, and may found it anew, ms. */
+export const nobodyAfter = 10_000
+
 /** How far a peer has come in the history that is to end. */
 export interface Position {
   readonly term: number
@@ -48,6 +51,8 @@ interface Agreed {
 export interface RecoveryActions {
   /** Begins that history with this peer's log, as its only voter. */
   fork(forkId: string, term: number, members: number): void
+  /** Founds the room anew: of what it was nobody who is left has anything. */
+  foundAnew(term: number): void
   randomText(): string
 }
 
@@ -59,11 +64,13 @@ export class Recovery {
   #waiting: { readonly done: Done; readonly since: Instant }[] = []
   /** Whose attempt this peer has agreed to, and when. */
   #agreed: Agreed | null = null
+  readonly #begunAt: Instant
 
   constructor(context: HostContext, lineage: () => Lineage | null, actions: RecoveryActions) {
     this.#context = context
     this.#lineage = lineage
     this.#actions = actions
+    this.#begunAt = context.now
   }
 
   /** It has told how far it has come: until then nothing of the old history may reach its core. */
@@ -74,18 +81,23 @@ export class Recovery {
   /** The page asks for it. */
   begin(done: Done): void {
     const { raft, self, peers, now } = this.#context
-    if (!this.#lineage() || raft.configuration.voters.length === 0) {
-      done(refused('this peer has not reached the room yet: there is nothing to recover'))
-      return
-    }
     if (raft.hasQuorum) {
       done(refused('the room has its quorum: there is nothing to recover'))
+      return
+    }
+    const isOutside = raft.configuration.voters.length === 0
+    if (isOutside && elapsedAtMost(this.#begunAt, now) < nobodyAfter) {
+      done(refused(`this peer has not reached the room yet, and looks for it for ${nobodyAfter} ms`))
       return
     }
     this.#waiting.push({ done, since: now })
     // Somebody else's attempt is under way, or an earlier call's.
     if (this.#attempt || this.isStandingBy) return
     const others = peers.all().filter(({ founded }) => founded)
+    if (!this.#lineage() && others.length === 0) {
+      this.#actions.foundAnew(raft.term + 2)
+      return
+    }
     this.#attempt = {
       forkId: this.#actions.randomText(),
       since: now,
@@ -180,11 +192,15 @@ export class Recovery {
     const best = bestOf(positions, votersOf(raft.configuration))
     // One more than a promised vote could take (M2).
     const term = Math.max(...[...positions.values()].map((position) => position.term)) + 2
+    if (positions.get(best)?.last.index === 0) {
+      this.#actions.foundAnew(term)
+      return
+    }
     this.#context.send(best, { type: 'lead', forkId: attempt.forkId, term, members: positions.size })
   }
 
   #lead({ forkId, term, members }: Extract<Item, { type: 'lead' }>): void {
-    if (term <= this.#context.raft.term + 1) return
+    if (term <= this.#context.raft.term + 1 || members < 1) return
     this.#attempt = null
     this.#actions.fork(forkId, term, members)
   }

@@ -4,6 +4,7 @@ import { defaultSettings } from '../machine/settings.js'
 import { machineVersion, NewerMachineError } from '../machine/version.js'
 import { type Configuration, type Entry, emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
+import { Tombstones } from './tombstones.js'
 
 export interface SnapshotSizes {
   /** How many entries before a snapshot stay for followers that are a little behind. */
@@ -20,6 +21,7 @@ export class Replicated {
   /** As of the applied index; the log's may be ahead. */
   #configuration: Configuration
   #snapshotIndex: number
+  #tombstones: Tombstones
   readonly #tailEntries: number
 
   readonly #canApply: number
@@ -31,6 +33,7 @@ export class Replicated {
     this.#machine = snapshot ? decodeMachine(snapshot.data, canApply) : createMachine()
     this.#configuration = snapshot?.meta.configuration ?? emptyConfiguration
     this.#snapshotIndex = snapshot?.meta.index ?? 0
+    this.#tombstones = new Tombstones(this.#snapshotIndex + 1)
   }
 
   get machine(): MachineState {
@@ -43,18 +46,21 @@ export class Replicated {
 
   apply(entry: Entry): Applied {
     if (entry.type === 'configuration') this.#configuration = entry.configuration
-    return applyEntry(this.#machine, entry, this.#canApply)
+    const applied = applyEntry(this.#machine, entry, this.#canApply)
+    this.#tombstones.note(applied, this.#machine)
+    return applied
   }
 
-  /** What the machine would be after these entries too, as far as this code can apply them. */
-  ahead(entries: readonly Entry[]): MachineState {
+  /** What the machine would be after these entries too, as far as this code can apply them, and what had been deleted by then. */
+  ahead(entries: readonly Entry[]): { readonly machine: MachineState; readonly tombstones: Tombstones } {
     const machine = decodeMachine(encodeMachine(this.#machine), this.#canApply)
+    const tombstones = this.#tombstones.copy()
     try {
-      for (const entry of entries) applyEntry(machine, entry, this.#canApply)
+      for (const entry of entries) tombstones.note(applyEntry(machine, entry, this.#canApply), machine)
     } catch (error) {
       if (!(error instanceof NewerMachineError)) throw error
     }
-    return machine
+    return { machine, tombstones }
   }
 
   /** A leader's snapshot replaces everything (S-10). */
@@ -62,6 +68,7 @@ export class Replicated {
     this.#machine = decodeMachine(data, this.#canApply)
     this.#configuration = meta.configuration
     this.#snapshotIndex = meta.index
+    this.#tombstones = new Tombstones(meta.index + 1)
   }
 
   /** A snapshot of all that is applied, if the room's settings call for one and the log has it durably. */

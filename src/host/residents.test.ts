@@ -34,7 +34,7 @@ describe('[L4] residents', () => {
       open: async (peerId) => open(peerId),
     }
     const started: string[] = []
-    const resident: Resident = { configuration: null, unreachableVoters: [], isOver: false, stop() {} }
+    const resident: Resident = { configuration: null, unreachableVoters: [], isOver: false, archiving: null, stop() {} }
     const residents = new Residents({
       room: 'room',
       locks,

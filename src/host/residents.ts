@@ -15,6 +15,8 @@ export interface Resident {
   readonly unreachableVoters: readonly PeerId[]
   /** It has stopped itself: its disk failed. */
   readonly isOver: boolean
+  /** Its history has ended (N2, N3): settled when its disk is known to be an archive. */
+  readonly archiving: Promise<void> | null
   stop(): void
 }
 
@@ -100,7 +102,10 @@ export class Residents {
   }
 
   async #takeIn(dead: Dead): Promise<'kept' | 'done'> {
-    const storage = await this.#options.identities.open(dead.peerId).catch(() => null)
+    const { identities } = this.#options
+    // N2, N3: its history may have ended since it was listed.
+    if (!(await identities.list()).some(({ peerId }) => peerId === dead.peerId)) return 'done'
+    const storage = await identities.open(dead.peerId).catch(() => null)
     // A disk that cannot be opened is a voter that stays away.
     if (!storage) return 'done'
     // Its new life is watched as any other: this tab may die in its turn.
@@ -160,8 +165,14 @@ export class Residents {
   release(peerId: PeerId): void {
     const kept = this.#kept.get(peerId)
     this.#kept.delete(peerId)
-    kept?.resident.stop()
-    for (const lock of kept?.locks ?? []) lock.release()
+    if (!kept) return
+    const unlock = () => {
+      for (const lock of kept.locks) lock.release()
+    }
+    kept.resident.stop()
+    // N2, N3: nobody may take it for one of this room before it is known to be an archive.
+    if (kept.resident.archiving) void kept.resident.archiving.finally(unlock).catch(() => {})
+    else unlock()
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import type { Failure } from '../shared/failure.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import type { HostStatus, MemberRecord } from './page.js'
+import { nobodyAfter } from './recovery.js'
 
 /** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms: several elections at the default timing. */
 const noQuorumAfter = 1_500
@@ -95,7 +96,7 @@ export class Showing {
       return certain || this.#wasReady ? 'ready' : 'joining'
     }
     const member = raft.configuration.voters.length > 0
-    if (member && elapsedAtMost(this.#quorumSeenAt, now) >= noQuorumAfter) return 'no-quorum'
+    if (elapsedAtMost(this.#quorumSeenAt, now) >= (member ? noQuorumAfter : nobodyAfter)) return 'no-quorum'
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 

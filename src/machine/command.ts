@@ -1,4 +1,4 @@
-import type { Incarnation, PeerId } from '../raft/entry.js'
+import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import type { LockCommand } from './lock/command.js'
 import type { StoreCommand } from './store/command.js'
 
@@ -57,6 +57,15 @@ export interface Successor {
   } | null
 }
 
+/** Where a history left the one before it (N3). */
+export interface Branch {
+  readonly forkId: string
+  /** How many peers were left to begin it. */
+  readonly members: number
+  /** The last command of a session that both share. */
+  readonly lastCommand: EntryId
+}
+
 /** A session's id: the log index of the entry that opened it (S-1). */
 export type SessionId = number
 
@@ -77,7 +86,14 @@ export type Instruction =
    * The room's history goes on with those who are left (N3): the leader's first command in it. Tokens rise above all that the history that
    * was left may have given since (T1).
    */
-  | { readonly type: 'fork'; readonly epoch: number; readonly forkId: string; readonly seconds: number }
+  | {
+      readonly type: 'fork'
+      readonly epoch: number
+      readonly forkId: string
+      readonly seconds: number
+      /** How many peers were left to begin it. @default 1 */
+      readonly members?: number
+    }
   /**
    * This history ends for the sake of another one of its room (N2, N3): the last that is applied of it. Nothing that comes after it is done,
    * so that nothing is acknowledged that nobody would keep. Void if a command was agreed on since the one at `lastCommand`: then the

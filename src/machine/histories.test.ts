@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Successor } from './command.js'
 import { tokenBaseMax } from './instruction.js'
+import { decodeMachine, encodeMachine } from './machine.js'
 import { put, roomOf, testTokenBase } from './test-script.js'
 
 const successor: Successor = { roomId: 'other', epoch: 0, forkId: '', foundation: null }
@@ -23,6 +24,24 @@ describe('[N2] the end of a history', () => {
     expect(script.state.successor).toEqual(successor)
     expect(script.send(sessions.ann, put('late')).outcome).toBeUndefined()
     expect([...script.state.store.items.keys()]).toEqual(['k'])
+  })
+})
+
+describe('[N3] the way to a history', () => {
+  it('is known to it for good: where each fork left, and how many began it', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, put('k'))
+    const first = script.state.lastCommand
+    script.apply({ type: 'fork', epoch: 1, forkId: 'one', seconds: 0, members: 2 })
+    script.send(sessions.ann, put('k'))
+    const second = script.state.lastCommand
+    script.apply({ type: 'fork', epoch: 2, forkId: 'two', seconds: 0 })
+    const branches = [
+      { forkId: 'one', members: 2, lastCommand: first },
+      { forkId: 'two', members: 1, lastCommand: second },
+    ]
+    expect(script.state.branches).toEqual(branches)
+    expect(decodeMachine(encodeMachine(script.state)).branches).toEqual(branches)
   })
 })
 

@@ -23,7 +23,13 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
     settings: settingsSchema,
   }),
-  v.strictObject({ type: v.literal('fork'), epoch: positive, forkId: id, seconds: natural }),
+  v.strictObject({
+    type: v.literal('fork'),
+    epoch: positive,
+    forkId: id,
+    seconds: natural,
+    members: v.exactOptional(positive),
+  }),
   v.strictObject({ type: v.literal('yield'), to: successorSchema, lastCommand: v.nullable(natural) }),
   v.strictObject({
     type: v.literal('open'),

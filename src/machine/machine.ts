@@ -104,7 +104,9 @@ function endHistory(state: MachineState, { to, lastCommand }: Extract<Instructio
 }
 
 /** T1: above every token that is known, and above those that the history that was left may have given since. */
-function fork({ state, index }: Context, { seconds }: Extract<Instruction, { type: 'fork' }>): void {
+function fork({ state, index }: Context, instruction: Extract<Instruction, { type: 'fork' }>): void {
+  const { forkId, seconds, members = 1 } = instruction
+  state.branches = [...state.branches, { forkId, members, lastCommand: state.lastCommand }]
   setTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))
 }
 

@@ -20,6 +20,8 @@ const sessionSchema = v.strictObject({
   answers: v.array(outcomeSchema),
 })
 
+const entryId = v.strictObject({ term: natural, index: natural })
+
 const machineSchema = v.strictObject({
   version: positive,
   clusterTime: natural,
@@ -29,7 +31,11 @@ const machineSchema = v.strictObject({
   tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
   settings: v.nullable(settingsSchema),
   foundedAt: natural,
-  lastCommand: v.strictObject({ term: natural, index: natural }),
+  lastCommand: entryId,
+  /** Absent while there are none. */
+  branches: v.exactOptional(
+    v.pipe(v.array(v.strictObject({ forkId: id, members: positive, lastCommand: entryId })), v.minLength(1)),
+  ),
   successor: v.nullable(successorSchema),
   /** Sorted by id. */
   sessions: v.array(sessionSchema),
@@ -50,6 +56,7 @@ export function encodeMachine(state: MachineState): Uint8Array {
     settings,
     foundedAt,
     lastCommand,
+    branches,
     successor,
   } = state
   return encode({
@@ -62,6 +69,7 @@ export function encodeMachine(state: MachineState): Uint8Array {
     settings,
     foundedAt,
     lastCommand,
+    ...(branches.length > 0 && { branches: [...branches] }),
     successor,
     sessions: [...state.sessions.values()]
       .sort((a, b) => a.id - b.id)

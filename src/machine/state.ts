@@ -1,5 +1,5 @@
 import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
-import type { Limits, RoomSettings, SessionId, Successor } from './command.js'
+import type { Branch, Limits, RoomSettings, SessionId, Successor } from './command.js'
 import type { LocksState } from './lock/state.js'
 import type { MachineEvent, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
@@ -22,6 +22,8 @@ export interface MachineState {
   foundedAt: number
   /** The last command of a session that was applied. */
   lastCommand: EntryId
+  /** The forks on the way from the founding to this history, one for each epoch (N3). */
+  branches: readonly Branch[]
   /** Where the room went on when this history ended; null while it has not. */
   successor: Successor | null
   /** The sessions that live, by id. */
@@ -86,6 +88,7 @@ export function createMachine(): MachineState {
     settings: null,
     foundedAt: 0,
     lastCommand: { term: 0, index: 0 },
+    branches: [],
     successor: null,
     sessions: new Map(),
     peers: new Map(),

@@ -1,5 +1,5 @@
 import { assert } from './assert.js'
-import type { Configuration, EntryId } from './entry.js'
+import type { Configuration, EntryId, Incarnation } from './entry.js'
 import { becomeFollower, enterTerm } from './follower.js'
 import { becomeLeader } from './leader.js'
 import { configurationOf, lastIndex } from './log.js'
@@ -10,20 +10,20 @@ import type { RaftState } from './state.js'
  * entry says so. That the whole log becomes the beginning of the new history keeps what is not committed too; whoever voted
  * in the old one and is not here has no part in it.
  */
-export function fork(state: RaftState, term: number): void {
+export function fork(state: RaftState, term: number, incarnation: Incarnation | null = null): void {
   assert(term > state.term, 'a fork begins in a term of its own')
   assert(term > state.term + 1 || state.promise === null, 'a promised vote is not given again')
   becomeFollower(state, state.term, null)
   state.partial = null
   enterTerm(state, term, state.peerId)
   state.role = 'candidate'
-  state.forks = alone(state)
+  state.forks = alone(state, incarnation)
   becomeLeader(state)
   state.forks = null
 }
 
-function alone({ log, peerId }: RaftState): Configuration {
-  const { [peerId]: incarnation } = configurationOf(log).incarnations
+function alone({ log, peerId }: RaftState, life: Incarnation | null): Configuration {
+  const { [peerId]: incarnation = life } = configurationOf(log).incarnations
   const incarnations = incarnation ? { [peerId]: incarnation } : {}
   return { voters: [peerId], outgoing: [], learners: [], learnersNext: [], incarnations }
 }

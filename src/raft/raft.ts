@@ -1,7 +1,7 @@
 import { assert } from './assert.js'
 import { campaign, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
-import type { Configuration, Entry, EntryId, PeerId } from './entry.js'
+import { type Configuration, type Entry, type EntryId, type Incarnation, noEntry, type PeerId } from './entry.js'
 import { doubtLeader, forgetLeader, retime } from './follower.js'
 import { fork, joinFork } from './fork.js'
 import { stepDown } from './leader.js'
@@ -146,6 +146,14 @@ export class Raft {
     fork(this.#state, term)
     this.#state.foundation = { term, index: lastIndex(this.#state.log) }
     return this.#state.foundation
+  }
+
+  /** Begins a history of its own with an empty log (PROTOCOL N1): of this peer, in that life. Nobody else has a part in it. */
+  found(term: number, incarnation: Incarnation): EntryId {
+    assert(this.lastIndex === 0, 'a founding begins with an empty log')
+    fork(this.#state, term, incarnation)
+    this.#state.foundation = noEntry
+    return { term, index: this.lastIndex }
   }
 
   /**

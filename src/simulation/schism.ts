@@ -7,7 +7,7 @@
  * the end, or those who were told heard that it is lost; tokens never go back.
  */
 import { ComityError } from '../client/errors.js'
-import type { StoreLoss } from '../host/page.js'
+import type { Reset } from '../host/page.js'
 import type { SimBrowser } from './browser.js'
 import { historyKey } from './history-key.js'
 import type { SimPage } from './page.js'
@@ -21,19 +21,27 @@ const keys = ['schism 1', 'schism 2', 'schism 3'] as const
 const names = ['schism a', 'schism b'] as const
 
 /** What tears the room apart. */
-export const schisms = ['majority dies', 'cut in parts', 'cut and dies', 'second founding'] as const
+export const schisms = [
+  'majority dies',
+  'cut in parts',
+  'cut and dies',
+  'second founding',
+  'one after the other',
+  'second founding and a cut',
+] as const
 type Kind = (typeof schisms)[number]
 
 interface Acknowledged {
   readonly page: SimPage
   readonly key: string
-  readonly value: string
+  /** Null: it was deleted. */
+  readonly value: string | null
   readonly revision: number
 }
 
 interface Told {
   readonly page: SimPage
-  readonly lost: readonly StoreLoss[]
+  readonly reset: Reset
   /** How many writes had been acknowledged to anybody by then. */
   readonly after: number
 }
@@ -52,6 +60,7 @@ class Schism {
   readonly #waiting = new Set<SimPage>()
   #values = 0
   #isOver = false
+  #isMeeting = false
   #isUnited = false
 
   constructor(sim: Simulation, prng: Prng) {
@@ -71,6 +80,7 @@ class Schism {
     const reunite = this.#tearApart(kind)
     await this.#live(this.#prng.between(6_000, 20_000))
     world.note('schism: everybody meets')
+    this.#isMeeting = true
     reunite()
     await world.run(this.#prng.between(500, 8_000))
     this.#isOver = true
@@ -100,6 +110,13 @@ class Schism {
   #tearApart(kind: Kind): () => void {
     const browsers = this.#prng.shuffled(this.#sim.browsers)
     if (kind === 'second founding') return this.#foundAgain(browsers)
+    if (kind === 'one after the other') return this.#cutOneByOne(browsers)
+    if (kind === 'second founding and a cut') {
+      const mends = [this.#foundAgain(browsers), this.#cut(this.#divided(browsers))]
+      return () => {
+        for (const mend of mends) mend()
+      }
+    }
     const most = Math.floor(browsers.length / 2) + 1
     const dying = kind === 'cut in parts' ? [] : browsers.slice(0, this.#prng.integer(1, most))
     const rest = browsers.filter((browser) => !dying.includes(browser))
@@ -112,6 +129,22 @@ class Schism {
         this.#sim.world.after(this.#prng.tail(500, 4_000), 'reload', () => {
           if (!tab.isOpen) tab.reload()
         })
+    }
+  }
+
+  /** Each takes with it what was agreed until then: so each is left by the others at another place (three sides and more, N3). */
+  #cutOneByOne(browsers: readonly SimBrowser[]): () => void {
+    const leaving = browsers.slice(0, this.#prng.integer(2, browsers.length - 1))
+    const mends: (() => void)[] = []
+    let after = 0
+    for (const browser of leaving) {
+      const cut = () => void mends.push(this.#cut([[browser], browsers.filter((other) => other !== browser)]))
+      if (after === 0) cut()
+      else this.#sim.world.after(after, 'another is cut off', () => !this.#isOver && !this.#isMeeting && cut())
+      after += this.#prng.between(500, 5_000)
+    }
+    return () => {
+      for (const mend of mends) mend()
     }
   }
 
@@ -171,9 +204,9 @@ class Schism {
 
   #use(page: SimPage): void {
     page.connection.listen({
-      reset: ({ cause, store }) => {
-        this.#sim.world.coverage.hit(`schism reset ${cause}`)
-        if (cause === 'merged') this.#told.push({ page, lost: store, after: this.#writes.length })
+      reset: (reset) => {
+        this.#sim.world.coverage.hit(`schism reset ${reset.cause}`)
+        if (reset.cause === 'merged') this.#told.push({ page, reset, after: this.#writes.length })
       },
     })
     void this.#work(page).catch((error: unknown) => this.#sim.world.convict('uncaught', `schism: ${String(error)}`))
@@ -196,10 +229,22 @@ class Schism {
   }
 
   async #write(page: SimPage, key: string): Promise<void> {
+    if (this.#values % 5 === 4) {
+      this.#values += 1
+      await this.#delete(page, key)
+      return
+    }
     this.#values += 1
     const value = `schism ${this.#values}`
     const revision = await page.room.store.set(key, value)
     this.#writes.push({ page, key, value, revision })
+  }
+
+  /** Its revision is not the page's to know: it is above that of what was there. */
+  async #delete(page: SimPage, key: string): Promise<void> {
+    const before = await page.room.store.get(key)
+    if (before && (await page.room.store.delete(key)))
+      this.#writes.push({ page, key, value: null, revision: before.revision + 1 })
   }
 
   async #lock(page: SimPage, name: string, ms: number): Promise<void> {
@@ -280,11 +325,13 @@ class Schism {
         (told) =>
           told.page === page &&
           told.after > i &&
-          told.lost.some((item) => item.key === key && item.revision >= revision),
+          ((value === null && !told.reset.complete) ||
+            [...told.reset.store, ...told.reset.deleted].some((item) => item.key === key && item.revision >= revision)),
       )
-      world.coverage.hit(isTold ? 'schism write told to be lost' : 'schism write kept')
-      if (isTold || log.hasWritten(key, value)) continue
-      const where = `${key} = ${value} at ${revision}`
+      const what = value === null ? 'deletion' : 'write'
+      world.coverage.hit(isTold ? `schism ${what} told to be lost` : `schism ${what} kept`)
+      if (isTold || (value === null ? log.hasDeleted(key, revision) : log.hasWritten(key, value))) continue
+      const where = `${key} = ${value ?? 'nothing'} at ${revision}`
       world.convict(
         'lost-write',
         `${page.thread.name} was told that ${where} is agreed, and nobody said that it is gone`,

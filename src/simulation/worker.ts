@@ -1,6 +1,6 @@
 import type { BeginRequest, Claimed } from '../bridge/protocol.js'
 import { type Abilities, productAbilities } from '../host/abilities.js'
-import { type Claim, claimIdentity, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
+import { type Claim, claimIdentity, knowRoom, leaveHistory, type Settled, settleRoom } from '../host/boot.js'
 import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
@@ -8,6 +8,7 @@ import { failureIn } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+import type { RoomSettings } from '../machine/command.js'
 import { PeerRelayNetwork } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
@@ -135,6 +136,7 @@ export class SimWorker {
       stored,
       expectedRoomId,
       learnerOnly: request.learnerOnly,
+      settings: request.settings,
       state: request.state,
       tokenFloor,
       emit: (event) => {
@@ -142,6 +144,10 @@ export class SimWorker {
         else this.#heard(event)
       },
       joined: (roomId) => void this.#remember(roomId),
+      foundedAnew: (roomId) => {
+        this.#sim.world.note(`${peerId} founds the room anew as ${roomId}`)
+        void knowRoom({ room, locks: this.#locks, identities: this.#identities }, roomId)
+      },
       met: (peer) => {
         if (peer.browserId === this.#browser.id) this.#watch?.watch(peer)
       },
@@ -193,6 +199,7 @@ export class SimWorker {
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,
       learnerOnly: wiring.learnerOnly,
+      settings: wiring.settings,
       state: wiring.state,
       snapshotSizes,
       ...(idleAfter !== null && { idleAfter }),
@@ -200,6 +207,7 @@ export class SimWorker {
       emit: wiring.emit,
       listener: {
         joined: ({ roomId }) => wiring.joined(roomId),
+        foundedAnew: ({ roomId }) => wiring.foundedAnew(roomId),
         met: wiring.met,
         parted: wiring.parted,
         handedOver: (to) => {
@@ -230,17 +238,20 @@ export class SimWorker {
   }
 
   #startResident(peerId: PeerId, storage: Storage): Resident {
+    let archiving: Promise<void> | null = null
     const self = { peerId, incarnation: storage.incarnation, browserId: this.#browser.id, resident: true }
     const record = this.#createHost(self, storage, {
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       learnerOnly: true,
+      settings: this.#sim.options.settings,
       state: null,
       tokenFloor: 0,
       emit: (event) => {
-        if (event.type === 'reset' && event.successor) void this.#archive(peerId, event.successor)
+        if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor)
       },
       joined: () => {},
+      foundedAnew: () => {},
       met: () => {},
       parted: () => {},
       stopped: () => {},
@@ -251,6 +262,9 @@ export class SimWorker {
     return {
       get isOver() {
         return record.stopped !== undefined
+      },
+      get archiving() {
+        return archiving
       },
       get unreachableVoters() {
         return host.unreachableVoters
@@ -329,10 +343,12 @@ interface Wiring {
   readonly stored: StoredState
   readonly expectedRoomId: string | null
   readonly learnerOnly: boolean
+  readonly settings: RoomSettings
   readonly state: Uint8Array | null
   readonly tokenFloor: number
   readonly emit: (event: HostEvent) => void
   readonly joined: (roomId: string) => void
+  readonly foundedAnew: (roomId: string) => void
   readonly met: (peer: {
     readonly peerId: PeerId
     readonly browserId: string

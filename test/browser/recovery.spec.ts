@@ -92,7 +92,10 @@ for (const whose of ['that led', 'that followed'] as const) {
     expect(await left.status()).toBe('no-quorum')
     expect(await recover(left, { acceptDataLoss: true })).toMatchObject({ ok: true })
     await until('ready', async () => (await left.status()) === 'ready', 5_000)
-    expect(await heard()).toEqual({ resets: [{ cause: 'forked', lost: { locks: [], store: [] } }], peerIds: [] })
+    expect(await heard()).toEqual({
+      resets: [{ cause: 'forked', lost: { locks: [], store: [], deleted: [], complete: true } }],
+      peerIds: [],
+    })
     expect((await left.metrics()).voters).toEqual([left.peerId])
     expect(await left.get('text')).toBe('agreed')
     expect(await left.lockState('paragraph')).toBe('held')
@@ -122,7 +125,7 @@ test('[N3] those who crashed come back, and have agreed on nothing since: they c
   }
   for (const [at, tab] of back.entries()) {
     const { resets, peerIds } = (await heard[at]?.()) ?? { resets: [], peerIds: [] }
-    expect(resets).toEqual([{ cause: 'merged', lost: { locks: [], store: [] } }])
+    expect(resets).toEqual([{ cause: 'merged', lost: { locks: [], store: [], deleted: [], complete: true } }])
     // B13: what it had voted for is not forgotten by coming back.
     expect(peerIds.at(-1)).toBe(await peerIdOf(tab))
     expect(gone.map(({ peerId }) => peerId)).not.toContain(await peerIdOf(tab))
@@ -155,6 +158,7 @@ test('[N3] those who crashed come back and agree on something before they meet t
   for (const socket of sockets) await socket.close()
   expect(await recover(left, { acceptDataLoss: true })).toMatchObject({ ok: true })
   expect((await left.set('fork', 'lost')).ok).toBe(true)
+  expect(await left.page.evaluate(() => window.kit.room.store.delete('text'))).toBe(true)
   const token = await take(left, 'another')
   const back = await Promise.all(gone.map((tab) => reopen(meadow, tab)))
   const [first] = back
@@ -165,7 +169,9 @@ test('[N3] those who crashed come back and agree on something before they meet t
   isShut = false
   await allReadyTogether([left, ...back])
   const { resets, peerIds } = await heard()
-  expect(resets).toMatchObject([{ cause: 'merged', lost: { store: [{ key: 'fork', value: 'lost' }] } }])
+  expect(resets).toMatchObject([
+    { cause: 'merged', lost: { store: [{ key: 'fork', value: 'lost' }], deleted: [{ key: 'text' }], complete: true } },
+  ])
   expect([...(resets[0]?.lost.locks ?? [])].sort()).toEqual(['another', 'paragraph'])
   expect(peerIds.at(-1)).toBe(await peerIdOf(left))
   expect(peerIds.at(-1)).not.toBe(left.peerId)
@@ -176,4 +182,37 @@ test('[N3] those who crashed come back and agree on something before they meet t
   }
   // T1: also above what the fork gave.
   expect(await take(left, 'next')).toBeGreaterThan(token)
+})
+
+test('[N1] [N2] a browser that finds nobody of the room may found it anew; the one that comes back after all is the elder', async ({
+  meet,
+}) => {
+  const meadow = await meet('three browsers', { timing })
+  const elder = await meadow.open()
+  expect((await elder.set('of', 'elder')).ok).toBe(true)
+  await elder.crash()
+  // The server knows the room, and nobody who has it is there.
+  const context = await elder.page.context().browser()?.newContext()
+  if (!context) throw new Error('no other browser')
+  try {
+    const other = await openTab(context)
+    await other.join(meadow.room, { ...meadow.options, until: 'local' })
+    expect(await other.status()).toBe('joining')
+    expect(await recover(other, { acceptDataLoss: true })).toMatchObject({ ok: false, code: 'conflict' })
+    await until('no-quorum', async () => (await other.status()) === 'no-quorum')
+    expect(await recover(other, { acceptDataLoss: true })).toMatchObject({ ok: true })
+    await until('ready', async () => (await other.status()) === 'ready', 5_000)
+    expect((await other.set('anew', 'written')).ok).toBe(true)
+    const token = await take(other, 'paragraph')
+    const heard = await listen(other)
+    const back = await reopen(meadow, elder)
+    await allReadyTogether([back, other])
+    expect([await other.get('of'), await other.get('anew')]).toEqual(['elder', undefined])
+    const { resets } = await heard()
+    expect(resets).toMatchObject([{ cause: 'merged', lost: { store: [{ key: 'anew', value: 'written' }] } }])
+    expect(resets[0]?.lost.locks).toEqual(['paragraph'])
+    expect(await take(back, 'next')).toBeGreaterThan(token)
+  } finally {
+    await context.close()
+  }
 })

@@ -1338,7 +1338,7 @@ const forks: readonly Mutant[] = [
   {
     name: 'a fork keeps the voters of the history before',
     file: 'fork.ts',
-    find: 'state.forks = alone(state)',
+    find: 'state.forks = alone(state, incarnation)',
     replace: 'state.forks = configurationOf(state.log)',
     cites: ['N3'],
   },

@@ -26,6 +26,7 @@ const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/ho
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
 const succession: Where = { file: 'host/succession.ts', tests: { files: ['src/host/succession.test.ts'] } }
 const idle: Where = { file: 'host/idle.ts', tests: { files: ['test/scenario/idle.test.ts'] } }
+const foundedAnew = (file: string): Where => ({ file, tests: { files: ['test/scenario/founded-anew.test.ts'] } })
 const recovery: Where = { file: 'host/recovery.ts', tests: { files: ['test/scenario/recovery.test.ts'] } }
 const relays: Where = { file: 'network/peer-relay.ts', tests: { files: ['src/network/peer-relay.test.ts'] } }
 const carried: Where = { ...relays, file: 'network/peer-relay-link.ts' }
@@ -760,43 +761,43 @@ const founding: readonly RoomMutant[] = [
   {
     ...histories,
     name: 'of two histories both go on',
-    find: 'return other.claim.hasQuorum && outlives(other, mine)',
+    find: 'return compareHistories(other, mine) > 0',
     replace: 'return false',
     cites: ['N2', 'N3'],
   },
   {
     ...histories,
     name: 'a history ends before a quorum of the other one has answered',
-    find: 'return other.claim.hasQuorum && outlives(other, mine)',
-    replace: 'return outlives(other, mine)',
+    find: '  if (!other.claim.hasQuorum) return false\n',
+    replace: '',
     cites: ['N3'],
   },
   {
     ...histories,
     name: 'the younger foundation absorbs the elder',
-    find: 'return foundedAt < other.claim.foundedAt',
-    replace: 'return foundedAt > other.claim.foundedAt',
+    find: 'other.claim.foundedAt - one.claim.foundedAt ||',
+    replace: 'one.claim.foundedAt - other.claim.foundedAt ||',
     cites: ['N2'],
   },
   {
     ...histories,
     name: 'of two foundations the elder goes on, whatever the younger has acknowledged',
-    find: '  if (one.claim.hasQuorum && other.claim.hasQuorum && oneActed !== otherActed) return oneActed\n  // It has',
-    replace: '  // It has',
+    find: 'Number(hasActed(one)) - Number(hasActed(other)) || compareAge(one, other)',
+    replace: 'compareAge(one, other)',
     cites: ['N2'],
   },
   {
     ...histories,
     name: 'a fork goes on before the history that kept its quorum',
-    find: 'return one.epoch < other.epoch',
-    replace: 'return one.epoch > other.epoch',
+    find: 'Number(its !== undefined) - Number(mine !== undefined) ||',
+    replace: 'Number(mine !== undefined) - Number(its !== undefined) ||',
     cites: ['N3'],
   },
   {
     ...histories,
     name: 'of two forks the smaller one goes on',
-    find: 'members === others ? one.forkId < other.forkId : members > others',
-    replace: 'members === others ? one.forkId < other.forkId : members < others',
+    find: '(mine?.members ?? 0) - (its?.members ?? 0) ||',
+    replace: '(its?.members ?? 0) - (mine?.members ?? 0) ||',
     cites: ['N3'],
   },
   {
@@ -824,11 +825,62 @@ const founding: readonly RoomMutant[] = [
     cites: ['N2', 'N3', 'B13'],
   },
   {
+    ...histories,
+    name: 'of two forks more members count more than what was agreed before they left: three may end for each other in a circle',
+    find: '    comparePlaces(myEnd, itsEnd) ||\n',
+    replace: '    (mine && its ? 0 : comparePlaces(myEnd, itsEnd)) ||\n',
+    cites: ['N3'],
+  },
+  {
+    ...histories,
+    name: 'a history ends though it has agreed on more than it had said',
+    find: 'lastCommand: lastOfAll',
+    replace: 'lastCommand: noEntry',
+    cites: ['N2', 'N3'],
+  },
+  {
     ...recovery,
     name: 'a room is recovered though somebody is in touch with its quorum',
-    find: 'if (raft.hasQuorum) {\n      done(refused(',
-    replace: 'if (raft.lastIndex < 0) {\n      done(refused(',
+    find: 'if ((raft.hasQuorum && raft.leader !== from) || !this.#lineage()) {',
+    replace: 'if (!this.#lineage()) {',
     cites: ['N3'],
+  },
+  {
+    ...foundedAnew('host/recovery.ts'),
+    name: 'a room is founded anew by who has only just begun to look for it',
+    find: 'if (isOutside && elapsedAtMost(this.#begunAt, now) < nobodyAfter) {',
+    replace: 'if (isOutside && elapsedAtMost(this.#begunAt, now) < 0) {',
+    cites: ['N1'],
+  },
+  {
+    ...foundedAnew('host/recovery.ts'),
+    name: 'a room is founded anew though somebody in reach has its log',
+    find: 'if (positions.get(best)?.last.index === 0) {',
+    replace: 'if (this.#position().last.index === 0) {',
+    cites: ['N3'],
+  },
+  {
+    ...foundedAnew('host/belonging.ts'),
+    name: 'tokens of a room that was founded anew begin with the time alone',
+    find: 'tokenFloor > 0 ? tokenFloor + tokensBeyond : 0',
+    replace: '0',
+    cites: ['T1'],
+  },
+  {
+    file: 'host/replicated.ts',
+    tests: { files: ['test/scenario/meeting.test.ts'] },
+    name: 'what was deleted in a history that ends is not told',
+    find: '    this.#tombstones.note(applied, this.#machine)\n',
+    replace: '',
+    cites: ['N2', 'N3'],
+  },
+  {
+    file: 'host/boot.ts',
+    tests: { files: ['src/host/boot.test.ts'] },
+    name: 'an identity is claimed though its history has ended since it was listed',
+    find: 'if ((await identities.list()).some((known) => known.peerId === peerId)) return',
+    replace: 'if (peerId) return',
+    cites: ['N3', 'B13'],
   },
   {
     ...recovery,

@@ -64,4 +64,9 @@ export const regressions: readonly Regression[] = [
     seed,
     cause: 'M1: voters changed to some who had just died unseen, and nothing could be committed any more',
   })),
+  {
+    edition: 4,
+    seed: 900056,
+    cause: 'N3: a tab that had seen an identity before its history ended took it when its lock was free',
+  },
 ]

@@ -84,6 +84,11 @@ export class LogChecker {
     return this.#executed.has(executionOf(key, encodeValue(value)))
   }
 
+  /** Whether it was not there any more at some entry from that index on. */
+  hasDeleted(key: string, from: number): boolean {
+    return this.versionsOf(key).some(({ index, revision }) => index >= from && revision === null)
+  }
+
   versionsOf(key: string): readonly Version[] {
     return this.#versions.get(key) ?? []
   }
