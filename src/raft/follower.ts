@@ -167,9 +167,10 @@ function adoptElectionTicks(state: RaftState, electionTicks: number): void {
 export function doubtLeader(state: RaftState): boolean {
   if (state.role !== 'follower' || state.leader === null) return false
   if (state.electionTicks <= state.timing.electionTicks) return false
+  // Whoever has been silent for its own time-out gets no other one: it is not kept to any longer as it is.
+  if (state.elapsed < state.electionTicks) state.elapsed = 0
   state.electionTicks = state.timing.electionTicks
-  state.elapsed = 0
-  state.timeout = drawTimeout(state, state.electionTicks)
+  state.timeout = state.elapsed + drawTimeout(state, state.electionTicks)
   return true
 }
 

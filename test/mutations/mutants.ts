@@ -1372,11 +1372,15 @@ const times: readonly Mutant[] = [
   {
     name: 'a doubted leader is condemned for what it did not have to say',
     file: 'follower.ts',
-    find: `  state.electionTicks = state.timing.electionTicks
-  state.elapsed = 0
-`,
-    replace: `  state.electionTicks = state.timing.electionTicks
-`,
+    find: '  if (state.elapsed < state.electionTicks) state.elapsed = 0\n',
+    replace: '',
+    cites: ['M6'],
+  },
+  {
+    name: 'a doubted leader that had its time-out already gets another one',
+    file: 'follower.ts',
+    find: '  if (state.elapsed < state.electionTicks) state.elapsed = 0\n',
+    replace: '  state.elapsed = 0\n',
     cites: ['M6'],
   },
   {
