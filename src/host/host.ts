@@ -204,6 +204,7 @@ export class Host {
       tokenFloor: options.tokenFloor,
       metrics: () => this.#metrics(),
       recover: (reply) => this.#belonging.recovery.begin(reply),
+      heir: () => this.#leadership.heir,
     })
     this.#belonging = this.#createBelonging()
     this.#tempo = new Tempo(this.#context, timing, {
@@ -302,6 +303,11 @@ export class Host {
     return votersOf(this.#raft.configuration).filter(
       (peerId) => peerId !== this.#options.self.peerId && !this.#peers.isReachable(peerId),
     )
+  }
+
+  /** Of a leader: to whom leadership goes if this peer leaves now (M1). */
+  get heir(): PeerId | null {
+    return this.#leadership.heir
   }
 
   get machine(): MachineState {
@@ -572,7 +578,7 @@ export class Host {
         if (this.#leads) this.#leadership.admit(peer, item.learnerOnly)
         break
       case 'goodbye':
-        this.#departed(peer, 'goodbye', item.lastNumber)
+        this.#departed(peer, 'goodbye', item.lastNumber, this.#belonging.isBetweenHistories ? undefined : item.heir)
         if (item.vote !== null) this.#takeVote(peer, item.vote)
         break
       case 'departed':
@@ -638,11 +644,16 @@ export class Host {
     if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
   }
 
-  #departed(peer: Pick<Peer, 'peerId' | 'incarnation'>, proof: 'goodbye' | 'death', lastNumber: number): void {
+  #departed(
+    peer: Pick<Peer, 'peerId' | 'incarnation'>,
+    proof: 'goodbye' | 'death',
+    lastNumber: number,
+    heir: PeerId | null = null,
+  ): void {
     if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
     this.#tempo.idle.touch()
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
-    if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
+    if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader(heir)
     this.#departures.tick()
     if (this.#leads) this.#leadership.tick()
   }

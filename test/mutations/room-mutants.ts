@@ -25,6 +25,7 @@ const autopilot: Where = { file: 'host/autopilot.ts', tests: { files: ['src/host
 const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/host/departures.test.ts'] } }
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
 const succession: Where = { file: 'host/succession.ts', tests: { files: ['src/host/succession.test.ts'] } }
+const handover: Where = { file: 'host/testament.ts', tests: { files: ['src/host/testament.test.ts'] } }
 const idle: Where = { file: 'host/idle.ts', tests: { files: ['test/scenario/idle.test.ts'] } }
 const recovery: Where = { file: 'host/recovery.ts', tests: { files: ['test/scenario/recovery.test.ts'] } }
 const relays: Where = { file: 'network/peer-relay.ts', tests: { files: ['src/network/peer-relay.test.ts'] } }
@@ -506,6 +507,29 @@ const pace: readonly RoomMutant[] = [
     find: 'return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()',
     replace: 'return this.#options.isWaiting()',
     cites: ['M6'],
+  },
+  {
+    ...idle,
+    name: 'who knows of a death keeps it to itself, though the others follow for long',
+    find: 'if (this.#isIdle && this.#context.raft.leader === null) this.#askAll()\n',
+    replace: '',
+    cites: ['M6'],
+  },
+  {
+    ...handover,
+    name: 'a leader goes without a word of who is next',
+    find: 'return heir === null ? plain : { ...plain, heir }',
+    replace: 'return plain',
+    cites: ['M1'],
+  },
+  {
+    ...handover,
+    file: 'raft/candidate.ts',
+    tests: { files: ['src/raft/election.test.ts'] },
+    name: 'an heir asks first whether it may ask',
+    find: '  becomeCandidate(state, true)\n  return true',
+    replace: '  campaign(state)\n  return true',
+    cites: ['M1'],
   },
   {
     ...idle,
