@@ -653,7 +653,9 @@ export class Host {
     if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
     this.#tempo.idle.touch()
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
-    if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader(heir)
+    // A later life of it may lead by now.
+    const here = this.#peers.peer(peer.peerId)
+    if (this.#raft.leader === peer.peerId && (!here || this.#departures.isOver(here))) this.#raft.forgetLeader(heir)
     this.#departures.tick()
     if (this.#leads) this.#leadership.tick()
   }
