@@ -99,10 +99,15 @@ export class Showing {
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 
-  /** Voters that are not there, as far as this peer sees. */
+  /**
+   * Voters that are not there, as far as this peer sees. Links outlive their other ends; but whoever has been asked for so long without a word
+   * of it is why there is no quorum.
+   */
   #missing(): string[] {
     const { raft, peers, self } = this.#context
-    return votersOf(raft.configuration).filter((peerId) => peerId !== self.peerId && !peers.isReachable(peerId))
+    return votersOf(raft.configuration).filter(
+      (peerId) => peerId !== self.peerId && !peers.isReachable(peerId, noQuorumAfter),
+    )
   }
 
   #showMembers(): void {

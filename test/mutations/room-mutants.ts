@@ -321,9 +321,16 @@ const goodbyes: readonly RoomMutant[] = [
   {
     ...departures,
     name: 'the goodbye of an earlier life is believed of a later one',
-    find: 'if (here && here.incarnation.counter > incarnation.counter) return false',
+    find: 'if (this.#isBack(peerId, incarnation) && !this.#hasSession(peerId, incarnation)) return false',
     replace: '',
     cites: ['M1'],
+  },
+  {
+    ...departures,
+    name: 'a leader is told nothing of its own earlier life',
+    find: 'if (leader === peerId && !this.#isBack(peerId, gone.incarnation)) return',
+    replace: 'if (leader === peerId) return',
+    cites: ['L2', 'L4'],
   },
   {
     ...departures,
