@@ -803,6 +803,9 @@ export class Host {
       get isCalm() {
         return host.#tempo.idle.isCalm
       },
+      get patience() {
+        return host.#tempo.patience
+      },
       emit: (event) => this.#options.emit(event),
       send: (to, item) => {
         if (to === this.#options.self.peerId) this.#item(this.#myself(), item)

@@ -8,8 +8,10 @@ import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import type { HostStatus, MemberRecord } from './page.js'
 
-/** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms: several elections at the default timing. */
+/** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms ... */
 const noQuorumAfter = 1_500
+/** ... but not before so many election time-outs over this peer's links (M5): one election may fail. */
+const noQuorumElections = 2
 /** Round trips shown to the page are refreshed this often, ms. */
 const refreshEvery = 1_000
 
@@ -95,7 +97,8 @@ export class Showing {
       return certain || this.#wasReady ? 'ready' : 'joining'
     }
     const member = raft.configuration.voters.length > 0
-    if (member && elapsedAtMost(this.#quorumSeenAt, now) >= noQuorumAfter) return 'no-quorum'
+    const patience = Math.max(noQuorumAfter, noQuorumElections * this.#context.patience)
+    if (member && elapsedAtMost(this.#quorumSeenAt, now) >= patience) return 'no-quorum'
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 
