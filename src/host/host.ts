@@ -655,9 +655,22 @@ export class Host {
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
     // A later life of it may lead by now.
     const here = this.#peers.peer(peer.peerId)
-    if (this.#raft.leader === peer.peerId && (!here || this.#departures.isOver(here))) this.#raft.forgetLeader(heir)
+    if (this.#raft.leader === peer.peerId && (!here || this.#departures.isOver(here))) {
+      this.#raft.forgetLeader(heir)
+      this.#tellOfLeader({ type: 'departed', peerId: peer.peerId, incarnation: peer.incarnation, proof, lastNumber })
+    }
     this.#departures.tick()
     if (this.#leads) this.#leadership.tick()
+  }
+
+  /** To those who cannot know that their leader is gone: a death is proven in one browser alone (L2), and a goodbye passes no relay (F4). */
+  #tellOfLeader(departed: Extract<Item, { type: 'departed' }>): void {
+    const { browserId } = this.#options.self
+    for (const { peerId, ...other } of this.#peers.all()) {
+      const isDead = departed.proof === 'death'
+      const knows = isDead ? other.browserId === browserId : this.#exchange.isLinkedTo(peerId, departed.peerId)
+      if (peerId !== departed.peerId && !knows) this.#peers.send(peerId, departed)
+    }
   }
 
   /** N3: nor does a leader go on with the log that it has told of, even if it could now go on alone (M2). */

@@ -227,14 +227,15 @@ export class Leadership {
 
   /** Who takes over with this leader's last word (M1); null when nobody is known to be able to. */
   get heir(): PeerId | null {
-    const { raft } = this.#context
+    const { raft, peers } = this.#context
     if (raft.role !== 'leader') return null
     const { progress, configuration, transferringTo } = raft.status()
     if (transferringTo !== null) return transferringTo
     const candidates = this.#candidates(progress)
     return bestHeir(
       configuration.voters.flatMap((peerId) => {
-        const candidate = peerId === this.#context.self.peerId ? undefined : candidates.get(peerId)
+        // A last word passes no relay (F4). This one has no link to itself.
+        const candidate = peers.isDirect(peerId) ? candidates.get(peerId) : undefined
         return candidate ? [this.#runner(candidate)] : []
       }),
     )

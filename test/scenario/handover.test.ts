@@ -28,7 +28,7 @@ function overload(story: Story, tabs: readonly SimTab[], ms: number): void {
 async function leave(
   name: string,
   shape: readonly number[],
-  { remoteDelay = 8, load = 0, also = (_story: Story, _others: readonly SimTab[]) => {} },
+  { remoteDelay = 8, load = 0, crash = false, also = (_story: Story, _others: readonly SimTab[]) => {} },
 ): Promise<Handover> {
   const story = new Story(name, { registrar: true, weather: { ...fairWeather, remoteDelay } })
   const tabs = await story.open(...shape)
@@ -40,7 +40,8 @@ async function leave(
   const term = story.sim.leader?.host.status.term ?? 0
   also(story, others)
   const at = story.now
-  leader.close()
+  if (crash) leader.crash()
+  else leader.close()
   const isLed = () => others.some((tab) => story.peerOf(tab) === story.sim.leader?.self.peerId)
   await story.until(isLed, 10_000, 'another leader')
   return { took: story.now - at, terms: (story.sim.leader?.host.status.term ?? 0) - term }
@@ -82,4 +83,11 @@ describe('[M1] a leader leaves its place to one of the others with its last word
       )
     for (const { took } of all) expect(took, JSON.stringify(all)).toBeLessThan(within)
   })
+})
+
+it('[L2] the death of a leader that its browser proves is told to the others, who would keep to it for a time-out', async () => {
+  const all = await many('proven', [2, 2, 1], { crash: true })
+  const times = all.map(({ took }) => took).sort((a, b) => a - b)
+  expect(times[runs >> 1], JSON.stringify(all)).toBeLessThan(220)
+  expect(all.filter(({ terms }) => terms > 1).length, JSON.stringify(all)).toBeLessThanOrEqual(2)
 })
