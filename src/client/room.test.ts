@@ -13,18 +13,23 @@ const settings = {
 } as const
 
 let port: TestPort
+let connection: RoomConnection
 let room: Room<null>
+
+const open = (whenNoQuorum: 'wait' | 'reject' = 'wait'): Room<null> => {
+  const nothing = () => () => {}
+  const shared = { name: 'r', peerId: 'ann', storage: 'indexeddb', suspended: false, connection, settings } as const
+  return new RoomHandle(
+    { ...shared, members: [], onpeerchange: nothing, onfailure: nothing, release: async () => {} },
+    whenNoQuorum,
+  )
+}
 
 beforeEach(() => {
   port = new TestPort()
-  const connection = new RoomConnection(new TestClock())
+  connection = new RoomConnection(new TestClock())
   connection.attach(port)
-  const nothing = () => () => {}
-  const shared = { name: 'r', peerId: 'ann', storage: 'indexeddb', suspended: false, connection, settings } as const
-  room = new RoomHandle(
-    { ...shared, members: [], onpeerchange: nothing, onfailure: nothing, release: async () => {} },
-    'wait',
-  )
+  room = open()
 })
 
 const tell = (status: Partial<HostStatus>) =>
@@ -32,6 +37,19 @@ const tell = (status: Partial<HostStatus>) =>
     type: 'status',
     status: { phase: 'ready', raftLeader: 'bob', term: 1, role: 'follower', missing: [], ...status },
   })
+
+describe('missing', () => {
+  it('is known to a handle that is opened when the quorum is gone already, and to its calls', async () => {
+    tell({ phase: 'no-quorum', missing: ['bob'] })
+    const later = open('reject')
+    expect([later.status, later.missing]).toEqual(['no-quorum', ['bob']])
+    await expect(later.locks.acquire('doc')).rejects.toMatchObject({ name: 'NoQuorumError', missing: ['bob'] })
+    tell({ missing: ['bob'] })
+    expect([room.missing, later.missing]).toEqual([[], []])
+    await later.leave()
+    expect(later.missing).toEqual([])
+  })
+})
 
 describe('statuschange', () => {
   it('tells who is missing as soon as that is known, which may be after the quorum is gone', () => {

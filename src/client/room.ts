@@ -91,6 +91,8 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
   /** The identity of this peer: of a browser's, not of a person; a tab may inherit one. */
   readonly peerId: string
   readonly status: RoomStatus
+  /** The voters that this peer does not reach, while `status` is `no-quorum`; else empty. */
+  readonly missing: readonly string[]
   /** Resolves when the room is first ready; rejects when it fails or is left before. */
   readonly ready: Promise<void>
   /** Why the room has failed, else null. */
@@ -214,6 +216,10 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     return status?.phase ?? 'joining'
   }
 
+  get missing(): readonly string[] {
+    return this.status === 'no-quorum' ? (this.#shared.connection.status?.missing ?? []) : []
+  }
+
   get error(): ComityError | null {
     const { ended } = this.#shared.connection
     return ended && ended.code !== 'room-left' ? ended : null
@@ -270,10 +276,9 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
 
   #show(): void {
     const { connection, peerId } = this.#shared
-    const { status, leader } = this
+    const { status, missing, leader } = this
     const term = connection.status?.term ?? 0
     const before = this.#shown
-    const missing = status === 'no-quorum' ? (connection.status?.missing ?? []) : []
     this.#shown = { status, missing, leader, term, peerId }
     if (status === 'ready') this.#settleReady.resolve()
     if (status === 'failed' && connection.ended) this.#settleReady.reject(connection.ended)

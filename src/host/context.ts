@@ -22,6 +22,8 @@ export interface HostContext {
   readonly clusterTime: number
   /** Nothing is expected before the leader's next heartbeat (M6). */
   readonly isCalm: boolean
+  /** The longest election time-out that this peer's links need (M5), or what an answer of its leader needs, if that is more; ms. */
+  readonly patience: number
   emit(event: HostEvent): void
   /** To a peer, or to this host itself. */
   send(to: PeerId, item: Item): void

@@ -48,15 +48,34 @@ describe('[L2][M1] what is believed', () => {
 
   it('that of an earlier life than the one that is here says nothing', () => {
     context.linked.set('bob', life(2))
+    context.script.close('bob')
     expect(departures.note('bob', life(1), 'goodbye', 3)).toBe(false)
     expect(departures.isGone('bob')).toBe(false)
     expect(departures.note('bob', life(2), 'goodbye', 3)).toBe(true)
   })
 
+  it.each(['before', 'after'])(
+    '[L4] ... but that its session has to end, for a node that was reopened opens none: met %s the proof came',
+    (when) => {
+      const reopened = () => {
+        context.linked.set('bob', life(2))
+        departures.met('bob', life(2))
+      }
+      if (when === 'before') reopened()
+      expect(departures.note('bob', life(1), 'death', 0)).toBe(true)
+      if (when === 'after') reopened()
+      expect(departures.isGone('bob')).toBe(false)
+      expect(departures.isOver({ peerId: 'bob', incarnation: life(2) })).toBe(false)
+      context.core.leader = 'bob'
+      expect(tellings()).toMatchObject([{ to: 'bob', item: { type: 'departed', peerId: 'bob', incarnation: life(1) } }])
+    },
+  )
+
   it('a later life that shows itself takes it back, the same one does not', () => {
     departures.note('bob', life(1), 'goodbye', 3)
     departures.met('bob', life(1))
     expect(departures.isGone('bob')).toBe(true)
+    context.linked.set('bob', life(2))
     departures.met('bob', life(2))
     expect(departures.isGone('bob')).toBe(false)
   })

@@ -61,21 +61,24 @@ export class Departures {
   note(peerId: PeerId, incarnation: Incarnation, proof: 'goodbye' | 'death', lastNumber: number): boolean {
     const known = this.#gone.get(peerId)
     if (known && known.incarnation.counter >= incarnation.counter) return false
-    const here = this.#context.peers.peer(peerId)
-    if (here && here.incarnation.counter > incarnation.counter) return false
+    if (this.#isBack(peerId, incarnation) && !this.#hasSession(peerId, incarnation)) return false
     this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })
     return true
   }
 
-  /** A peer is here in that life: a departure of an earlier one says nothing of it. */
+  /**
+   * A peer is here in that life: a departure of an earlier one says nothing of it. But the earlier one's session has to end by that: a node
+   * that was reopened (L4) opens none of its own.
+   */
   met(peerId: PeerId, incarnation: Incarnation): void {
     const gone = this.#gone.get(peerId)
-    if (gone && incarnation.counter > gone.incarnation.counter) this.#gone.delete(peerId)
+    if (!gone || incarnation.counter <= gone.incarnation.counter) return
+    if (!this.#hasSession(peerId, gone.incarnation)) this.#gone.delete(peerId)
   }
 
   isGone(peerId: PeerId): boolean {
     const gone = this.#gone.get(peerId)
-    if (!gone) return false
+    if (!gone || this.#isBack(peerId, gone.incarnation)) return false
     const member = this.#context.raft.configuration.incarnations[peerId]
     return !member || member.counter <= gone.incarnation.counter
   }
@@ -105,10 +108,21 @@ export class Departures {
   }
 
   #leavesTraces(peerId: PeerId, gone: Departure): boolean {
-    const { raft, machine } = this.#context
-    if (membersOf(raft.configuration).includes(peerId) && this.isGone(peerId)) return true
-    const session = findSessionOfPeer(machine, peerId)
-    return session !== null && session.incarnation.counter <= gone.incarnation.counter
+    if (membersOf(this.#context.raft.configuration).includes(peerId) && this.isGone(peerId)) return true
+    return this.#hasSession(peerId, gone.incarnation)
+  }
+
+  /** A later life of that peer is here. */
+  #isBack(peerId: PeerId, { counter }: Incarnation): boolean {
+    const { self, peers } = this.#context
+    const here = peerId === self.peerId ? self : peers.peer(peerId)
+    return here !== null && here.incarnation.counter > counter
+  }
+
+  /** That life or an earlier one has a session still. */
+  #hasSession(peerId: PeerId, { counter }: Incarnation): boolean {
+    const session = findSessionOfPeer(this.#context.machine, peerId)
+    return session !== null && session.incarnation.counter <= counter
   }
 
   /** The locks of the gone are free at once. The configuration is the autopilot's work. */
@@ -124,7 +138,7 @@ export class Departures {
   }
 
   #tell(leader: PeerId, peerId: PeerId, gone: Departure): void {
-    if (leader === peerId) return
+    if (leader === peerId && !this.#isBack(peerId, gone.incarnation)) return
     gone.toldAt = this.#context.now
     const { incarnation, proof, lastNumber } = gone
     this.#context.send(leader, { type: 'departed', peerId, incarnation, proof, lastNumber })

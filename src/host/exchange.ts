@@ -102,6 +102,11 @@ export class Exchange implements Carrier {
     return this.#context.peers.isDirect(peerId)
   }
 
+  /** That one has told of a link of its own to the other. */
+  isLinkedTo(peerId: PeerId, other: PeerId): boolean {
+    return this.#neighbours.isLinked(peerId, other)
+  }
+
   /** Voters with all, learners with voters. Who is not yet a member looks for whoever leads. */
   wanted(): readonly PeerId[] {
     const { raft, self } = this.#context

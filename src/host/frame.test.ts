@@ -52,6 +52,7 @@ const items: readonly Item[] = [
   { type: 'echo', session: 5, monotonic: -1.5, wall: 0, clusterTime: 99, commitIndex: 12 },
   { type: 'admit', learnerOnly: true },
   { type: 'goodbye', session: 5, lastNumber: 17, vote: null },
+  { type: 'goodbye', session: 5, lastNumber: 17, vote: null, heir: 'bob' },
   { type: 'departed', peerId: 'bob', incarnation, proof: 'death', lastNumber: Number.MAX_SAFE_INTEGER },
   { type: 'ping', time: 1.25 },
   { type: 'pong', time: 1.25 },

@@ -53,7 +53,14 @@ export type Item =
    * The last word of a life (M1): nothing numbered after `lastNumber` counts. `vote`: the term in which the receiver has the
    * sender's vote, if it was promised that (M2).
    */
-  | { readonly type: 'goodbye'; readonly session: number; readonly lastNumber: number; readonly vote: number | null }
+  | {
+      readonly type: 'goodbye'
+      readonly session: number
+      readonly lastNumber: number
+      readonly vote: number | null
+      /** Of a leader: who shall lead next. */
+      readonly heir?: PeerId
+    }
   /** Tells the leader that a peer has gone for good: it said goodbye to the sender, or the sender holds both its locks (L2). */
   | {
       readonly type: 'departed'

@@ -127,7 +127,10 @@ const itemBodies: { readonly [K in Exclude<Item['type'], 'hello'>]: fc.Arbitrary
   alive: fc.record({ session: index, monotonic: time, wall: time }),
   echo: fc.record({ session: index, monotonic: time, wall: time, clusterTime: time, commitIndex: index }),
   admit: fc.record({ learnerOnly: fc.boolean() }),
-  goodbye: fc.record({ session: index, lastNumber: index, vote: fc.option(index) }),
+  goodbye: fc.record(
+    { session: index, lastNumber: index, vote: fc.option(index), heir: peerId },
+    { requiredKeys: ['session', 'lastNumber', 'vote'] },
+  ),
   departed: fc.record({ peerId, incarnation, proof: fc.constantFrom('goodbye', 'death'), lastNumber: index }),
   links: fc.record({ peerIds: fc.array(peerId, { maxLength: 4 }) }),
   signal: fc.record({ from: peerId, to: peerId, text }),

@@ -208,6 +208,7 @@ export class Host {
       tokenFloor: options.tokenFloor,
       metrics: () => this.#metrics(),
       recover: (reply) => this.#belonging.recovery.begin(reply),
+      heir: () => this.#leadership.heir,
     })
     this.#belonging = this.#createBelonging()
     this.#tempo = new Tempo(this.#context, timing, {
@@ -306,6 +307,11 @@ export class Host {
     return votersOf(this.#raft.configuration).filter(
       (peerId) => peerId !== this.#options.self.peerId && !this.#peers.isReachable(peerId),
     )
+  }
+
+  /** Of a leader: to whom leadership goes if this peer leaves now (M1). */
+  get heir(): PeerId | null {
+    return this.#leadership.heir
   }
 
   get machine(): MachineState {
@@ -576,7 +582,7 @@ export class Host {
         if (this.#leads) this.#leadership.admit(peer, item.learnerOnly)
         break
       case 'goodbye':
-        this.#departed(peer, 'goodbye', item.lastNumber)
+        this.#departed(peer, 'goodbye', item.lastNumber, this.#belonging.isBetweenHistories ? undefined : item.heir)
         if (item.vote !== null) this.#takeVote(peer, item.vote)
         break
       case 'departed':
@@ -642,13 +648,33 @@ export class Host {
     if (reason === 'remote' && this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
   }
 
-  #departed(peer: Pick<Peer, 'peerId' | 'incarnation'>, proof: 'goodbye' | 'death', lastNumber: number): void {
+  #departed(
+    peer: Pick<Peer, 'peerId' | 'incarnation'>,
+    proof: 'goodbye' | 'death',
+    lastNumber: number,
+    heir: PeerId | null = null,
+  ): void {
     if (!this.#departures.note(peer.peerId, peer.incarnation, proof, lastNumber)) return
     this.#tempo.idle.touch()
     if (proof === 'goodbye') this.#options.listener?.parted?.(peer)
-    if (this.#raft.leader === peer.peerId) this.#raft.forgetLeader()
+    // A later life of it may lead by now.
+    const here = this.#peers.peer(peer.peerId)
+    if (this.#raft.leader === peer.peerId && (!here || this.#departures.isOver(here))) {
+      this.#raft.forgetLeader(heir)
+      this.#tellOfLeader({ type: 'departed', peerId: peer.peerId, incarnation: peer.incarnation, proof, lastNumber })
+    }
     this.#departures.tick()
     if (this.#leads) this.#leadership.tick()
+  }
+
+  /** To those who cannot know that their leader is gone: a death is proven in one browser alone (L2), and a goodbye passes no relay (F4). */
+  #tellOfLeader(departed: Extract<Item, { type: 'departed' }>): void {
+    const { browserId } = this.#options.self
+    for (const { peerId, ...other } of this.#peers.all()) {
+      const isDead = departed.proof === 'death'
+      const knows = isDead ? other.browserId === browserId : this.#exchange.isLinkedTo(peerId, departed.peerId)
+      if (peerId !== departed.peerId && !knows) this.#peers.send(peerId, departed)
+    }
   }
 
   /** N3: nor does a leader go on with the log that it has told of, even if it could now go on alone (M2). */
@@ -796,6 +822,9 @@ export class Host {
       },
       get isCalm() {
         return host.#tempo.idle.isCalm
+      },
+      get patience() {
+        return host.#tempo.patience
       },
       emit: (event) => this.#options.emit(event),
       send: (to, item) => {

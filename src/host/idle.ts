@@ -1,7 +1,8 @@
 /**
  * A room that is idle slows down (M6): nothing is held, waited for, proposed or read, everybody has all of the log, and every member that is
  * there has said so to its leader. Heartbeats then come seldom, the echoes and the pages' answers ride on them, and nobody pings. The first
- * thing that is asked ends it: the leader speaks at once. Who asks and hears nothing for an awake time-out asks the voters.
+ * thing that is asked ends it: the leader speaks at once. Who asks and hears nothing for an awake time-out asks the voters,
+ * and so does who knows that it has no leader. A silent death that nobody minds is noticed within five beats (1.25 leases at most) and a round.
  */
 import type { PeerId } from '../raft/entry.js'
 import type { MessageOf } from '../raft/message.js'
@@ -45,8 +46,10 @@ export class Idle {
   #agreedWith: PeerId | null = null
   #activeAt: number
   #lastIndex = 0
-  /** Of a follower: since when it waits for an answer of a leader that may be asleep. */
+  /** Of a follower: since when its page waits and no leader that is awake has been heard. */
   #waitingSince: number | null = null
+  /** The leader last spoke as that of an idle room: those who follow it do so for long. */
+  #isIdle = false
 
   constructor(context: HostContext, options: IdleOptions) {
     this.#context = context
@@ -69,10 +72,7 @@ export class Idle {
   /** Something was asked, or has come: the room is not idle, and will not be for a while. */
   touch(): void {
     this.#activeAt = this.#context.now.monotonic
-    if (this.#agreedWith !== null) {
-      this.#agreedWith = null
-      this.#waitingSince = this.#activeAt
-    }
+    this.#agreedWith = null
     this.#wake()
   }
 
@@ -82,13 +82,17 @@ export class Idle {
     this.#agreedWith = null
     this.#waitingSince = null
     this.#wake()
+    // The others may not know what this peer knows, and would refuse it their votes for as long as they follow.
+    if (this.#isIdle && this.#context.raft.leader === null) this.#askAll()
+    this.#isIdle = false
   }
 
   /** The leader's beat comes: true if all is quiet here too. */
   heartbeat(message: MessageOf<'heartbeat'>): boolean {
     const { raft } = this.#context
-    if (message.quiet !== true) this.#waitingSince = null
-    const agrees = message.quiet === true && !this.#options.isWaiting()
+    this.#isIdle = message.quiet === true
+    if (!this.#isIdle) this.#waitingSince = null
+    const agrees = this.#isIdle && !this.#options.isWaiting()
     const agreed = agrees && raft.stepQuiet(message)
     if (!agrees) raft.step(message)
     this.#agreedWith = agreed ? message.from : null
@@ -107,7 +111,8 @@ export class Idle {
     const { raft, send } = this.#context
     const { leader, role } = raft
     if (role === 'leader') this.touch()
-    else if (raft.doubtLeader() && leader !== null) {
+    // M5: one that is awake has its own reasons to ask for more patience.
+    else if (leader !== null && this.#isIdle && raft.doubtLeader()) {
       this.#agreedWith = null
       send(leader, { type: 'wake' })
     }
@@ -166,16 +171,21 @@ export class Idle {
     return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()
   }
 
+  /** Whoever has no leader asks too: the others may follow one that has died (M6). */
   #reviewWaiting(patience: number): void {
-    const { raft, now, self, peers, send } = this.#context
-    if (this.#waitingSince === null) return
-    if (!this.#options.isWaiting() || raft.leader === null) {
+    const { raft, now } = this.#context
+    if (!this.#options.isWaiting()) {
       this.#waitingSince = null
       return
     }
+    this.#waitingSince ??= now.monotonic
     if (now.monotonic - this.#waitingSince < patience) return
     this.#waitingSince = now.monotonic
-    if (!raft.doubtLeader()) return
+    if (raft.leader === null || (this.#isIdle && raft.doubtLeader())) this.#askAll()
+  }
+
+  #askAll(): void {
+    const { self, peers, send } = this.#context
     for (const { peerId } of peers.all()) if (peerId !== self.peerId) send(peerId, { type: 'wake' })
   }
 

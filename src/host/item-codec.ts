@@ -83,6 +83,8 @@ export function writeItem(writer: ByteWriter, item: Item): void {
       writeCount(writer, item.lastNumber)
       writeFlag(writer, item.vote !== null)
       if (item.vote !== null) writeCount(writer, item.vote)
+      writeFlag(writer, item.heir !== undefined)
+      if (item.heir !== undefined) writeText(writer, item.heir)
       break
     case 'departed':
       writeText(writer, item.peerId)
@@ -176,7 +178,8 @@ export function readItem(reader: ByteReader, from: PeerId, to: PeerId): Item {
     case codeOf.goodbye: {
       const session = readCount(reader)
       const lastNumber = readCount(reader)
-      return { type: 'goodbye', session, lastNumber, vote: readFlag(reader) ? readCount(reader) : null }
+      const vote = readFlag(reader) ? readCount(reader) : null
+      return { type: 'goodbye', session, lastNumber, vote, ...(readFlag(reader) && { heir: readPeerId(reader) }) }
     }
     case codeOf.departed: {
       const peerId = readPeerId(reader)

@@ -15,7 +15,7 @@ import { kickRound, Leases } from './leases.js'
 import type { Peer } from './peers.js'
 import { QuorumCheck } from './quorum-check.js'
 import { readSubmission } from './submissions.js'
-import { betterLeader, type Runner, Succession } from './succession.js'
+import { bestHeir, betterLeader, type Runner, Succession } from './succession.js'
 import { VersionPilot } from './version-pilot.js'
 
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
@@ -223,6 +223,22 @@ export class Leadership {
     this.#context.send(to, { type: 'yield', vote: vote.term })
     raft.stepDown()
     return true
+  }
+
+  /** Who takes over with this leader's last word (M1); null when nobody is known to be able to. */
+  get heir(): PeerId | null {
+    const { raft, peers } = this.#context
+    if (raft.role !== 'leader') return null
+    const { progress, configuration, transferringTo } = raft.status()
+    if (transferringTo !== null) return transferringTo
+    const candidates = this.#candidates(progress)
+    return bestHeir(
+      configuration.voters.flatMap((peerId) => {
+        // A last word passes no relay (F4). This one has no link to itself.
+        const candidate = peers.isDirect(peerId) ? candidates.get(peerId) : undefined
+        return candidate ? [this.#runner(candidate)] : []
+      }),
+    )
   }
 
   #runner({ peerId, live, gone, caughtUp, settled, returned, ...fitness }: Candidate): Runner {

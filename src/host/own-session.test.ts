@@ -195,6 +195,19 @@ describe('retries', () => {
     expect(numbers(context.taken())).toEqual([1, 2, 3])
   })
 
+  it('[M5] over slow links it is waited for as long as they need', () => {
+    opened()
+    session.submit(set('a'), { settle })
+    context.taken()
+    context.patience = 2_000
+    context.wait(1_999)
+    session.tick()
+    expect(context.taken()).toEqual([])
+    context.wait(1)
+    session.tick()
+    expect(numbers(context.taken())).toEqual([1])
+  })
+
   it('nothing is sent again when nothing is open', () => {
     opened()
     session.submit(set('a'), { settle })

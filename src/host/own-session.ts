@@ -12,7 +12,7 @@ import { sameIncarnation } from './frame.js'
 
 /** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
 const windowSize = 128
-/** A command unanswered for this long is sent again, ms: a few elections. Retries are harmless, only noise. */
+/** A command unanswered for this long is sent again, ms, or later where links are slow (M5). Retries are harmless, only noise. */
 const retryAfter = 500
 
 interface Pending {
@@ -150,7 +150,8 @@ export class OwnSession {
 
   tick(): void {
     if (!this.#outstanding()) return
-    if (this.#sentAt && elapsedAtMost(this.#sentAt, this.#context.now) < retryAfter) return
+    if (this.#sentAt && elapsedAtMost(this.#sentAt, this.#context.now) < Math.max(retryAfter, this.#context.patience))
+      return
     this.#send(true)
   }
 

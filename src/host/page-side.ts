@@ -27,6 +27,8 @@ export interface PageSideOptions {
   readonly tokenFloor: number
   readonly metrics: () => Omit<HostMetrics, 'session' | 'pendingCommands'>
   readonly recover: (reply: (reply: Reply<null>) => void) => void
+  /** Of a leader: who shall lead next. */
+  readonly heir: () => PeerId | null
 }
 
 /** The calls that become one entry, and resolve when it is applied. */
@@ -68,10 +70,14 @@ export class PageSide {
       context,
       () => this.#session.id !== null && this.#lease.heardSession === this.#session.id,
     )
-    this.#testament = new Testament(context, () => ({
-      session: this.#session.id ?? 0,
-      lastNumber: this.#session.lastNumber,
-    }))
+    this.#testament = new Testament(
+      context,
+      () => ({
+        session: this.#session.id ?? 0,
+        lastNumber: this.#session.lastNumber,
+      }),
+      options.heir,
+    )
   }
 
   /** The host belongs to a room: the page gets its session. */

@@ -260,11 +260,11 @@ export class Peers {
     return lost && this.#now() - lost.at < goodbyeWithin ? lost.peer : null
   }
 
-  /** It has a link, and was heard on it lately. */
-  isReachable(peerId: PeerId): boolean {
+  /** It has a link, and was heard on it lately, or within so many ms. */
+  isReachable(peerId: PeerId, within = unheardAfter): boolean {
     const heardAt = this.#heardAt.get(peerId)
     const now = this.#restingSince ?? this.#now()
-    return this.#best(peerId) !== null && heardAt !== undefined && now - heardAt < unheardAfter
+    return this.#best(peerId) !== null && heardAt !== undefined && now - heardAt < within
   }
 
   /** M6: while the room is idle its leader alone hears everybody. The others believe what they knew, and count anew after it. */

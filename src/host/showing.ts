@@ -9,8 +9,10 @@ import type { HostContext } from './context.js'
 import type { HostStatus, MemberRecord } from './page.js'
 import { nobodyAfter } from './recovery.js'
 
-/** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms: several elections at the default timing. */
+/** Without a leader, or one that has a quorum, for this long the room says that it has no quorum, ms ... */
 const noQuorumAfter = 1_500
+/** ... but not before so many election time-outs over this peer's links (M5): one election may fail. */
+const noQuorumElections = 2
 /** Round trips shown to the page are refreshed this often, ms. */
 const refreshEvery = 1_000
 
@@ -96,14 +98,20 @@ export class Showing {
       return certain || this.#wasReady ? 'ready' : 'joining'
     }
     const member = raft.configuration.voters.length > 0
-    if (elapsedAtMost(this.#quorumSeenAt, now) >= (member ? noQuorumAfter : nobodyAfter)) return 'no-quorum'
+    const patience = Math.max(noQuorumAfter, noQuorumElections * this.#context.patience)
+    if (elapsedAtMost(this.#quorumSeenAt, now) >= (member ? patience : nobodyAfter)) return 'no-quorum'
     return this.#wasReady ? (this.#status?.phase ?? 'ready') : 'joining'
   }
 
-  /** Voters that are not there, as far as this peer sees. */
+  /**
+   * Voters that are not there, as far as this peer sees. Links outlive their other ends; but whoever has been asked for so long without a word
+   * of it is why there is no quorum.
+   */
   #missing(): string[] {
     const { raft, peers, self } = this.#context
-    return votersOf(raft.configuration).filter((peerId) => peerId !== self.peerId && !peers.isReachable(peerId))
+    return votersOf(raft.configuration).filter(
+      (peerId) => peerId !== self.peerId && !peers.isReachable(peerId, noQuorumAfter),
+    )
   }
 
   #showMembers(): void {

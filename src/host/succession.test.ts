@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { betterLeader, type Move, type Runner, Succession, type Urgency } from './succession.js'
+import { bestHeir, betterLeader, type Move, type Runner, Succession, type Urgency } from './succession.js'
 
 /**
  * A peer in short: its letter, then what is special of it: `h` hidden, `p` a phone, `f` frozen, `r` unfit just now, `b` behind, `y` young, and its
@@ -78,6 +78,18 @@ function movesOf(seconds: number, moveAt: (ms: number) => Urgency | null): numbe
   }
   return moves
 }
+
+describe('[M1] the heir', () => {
+  it.each<[string, string, string | null]>([
+    ['nobody is there', '', null],
+    ['the fittest', 'Bh C Dp', 'C'],
+    ['not one that is frozen, or behind', 'Bf Cb Dhp', 'D'],
+    ['one that is seen before one that is not', 'Bh C', 'C'],
+    ['one that is unfit is better than none', 'Br', 'B'],
+  ])('%s: of %j it is %s', (_, others, heir) => {
+    expect(bestHeir(others.split(' ').filter(Boolean).map(runner))).toBe(heir)
+  })
+})
 
 describe('[M4] leadership does not wander', () => {
   it('what is merely better has to be so for 10 s, after a minute of leading', () => {

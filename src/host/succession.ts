@@ -61,6 +61,12 @@ export function betterLeader(leader: Runner, voters: readonly Runner[]): Move | 
   )
 }
 
+/** Of those who could take over now, the fittest; null when there is nobody. */
+export function bestHeir(voters: readonly Runner[]): PeerId | null {
+  const ready = voters.filter((runner) => runner.ready && !runner.frozen)
+  return ready.sort((a, b) => Number(b.steady) - Number(a.steady) || byFitness(a, b))[0]?.peerId ?? null
+}
+
 function moveTo(runner: Runner | undefined, urgency: Urgency): Move | null {
   return runner ? { to: runner.peerId, urgency } : null
 }

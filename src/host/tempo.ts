@@ -34,6 +34,12 @@ export class Tempo {
     this.idle = new Idle(context, options)
   }
 
+  /** See `HostContext.patience`. */
+  get patience(): number {
+    const { leader } = this.#context.raft
+    return Math.max(this.#awake.electionTicksMax, (leader === null ? null : this.trips.need(leader)) ?? 0)
+  }
+
   sent(message: Message): void {
     if (message.type === 'heartbeat') this.trips.sent(message.to, 'beat', message.round, this.#now)
   }

@@ -83,6 +83,7 @@ export class TestContext implements HostContext {
   now = { monotonic: 1_000, wall: 5_000_000 }
   clusterTime = 0
   isCalm = false
+  patience = 300
   readonly raft = this.core as unknown as Raft
   readonly peers = {
     peer: (peerId: PeerId) => {

@@ -57,6 +57,24 @@ it('[M2] the vote goes to the page as soon as it is durable, and to that peer al
   expect(page.testament.goodbye('bob')).toEqual({ type: 'goodbye', session: 3, lastNumber: 7, vote: 5 })
 })
 
+it('[M1] the last word of a leader names who shall lead next, and it is shown again when that is another one', () => {
+  const context = new TestContext()
+  let heir: string | null = 'bob'
+  const testament = new Testament(
+    context,
+    () => ({ session: 3, lastNumber: 7 }),
+    () => heir,
+  )
+  testament.flush()
+  expect(testament.goodbye('ann')).toMatchObject({ heir: 'bob' })
+  context.emitted.length = 0
+  heir = null
+  testament.changed()
+  testament.flush()
+  expect(context.emitted).toMatchObject([{ type: 'testament' }])
+  expect(testament.goodbye('ann')).not.toHaveProperty('heir')
+})
+
 it('[M2] what no page has is withdrawn at once', () => {
   const page = new Page()
   page.context.core.promisedVote = { to: 'bob', term: 5 }

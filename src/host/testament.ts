@@ -12,6 +12,7 @@ type LastWord = Extract<Item, { type: 'goodbye' }>
 export class Testament {
   readonly #context: HostContext
   readonly #session: () => Pick<LastWord, 'session' | 'lastNumber'>
+  readonly #heir: () => PeerId | null
   #shown = ''
   #isDirty = true
   #number = 0
@@ -22,14 +23,22 @@ export class Testament {
   /** The testament without it that the page has to confirm. */
   #withdrawal: number | null = null
 
-  constructor(context: HostContext, session: () => Pick<LastWord, 'session' | 'lastNumber'>) {
+  /** `heir`: to whom leadership goes with the last word. */
+  constructor(
+    context: HostContext,
+    session: () => Pick<LastWord, 'session' | 'lastNumber'>,
+    heir: () => PeerId | null = () => null,
+  ) {
     this.#context = context
     this.#session = session
+    this.#heir = heir
   }
 
   goodbye(peerId: PeerId): LastWord {
     const vote = this.#vote()
-    return { type: 'goodbye', ...this.#session(), vote: vote?.to === peerId ? vote.term : null }
+    const heir = this.#heir()
+    const plain = { type: 'goodbye', ...this.#session(), vote: vote?.to === peerId ? vote.term : null } as const
+    return heir === null ? plain : { ...plain, heir }
   }
 
   /** True when no page can show a vote; else the page is asked for its copy, and it is worth asking again after `confirmed`. */
@@ -63,7 +72,7 @@ export class Testament {
     const { peers } = this.#context
     const { session, lastNumber } = this.#session()
     const lives = peers.all().map(({ peerId, incarnation }) => `${peerId}.${incarnation.counter}`)
-    const key = `${session} ${lastNumber} ${this.#vote()?.term} ${lives.join()}`
+    const key = `${session} ${lastNumber} ${this.#vote()?.term} ${this.#heir()} ${lives.join()}`
     if (key === this.#shown) return
     this.#shown = key
     this.#show()

@@ -86,6 +86,17 @@ export function onTimeoutNow(state: RaftState, { from }: MessageOf<'timeoutNow'>
 }
 
 /**
+ * M1: the leader that was followed has gone, and named this peer to all with its last word. No pre-vote: who has not heard that word yet
+ * would refuse it, and it would come by turns with those who have. True when it campaigns.
+ */
+export function inherit(state: RaftState): boolean {
+  if (state.role !== 'follower' || state.leader === null || !canCampaign(state)) return false
+  judgeAlone(state)
+  becomeCandidate(state, true)
+  return true
+}
+
+/**
  * M2: the other one of two voters led until now, and has left its vote of the next term to this peer with its last word. Everything
  * committed needed both logs, so that this one misses nothing; the vote is void once this peer has left the leader's term.
  */

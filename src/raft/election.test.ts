@@ -226,6 +226,53 @@ describe('elections', () => {
     }
   })
 
+  describe('[M1] a leader that goes names who is next', () => {
+    const beat = { type: 'heartbeat', from: 'a', to: 'b', term: 1, round: 1, commitIndex: 1, electionTicks: T } as const
+    const follower = (peerId = 'b') => {
+      const raft = core(peerId, { entries: log(['a', 'b', 'c', 'd'], [1]) })
+      raft.step({ ...beat, to: peerId })
+      drain(raft)
+      return raft
+    }
+
+    it('that one asks for votes at once, and nobody refuses it who still follows the one that has gone', () => {
+      const heir = follower()
+      heir.forgetLeader('b')
+      const [vote] = only(drain(heir), 'vote').filter(({ to }) => to === 'c')
+      if (!vote) throw new Error('no vote is asked for')
+      expect(vote).toMatchObject({ term: 2, transfer: true })
+      const other = follower('c')
+      other.step(vote)
+      expect(only(drain(other), 'voteReply')).toMatchObject([{ granted: true, term: 2 }])
+    })
+
+    it('the others give it a time-out, and then come by turns, whoever it was', () => {
+      const dues = ['b', 'c', 'd'].map((peerId) => {
+        const raft = follower(peerId)
+        raft.forgetLeader('e')
+        return raft.ticksUntilDue()
+      })
+      expect(dues).toEqual([T, (4 * T) / 3, (5 * T) / 3].map((due) => 1 + Math.ceil(due)))
+    })
+
+    it('nobody inherits who leads, asks for votes already, follows nobody, or does not vote', () => {
+      const leading = leader()
+      leading.forgetLeader('a')
+      expect(leading.role).toBe('leader')
+      const candidate = follower()
+      candidate.campaign()
+      candidate.forgetLeader('b')
+      expect(candidate.role).toBe('preCandidate')
+      const lost = core('b')
+      lost.forgetLeader('b')
+      expect(lost.role).toBe('follower')
+      const learner = core('l', { entries: log(['a'], [1], ['l']) })
+      learner.step({ ...beat, to: 'l' })
+      learner.forgetLeader('l')
+      expect(learner.status()).toMatchObject({ role: 'follower', leader: null })
+    })
+  })
+
   it('[S24] the first entry of a term is a no-op with the time of the last entry, and commits what came before', () => {
     const entries = log(['a', 'b', 'c'], [1, 1])
     const raft = elect(core('a', { entries: [...entries, { ...noopAt77, term: 1, index: 3 }] }), ['b'])

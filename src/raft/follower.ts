@@ -167,9 +167,10 @@ function adoptElectionTicks(state: RaftState, electionTicks: number): void {
 export function doubtLeader(state: RaftState): boolean {
   if (state.role !== 'follower' || state.leader === null) return false
   if (state.electionTicks <= state.timing.electionTicks) return false
+  // Whoever has been silent for its own time-out gets no other one: it is not kept to any longer as it is.
+  if (state.elapsed < state.electionTicks) state.elapsed = 0
   state.electionTicks = state.timing.electionTicks
-  state.elapsed = 0
-  state.timeout = drawTimeout(state, state.electionTicks)
+  state.timeout = state.elapsed + drawTimeout(state, state.electionTicks)
   return true
 }
 
@@ -240,14 +241,17 @@ function tellReceived(state: RaftState, { from: to, meta }: MessageOf<'snapshot'
  * The leader is known to be gone (M5): stickiness ends, and a campaign is due at once for the first of those who are left, for
  * each other a third of a time-out later. A stale one still cannot win (S19).
  */
-export function forgetLeader(state: RaftState): void {
+export function forgetLeader(state: RaftState, named: PeerId | null): void {
   if (state.role !== 'follower') return
   const gone = state.leader
   judgeAlone(state)
   if (!mayBeNeeded(state.log, state.peerId)) return
   // All its followers hear of it together: without turns every vote would split.
-  const others = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone && peerId !== state.heir)
-  const heirs = state.heir === null ? others : [state.heir, ...others]
+  const heir = named ?? state.heir
+  const others = votersOf(configurationOf(state.log)).filter((peerId) => peerId !== gone && peerId !== heir)
+  const heirs = heir === null ? others : [heir, ...others]
   const rank = Math.max(0, heirs.indexOf(state.peerId))
-  state.timeout = Math.min(state.timeout, state.elapsed + 1 + rank * Math.ceil(state.electionTicks / 3))
+  // One that was named asks for votes at once, however busy its machine is with it: who goes next gives it a time-out.
+  const turns = named === null || rank === 0 ? rank : rank + 2
+  state.timeout = Math.min(state.timeout, state.elapsed + 1 + turns * Math.ceil(state.electionTicks / 3))
 }

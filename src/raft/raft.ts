@@ -1,5 +1,5 @@
 import { assert } from './assert.js'
-import { campaign, takePromisedVote } from './candidate.js'
+import { campaign, inherit, takePromisedVote } from './candidate.js'
 import { hasReady, onPersisted, takeReady } from './durability.js'
 import { type Configuration, type Entry, type EntryId, type Incarnation, noEntry, type PeerId } from './entry.js'
 import { doubtLeader, forgetLeader, retime } from './follower.js'
@@ -102,9 +102,12 @@ export class Raft {
     requestRead(this.#state, id)
   }
 
-  /** Follower only: the leader is known to be gone (M5). An election is due at once, by turns. */
-  forgetLeader(): void {
-    forgetLeader(this.#state)
+  /**
+   * Follower only: the leader is known to be gone (M5). An election is due at once, by turns; `heir`: whom the leader has left its place
+   * to, with its last word (M1). That one asks for votes as if it had been told to lead.
+   */
+  forgetLeader(heir: PeerId | null = null): void {
+    if (heir === null || heir !== this.#state.peerId || !inherit(this.#state)) forgetLeader(this.#state, heir)
   }
 
   /** Begins a pre-vote now, if this peer is a voter and does not lead. */

@@ -69,6 +69,15 @@ describe('times that change', () => {
     expect(only(drain(raft), 'preVote')).toHaveLength(2)
   })
 
+  it('[M6] one that has been silent for its own time-out gets no other one: nobody is refused for its sake', () => {
+    const raft = follower(20 * T)
+    raft.tick(20 * T)
+    expect(raft.doubtLeader()).toBe(true)
+    raft.step(request)
+    expect(only(drain(raft), 'preVoteReply')).toMatchObject([{ granted: true }])
+    expect(raft.ticksUntilDue()).toBeLessThan(2 * T)
+  })
+
   it('[M6] what a doubted leader says counts again', () => {
     const raft = follower(20 * T)
     raft.doubtLeader()

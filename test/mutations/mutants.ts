@@ -211,8 +211,8 @@ const elections: readonly Mutant[] = [
   {
     name: 'all heirs of a leader that is gone campaign together',
     file: 'follower.ts',
-    find: 'rank * Math.ceil(',
-    replace: '0 * rank * Math.ceil(',
+    find: 'turns * Math.ceil(',
+    replace: '0 * turns * Math.ceil(',
     cites: ['S19', 'M5'],
   },
   {
@@ -634,8 +634,8 @@ const joint: readonly Mutant[] = [
   {
     name: 'a successor begins with a pre-vote',
     file: 'candidate.ts',
-    find: 'becomeCandidate(state, true)',
-    replace: 'campaign(state)',
+    find: 'judgeAlone(state)\n  becomeCandidate(state, true)\n}',
+    replace: 'judgeAlone(state)\n  campaign(state)\n}',
     cites: ['S61', 'B24'],
   },
   {
@@ -1372,11 +1372,15 @@ const times: readonly Mutant[] = [
   {
     name: 'a doubted leader is condemned for what it did not have to say',
     file: 'follower.ts',
-    find: `  state.electionTicks = state.timing.electionTicks
-  state.elapsed = 0
-`,
-    replace: `  state.electionTicks = state.timing.electionTicks
-`,
+    find: '  if (state.elapsed < state.electionTicks) state.elapsed = 0\n',
+    replace: '',
+    cites: ['M6'],
+  },
+  {
+    name: 'a doubted leader that had its time-out already gets another one',
+    file: 'follower.ts',
+    find: '  if (state.elapsed < state.electionTicks) state.elapsed = 0\n',
+    replace: '  state.elapsed = 0\n',
     cites: ['M6'],
   },
   {

@@ -25,6 +25,7 @@ const autopilot: Where = { file: 'host/autopilot.ts', tests: { files: ['src/host
 const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/host/departures.test.ts'] } }
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
 const succession: Where = { file: 'host/succession.ts', tests: { files: ['src/host/succession.test.ts'] } }
+const handover: Where = { file: 'host/testament.ts', tests: { files: ['src/host/testament.test.ts'] } }
 const idle: Where = { file: 'host/idle.ts', tests: { files: ['test/scenario/idle.test.ts'] } }
 const foundedAnew = (file: string): Where => ({ file, tests: { files: ['test/scenario/founded-anew.test.ts'] } })
 const recovery: Where = { file: 'host/recovery.ts', tests: { files: ['test/scenario/recovery.test.ts'] } }
@@ -490,9 +491,16 @@ const goodbyes: readonly RoomMutant[] = [
   {
     ...departures,
     name: 'the goodbye of an earlier life is believed of a later one',
-    find: 'if (here && here.incarnation.counter > incarnation.counter) return false',
+    find: 'if (this.#isBack(peerId, incarnation) && !this.#hasSession(peerId, incarnation)) return false',
     replace: '',
     cites: ['M1'],
+  },
+  {
+    ...departures,
+    name: 'a leader is told nothing of its own earlier life',
+    find: 'if (leader === peerId && !this.#isBack(peerId, gone.incarnation)) return',
+    replace: 'if (leader === peerId) return',
+    cites: ['L2', 'L4'],
   },
   {
     ...departures,
@@ -687,6 +695,29 @@ const pace: readonly RoomMutant[] = [
   },
   {
     ...idle,
+    name: 'who knows of a death keeps it to itself, though the others follow for long',
+    find: 'if (this.#isIdle && this.#context.raft.leader === null) this.#askAll()\n',
+    replace: '',
+    cites: ['M6'],
+  },
+  {
+    ...handover,
+    name: 'a leader goes without a word of who is next',
+    find: 'return heir === null ? plain : { ...plain, heir }',
+    replace: 'return plain',
+    cites: ['M1'],
+  },
+  {
+    ...handover,
+    file: 'raft/candidate.ts',
+    tests: { files: ['src/raft/election.test.ts'] },
+    name: 'an heir asks first whether it may ask',
+    find: '  becomeCandidate(state, true)\n  return true',
+    replace: '  campaign(state)\n  return true',
+    cites: ['M1'],
+  },
+  {
+    ...idle,
     name: 'who waits for a leader that sleeps does not ask the voters',
     find: 'if (now.monotonic - this.#waitingSince < patience) return',
     replace: 'if (patience > 0) return',
@@ -704,9 +735,8 @@ const pace: readonly RoomMutant[] = [
     ...idle,
     tests: { files: ['test/scenario/idle.test.ts'], title: 'goes on following' },
     name: 'one who waits in vain is enough to replace a leader that lives',
-    find: "if (role === 'leader') this.touch()\n    else if (raft.doubtLeader() && leader !== null) {",
-    replace:
-      "if (role === 'leader') this.touch()\n    else raft.forgetLeader()\n    if (role !== 'leader' && leader !== null) {",
+    find: 'else if (leader !== null && this.#isIdle && raft.doubtLeader()) {',
+    replace: "else raft.forgetLeader()\n    if (role !== 'leader' && leader !== null) {",
     cites: ['M6'],
   },
   {

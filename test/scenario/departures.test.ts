@@ -133,6 +133,28 @@ describe('a tab that is gone', () => {
     expect(written.error).toBeUndefined()
   })
 
+  it('[L4] ... and its lock passes on then, though its own reopened node leads', async () => {
+    const times: number[] = []
+    for (let run = 0; run < 5; run++) {
+      const story = new Story(`probe ${run}`, withLease(lease))
+      const tabs = await story.open(2)
+      const voter = story.leaderOf(tabs)
+      const survivor = tabs.find((tab) => tab !== voter)
+      if (!survivor) throw new Error('two tabs')
+      await story.acquire(voter, 'doc')
+      const next = story.ask(survivor, 'doc')
+      await story.pass(500)
+      const crashedAt = story.now
+      voter.crash()
+      await story.until(() => next.at !== null)
+      expect(story.sim.leader?.self, 'its own node leads').toMatchObject({ peerId: voter.page.peerId, resident: true })
+      times.push((next.at ?? 0) - crashedAt)
+    }
+    times.sort((a, b) => a - b)
+    // 50 ms for a goodbye that may come, a reopened database, and a heartbeat for the last commands. Else: its removal from the members.
+    expect(times[2]).toBeLessThan(250)
+  })
+
   it('[L4] and all the others too: whoever opens next finds what was stored', async () => {
     const story = new Story('all close', withLease(lease))
     const tabs = await story.open(3)

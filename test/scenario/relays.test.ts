@@ -69,6 +69,31 @@ it('[F4][M1] the relay closes: nobody takes that for a goodbye of who is behind 
   expect(waits.at).toBeNull()
 })
 
+it.each(['leads', 'follows'])(
+  '[F4][M1] a goodbye is told to who is behind a relay by whoever heard it: one that %s is closed',
+  { timeout: 60_000 },
+  async (role) => {
+    const times: number[] = []
+    for (let run = 0; run < 5; run++) {
+      const { story, a, b } = await estranged(`goodbye past a relay ${run}`)
+      const [closing, other] = role === 'leads' ? [a, b] : [b, a]
+      story.hostOf(story.leaderOf([a, b])).host.handOver(story.peerOf(a))
+      await story.until(() => story.sim.leader?.self.peerId === story.peerOf(a), 5_000, 'the leader')
+      await story.acquire(closing, 'paragraph')
+      const granted = story.ask(other, 'paragraph')
+      await story.pass(500)
+      const closedAt = story.now
+      closing.close()
+      await story.until(() => granted.value !== undefined, 5_000, 'the other one')
+      times.push((granted.at ?? 0) - closedAt)
+    }
+    times.sort((x, y) => x - y)
+    // It goes two ways, then an election of three round trips, or a heartbeat for the last commands.
+    expect(times[2]).toBeLessThan(200)
+    expect(times[4]).toBeLessThan(400)
+  },
+)
+
 it('[F4] a link that comes up by itself takes over from the relay, and nothing is lost on the way', async () => {
   const story = new Story('relays 4', { registrar: true })
   const [a, b, c] = await story.open(1, 1, 1)

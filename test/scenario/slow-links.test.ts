@@ -120,4 +120,17 @@ describe('[M5] time-outs follow the measured round trips', () => {
     expect(frames()).toBeDefined()
     expect(tabs.every((tab) => tab.page.room.status === 'ready')).toBe(true)
   })
+
+  it('a change of leaders over links of 400 ms is no loss of the quorum', async () => {
+    const phases = new Set<string>()
+    for (let run = 0; run < 6; run++) {
+      const { story, leader, others } = await room(`slow failover ${run}`, 200)
+      await story.until(() => others.every((tab) => tab.page.room.status === 'ready'), 30_000, 'everybody')
+      await story.pass(10_000)
+      for (const tab of others) tab.page.room.addEventListener('statuschange', () => phases.add(tab.page.room.status))
+      await failover(story, leader, others, 30_000)
+      await story.pass(1_000)
+    }
+    expect([...phases]).toEqual([])
+  })
 })
