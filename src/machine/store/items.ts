@@ -5,8 +5,8 @@ import { currentToken, isHeldUnder } from '../lock/fence.js'
 import type { Outcome } from '../outcome.js'
 import { type Context, limitExceeded, type MachineState } from '../state.js'
 import { type FenceCheck, storeKeyMax, valueBytesMax } from './command.js'
-import { storeBytesMax, storeKeysMax } from './limits.js'
-import { type Item, itemSize, type StoreState } from './state.js'
+import { itemSize, storeBytesMax, storeKeysMax } from './limits.js'
+import type { Item, StoreState } from './state.js'
 
 /** T2: it must be held under that very token at this index; that no newer token wrote is not enough. */
 export function staleness(state: MachineState, { name, token }: FenceCheck): Outcome | null {

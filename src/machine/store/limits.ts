@@ -9,3 +9,8 @@ export const transactionOpsMax = 128
  * that takes long over it, heartbeats wait behind it.
  */
 export const transactionBytesMax = 256 * 1024
+
+/** What a key counts towards the bytes of a room, or of a transaction. */
+export function itemSize(key: string, value: Uint8Array): number {
+  return key.length * 2 + value.length
+}

@@ -4,8 +4,8 @@ import type { Primitive } from '../primitive.js'
 import { applyStore } from './apply.js'
 import type { StoreCommand } from './command.js'
 import { endItems } from './items.js'
+import { itemSize } from './limits.js'
 import { savedStoreSchema } from './schema.js'
-import { itemSize } from './state.js'
 
 export const storePrimitive: Primitive<StoreCommand> = {
   apply: applyStore,

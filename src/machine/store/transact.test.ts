@@ -4,8 +4,7 @@ import { decodeMachine, encodeMachine } from '../machine.js'
 import type { Outcome } from '../outcome.js'
 import { lock, put, release, roomAt, roomOf, transaction } from '../test-script.js'
 import { type Comparison, storeKeyMax, type TransactionOperation, valueBytesMax } from './command.js'
-import { storeBytesMax, storeKeysMax, transactionBytesMax, transactionOpsMax } from './limits.js'
-import { itemSize } from './state.js'
+import { itemSize, storeBytesMax, storeKeysMax, transactionBytesMax, transactionOpsMax } from './limits.js'
 import { listStore, readStore } from './view.js'
 
 const bytes = (...of: number[]) => Uint8Array.from(of)

@@ -4,8 +4,8 @@ import type { Outcome, TransactionResult } from '../outcome.js'
 import { type Caller, type Context, limitExceeded, type MachineState } from '../state.js'
 import type { Comparison, FenceCheck, StoreCommand, TransactionOperation } from './command.js'
 import { emptied, filled, fillOf, overfull, overlong, oversize, place, remove, staleness } from './items.js'
-import { transactionBytesMax, transactionOpsMax } from './limits.js'
-import { type Item, itemSize } from './state.js'
+import { itemSize, transactionBytesMax, transactionOpsMax } from './limits.js'
+import type { Item } from './state.js'
 
 type StoreTransact = Extract<StoreCommand, { type: 'store.transact' }>
 type Operations = readonly TransactionOperation[]
