@@ -179,7 +179,8 @@ export class RoomStore implements Store {
     if (this.#left) throw new RoomLeftError()
     const { revision, entries } = await this.#connection.call({ type: 'store.entries', prefix: checked, consistency })
     const decoded = entries.map((entry): Entry<T> => ({ ...entry, value: decodeValue(entry.value) as T }))
-    return Object.assign(decoded, { revision })
+    // Beside the items, not among them: it is a list like any other to whoever compares or walks it.
+    return Object.defineProperty(decoded, 'revision', { value: revision }) as Entry<T>[] & { revision: number }
   }
 
   watch<T extends Value = Value>(prefix = '', options: WatchOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
