@@ -13,7 +13,26 @@ export type {
 export type { Observable, Subscription } from './client/observable.js'
 export type { JoinOptions } from './client/options.js'
 export type { Member, Metrics, Room, RoomEventMap, RoomReset, RoomStatus, Settings } from './client/room.js'
-export type { Expectation, Fence, Revised, SetOptions, Store, WriteOptions } from './client/store.js'
+export type {
+  Entries,
+  Entry,
+  Expectation,
+  Fence,
+  ReadOptions,
+  Revised,
+  SetOptions,
+  Store,
+  WriteOptions,
+} from './client/store.js'
+export type {
+  Change,
+  DeleteChange,
+  ResyncChange,
+  SetChange,
+  WatchOptions,
+  WatchPosition,
+} from './client/store-watch.js'
+export type { Compare, Operation, OperationResult, Transaction, TransactionOutcome } from './client/transaction.js'
 export type { Limits, Timing } from './machine/command.js'
 export type { StorageReason } from './shared/storage-fault.js'
 export type { Value } from './shared/value.js'

@@ -49,6 +49,8 @@ export interface ConnectionListener {
   members?(members: readonly MemberRecord[]): void
   settings?(settings: RoomSettings): void
   failed?(failure: Failure): void
+  /** Nothing will be answered any more. */
+  ended?(error: ComityError): void
   refused?(peerId: string, failure: Failure): void
   /** `successor`: the host has stopped, and another one is to come. */
   reset?(reset: Reset & { readonly locks: readonly string[] }, successor: Successor | null): void
@@ -64,7 +66,7 @@ export class RoomConnection {
   readonly #clock: Clock
   readonly #listeners = new Set<ConnectionListener>()
   readonly #grants = new Map<number, GrantListener>()
-  readonly #watches = new Map<WatchId, { readonly what: What; readonly tell: (value: Watched) => void }>()
+  readonly #watches = new Map<WatchId, { readonly what: () => What; readonly tell: (value: Watched) => void }>()
   readonly #waiting = new Set<Waiting>()
   /** Grants that came before their session was certain wait for this. */
   #certainty: { readonly lease: number; readonly run: () => void }[] = []
@@ -114,7 +116,7 @@ export class RoomConnection {
       if (this.#port === port) this.#handle(event)
     }
     if (this.#condition) port.notice({ type: 'condition', condition: this.#condition })
-    for (const [id, { what }] of this.#watches) port.notice({ type: 'watch', id, what })
+    for (const [id, { what }] of this.#watches) port.notice({ type: 'watch', id, what: what() })
     const attached = this.#attached
     this.#attached = []
     for (const go of attached) go()
@@ -149,6 +151,7 @@ export class RoomConnection {
     this.#certainty = []
     for (const go of this.#attached) go()
     this.#attached = []
+    for (const listener of [...this.#listeners]) listener.ended?.(error)
   }
 
   /** Rejects with a `ComityError`. While there is no host, it waits for the next one. */
@@ -189,13 +192,21 @@ export class RoomConnection {
   }
 
   watch(what: What, tell: (value: Watched) => void): () => void {
+    return this.watchFrom(() => what, tell).stop
+  }
+
+  /** The same, where each later host is to be asked for something else. `taken`: the host may tell more. */
+  watchFrom(what: () => What, tell: (value: Watched) => void): { stop(): void; taken(): void } {
     this.#lastWatch += 1
     const id = this.#lastWatch
     this.#watches.set(id, { what, tell })
-    this.#port?.notice({ type: 'watch', id, what })
-    return () => {
-      this.#watches.delete(id)
-      this.#port?.notice({ type: 'unwatch', id })
+    this.#port?.notice({ type: 'watch', id, what: what() })
+    return {
+      stop: () => {
+        this.#watches.delete(id)
+        this.#port?.notice({ type: 'unwatch', id })
+      },
+      taken: () => this.#port?.notice({ type: 'taken', id }),
     }
   }
 

@@ -122,11 +122,14 @@ export class LimitExceededError extends ComityError {
   readonly limit: string
   /** Its value. */
   readonly value: number
+  /** Which part of a transaction reached it, as `then[2]`; null outside of transactions, or where it is the whole. */
+  readonly op: string | null
 
-  constructor(message: string, limit: string, value: number) {
+  constructor(message: string, limit: string, value: number, op: string | null = null) {
     super('limit-exceeded', message, { retryable: true })
     this.limit = limit
     this.value = value
+    this.op = op
   }
 }
 
@@ -167,10 +170,13 @@ export class StaleFenceError extends ComityError {
   override readonly name = 'StaleFenceError'
   /** From the room: the token under which the lock is held now, null if nobody holds it. From `createFence()`: the oldest that it lets in. */
   readonly current: number | null
+  /** Which operation of a transaction it refuses, as `then[2]`; null outside of transactions, or where it is the whole. */
+  readonly op: string | null
 
-  constructor(message: string, current: number | null) {
+  constructor(message: string, current: number | null, op: string | null = null) {
     super('stale-fence', message)
     this.current = current
+    this.op = op
   }
 }
 
@@ -194,14 +200,18 @@ export function errorOf({ code, message, details = {} }: Failure): ComityError {
     case 'storage':
       return new StorageError(message, details['reason'] as StorageReason | undefined)
     case 'limit-exceeded':
-      return new LimitExceededError(message, String(details['limit']), Number(details['value']))
+      return new LimitExceededError(message, String(details['limit']), Number(details['value']), opOf(details))
     case 'outcome-unknown':
       return new OutcomeUnknownError(message)
     case 'stale-fence':
-      return new StaleFenceError(message, (details['current'] as number | null | undefined) ?? null)
+      return new StaleFenceError(message, (details['current'] as number | null | undefined) ?? null, opOf(details))
     default:
       return new ComityError(code, message)
   }
+}
+
+function opOf({ op }: Readonly<Record<string, unknown>>): string | null {
+  return typeof op === 'string' ? op : null
 }
 
 function strings(value: unknown): readonly string[] {

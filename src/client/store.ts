@@ -1,10 +1,11 @@
-import type { Expected, FenceCheck } from '../machine/store/command.js'
-import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
-import { decodeValue, encodeValue, type Value } from '../shared/value.js'
+import { decodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
-import { LimitExceededError, RoomLeftError } from './errors.js'
+import { RoomLeftError } from './errors.js'
 import type { Lock } from './lock.js'
 import { type Observable, ObservableValue } from './observable.js'
+import { checkConsistency, checkExpected, checkFence, checkKey, checkOptions, checkValue } from './store-arguments.js'
+import { type Change, checkFrom, checkSignal, StoreWatch, type WatchOptions } from './store-watch.js'
+import { checkTransaction, outcomeOf, type Transaction, type TransactionOutcome } from './transaction.js'
 
 /** A value with the log index of its last write, which grows with every change of any key. */
 export interface Revised<T> {
@@ -25,6 +26,24 @@ export interface SetOptions extends WriteOptions {
   ephemeral?: boolean
 }
 
+export interface ReadOptions {
+  /** `linearizable` (default): after a round trip to a quorum; `local`: what this peer has applied, at once, perhaps stale. */
+  consistency?: 'linearizable' | 'local'
+}
+
+/** A key with its value. */
+export interface Entry<T extends Value = Value> extends Revised<T> {
+  readonly key: string
+  /** It is deleted with the session that wrote it last. */
+  readonly ephemeral: boolean
+}
+
+/** Sorted by key, by UTF-16 code units. */
+export interface Entries<T extends Value = Value> extends ReadonlyArray<Entry<T>> {
+  /** They are all as of this revision: `watch(prefix, { from: revision })` goes on from here without a gap. */
+  readonly revision: number
+}
+
 /**
  * What a key must be for `compareAndSet`: of this revision (0: not there), or equal to this value. One of the two: a
  * record that `get` gave has both, and says by itself not which is meant.
@@ -39,10 +58,7 @@ export interface Store {
    * The value, or undefined. `linearizable` (default): as of some moment during the call, after a round trip to a quorum;
    * `local`: what this peer has applied, at once, perhaps stale.
    */
-  get<T extends Value = Value>(
-    key: string,
-    options?: { consistency?: 'linearizable' | 'local' },
-  ): Promise<Revised<T> | undefined>
+  get<T extends Value = Value>(key: string, options?: ReadOptions): Promise<Revised<T> | undefined>
   /** Resolves with the revision once a quorum has it. `LimitExceededError`, `StaleFenceError`, `OutcomeUnknownError`. */
   set(key: string, value: Value, options?: SetOptions): Promise<number>
   /** Resolves with whether there was a value. */
@@ -61,6 +77,32 @@ export interface Store {
    * `LimitExceededError` also when `next` finds no room; `OutcomeUnknownError` as for `set`: look before you try again.
    */
   compareAndSet(key: string, expected: Expectation, next: Value): Promise<boolean>
+  /**
+   * Compares, and then does one of two lists of operations, in one step: all of it or nothing (etcd's Txn). Resolves with which list was
+   * done and what each of its operations gave.
+   *
+   * `options.fence` is for the whole, whichever list is done, and a set or delete may have a `fence` of its own. One that is stale refuses
+   * everything with `StaleFenceError`, and what finds no room with `LimitExceededError`; their `op` says which it was, as `then[2]`. The
+   * fences of a list that is not done are not looked at. What a transaction deletes makes room for what it sets.
+   *
+   * `TypeError`, `RangeError` or `LimitExceededError` naming the argument before anything is sent; a key that one list writes twice is
+   * a `TypeError`, as in etcd. `IncompatiblePeerError` while a member of the room has code from before transactions.
+   * `OutcomeUnknownError` as for `set`.
+   */
+  transact(ops: Transaction, options?: WriteOptions): Promise<TransactionOutcome>
+  /** All keys that begin with `prefix`, all of them by default, as of one moment during the call (`local`: of the past). */
+  entries<T extends Value = Value>(prefix?: string, options?: ReadOptions): Promise<Entries<T>>
+  /**
+   * Every change of a key that begins with `prefix` (default: of every key), in the order of the room, none twice and none skipped: from this
+   * call on, or after `from`. What one transaction changed comes together, with one revision, the last of it marked `last`.
+   *
+   * Where this peer does not know any more what came in between (it was away for long, or the page takes changes more slowly than they
+   * are made, about a thousand behind) one batch of changes marked `resync` says how things are, and the watch goes on from there. So
+   * does it when the room went on in another history (`reset`). It goes on over the back/forward cache.
+   *
+   * One consumer: `break` or `return()` ends it, as does `leave()`; a room that fails rejects. Nothing piles up for one that does not ask.
+   */
+  watch<T extends Value = Value>(prefix?: string, options?: WatchOptions): AsyncIterableIterator<Change<T>, undefined>
   /** The value as this peer has it, and each one after; bursts may be skipped but for the last. */
   observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined>
 }
@@ -73,20 +115,15 @@ interface Observed {
 export class RoomStore implements Store {
   readonly #connection: RoomConnection
   readonly #observed = new Map<string, Observed>()
+  readonly #watching = new Set<{ end(): void }>()
   #left = false
 
   constructor(connection: RoomConnection) {
     this.#connection = connection
   }
 
-  async get<T extends Value = Value>(
-    key: string,
-    options: { consistency?: 'linearizable' | 'local' } = {},
-  ): Promise<Revised<T> | undefined> {
-    const { consistency = 'linearizable' } = checkOptions(options)
-    if (consistency !== 'linearizable' && consistency !== 'local') {
-      throw new TypeError(`options.consistency: expected 'linearizable' or 'local', got ${String(consistency)}`)
-    }
+  async get<T extends Value = Value>(key: string, options: ReadOptions = {}): Promise<Revised<T> | undefined> {
+    const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
     const storeKey = checkKey(key)
     if (this.#left) throw new RoomLeftError()
     const record = await this.#connection.call({ type: 'store.get', key: storeKey, consistency })
@@ -129,6 +166,32 @@ export class RoomStore implements Store {
     return swapped
   }
 
+  async transact(ops: Transaction, options: WriteOptions = {}): Promise<TransactionOutcome> {
+    const checked = checkTransaction(ops)
+    const fence = checkFence(checkOptions(options).fence)
+    if (this.#left) throw new RoomLeftError()
+    return outcomeOf(checked, await this.#connection.call({ type: 'store.transact', ...checked, fence }))
+  }
+
+  async entries<T extends Value = Value>(prefix = '', options: ReadOptions = {}): Promise<Entries<T>> {
+    const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
+    const checked = checkKey(prefix, 'prefix')
+    if (this.#left) throw new RoomLeftError()
+    const { revision, entries } = await this.#connection.call({ type: 'store.entries', prefix: checked, consistency })
+    const decoded = entries.map((entry): Entry<T> => ({ ...entry, value: decodeValue(entry.value) as T }))
+    // Beside the items, not among them: it is a list like any other to whoever compares or walks it.
+    return Object.defineProperty(decoded, 'revision', { value: revision }) as Entry<T>[] & { revision: number }
+  }
+
+  watch<T extends Value = Value>(prefix = '', options: WatchOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
+    const { from, signal } = checkOptions(options)
+    const checked = { prefix: checkKey(prefix, 'prefix'), from: checkFrom(from), signal: checkSignal(signal) }
+    const watch: StoreWatch<T> = new StoreWatch(this.#connection, checked, () => this.#watching.delete(watch))
+    this.#watching.add(watch)
+    if (this.#left) watch.end()
+    return watch
+  }
+
   observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined> {
     const storeKey = checkKey(key)
     let observed = this.#observed.get(storeKey)
@@ -157,56 +220,6 @@ export class RoomStore implements Store {
       stop()
       value.end()
     }
+    for (const watch of [...this.#watching]) watch.end()
   }
-}
-
-function checkKey(key: unknown): string {
-  if (typeof key !== 'string') throw new TypeError(`key: expected a string, got ${key === null ? 'null' : typeof key}`)
-  if (key.length > storeKeyMax) {
-    const message = `key: expected at most ${storeKeyMax} code units, got ${key.length}`
-    throw new LimitExceededError(message, 'storeKey', storeKeyMax)
-  }
-  return key
-}
-
-function checkValue(value: unknown, name: string): Uint8Array {
-  const bytes = encodeValue(value, name)
-  if (bytes.byteLength <= valueBytesMax) return bytes
-  const message = `${name}: expected at most ${valueBytesMax} bytes encoded, got ${bytes.byteLength}`
-  throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
-}
-
-function checkExpected(expected: unknown): Expected {
-  if (typeof expected !== 'object' || expected === null) {
-    throw new TypeError(`expected: expected an object, got ${expected === null ? 'null' : typeof expected}`)
-  }
-  const keys = Object.keys(expected)
-  const [key] = keys
-  if (keys.length !== 1 || (key !== 'revision' && key !== 'value')) {
-    const got = keys.length === 0 ? 'neither' : keys.join(' and ')
-    throw new TypeError(`expected: expected { revision } or { value }, got ${got}`)
-  }
-  // Read once: it may be an accessor.
-  const given: unknown = (expected as Record<string, unknown>)[key]
-  return key === 'value' ? { value: checkValue(given, 'expected.value') } : { revision: checkRevision(given) }
-}
-
-function checkRevision(revision: unknown): number {
-  if (typeof revision !== 'number') throw new TypeError(`expected.revision: expected a number, got ${typeof revision}`)
-  if (Number.isSafeInteger(revision) && revision >= 0) return revision
-  throw new RangeError(`expected.revision: expected a revision, or 0 for a key that is not there, got ${revision}`)
-}
-
-function checkOptions<T extends object>(options: T): T {
-  if (typeof options === 'object' && options !== null) return options
-  throw new TypeError(`options: expected an object, got ${options === null ? 'null' : typeof options}`)
-}
-
-function checkFence(fence: Fence | undefined): FenceCheck | null {
-  if (fence === undefined || fence === null) return null
-  const { name, token } = fence
-  if (typeof name !== 'string') throw new TypeError(`fence.name: expected a string, got ${typeof name}`)
-  if (!Number.isSafeInteger(token) || token < 0)
-    throw new TypeError(`fence.token: expected a lock's token, got ${String(token)}`)
-  return { name, token }
 }

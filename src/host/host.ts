@@ -878,7 +878,7 @@ export class Host {
 
 /** The others are asked, or told: the rest this peer knows by itself. */
 function isOfTheRoom(call: Call): boolean {
-  return call.type !== 'metrics' && !(call.type === 'store.get' && call.consistency === 'local')
+  return call.type !== 'metrics' && !('consistency' in call && call.consistency === 'local')
 }
 
 /** A log that was founded for another room is not this one's, whoever has put it here. */

@@ -117,11 +117,9 @@ export class OwnSession {
       options.settle({ code: 'limit-exceeded', message, details: { limit: 'pendingProposals', value: max } })
       return
     }
-    const needs = this.#context.abilities.versionNeeded(command)
-    const { version } = this.#context.machine
-    if (needs > version) {
-      const message = `${command.type} needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
-      options.settle({ code: 'incompatible-peer', message, details: { needs, version } })
+    const refusal = this.#id === null ? null : this.#tooNew(command)
+    if (refusal) {
+      options.settle(refusal)
       return
     }
     this.#waiting.push({
@@ -217,7 +215,21 @@ export class OwnSession {
     this.#answered = 0
     this.#unsent = 0
     this.#options.opened(session)
+    this.#waiting = this.#waiting.filter(({ command, settle }) => {
+      const refusal = this.#tooNew(command)
+      if (refusal) settle(refusal)
+      return !refusal
+    })
     this.#send(false)
+  }
+
+  /** F5: known once a session is open; before that this peer's machine may be behind the room's. */
+  #tooNew(command: Command): Failure | null {
+    const needs = this.#context.abilities.versionNeeded(command)
+    const { version } = this.#context.machine
+    if (needs <= version) return null
+    const message = `${command.type} needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
+    return { code: 'incompatible-peer', message, details: { needs, version } }
   }
 
   #end(session: SessionId): void {

@@ -5,7 +5,7 @@ import type { MachineState } from '../machine/machine.js'
 import type { Applied, LockView, Outcome } from '../machine/outcome.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
-import { readStore } from '../machine/store/view.js'
+import { listStore, readStore } from '../machine/store/view.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { ReadState } from '../raft/ready.js'
 import { unreachable } from '../shared/assert.js'
@@ -18,6 +18,7 @@ import type { Answers, Call, HostMetrics, Notice, Reply } from './page.js'
 import { PageLocks } from './page-locks.js'
 import { Reads } from './reads.js'
 import { Showing } from './showing.js'
+import { StoreWatches } from './store-watches.js'
 import { Testament } from './testament.js'
 import { lockRecord, Watches } from './watches.js'
 
@@ -32,7 +33,7 @@ export interface PageSideOptions {
 }
 
 /** The calls that become one entry, and resolve when it is applied. */
-type Write = 'store.set' | 'store.delete' | 'store.compareAndSet'
+type Write = 'store.set' | 'store.delete' | 'store.compareAndSet' | 'store.transact'
 
 export class PageSide {
   readonly #context: HostContext
@@ -42,6 +43,7 @@ export class PageSide {
   readonly #lease: OwnLease
   readonly #reads: Reads
   readonly #watches: Watches
+  readonly #storeWatches: StoreWatches
   readonly #showing: Showing
   readonly #testament: Testament
 
@@ -66,6 +68,7 @@ export class PageSide {
     )
     this.#reads = new Reads(context)
     this.#watches = new Watches(context, (view) => this.#record(view))
+    this.#storeWatches = new StoreWatches(context, (run) => this.#reads.read(isPrompt, run, () => {}))
     this.#showing = new Showing(
       context,
       () => this.#session.id !== null && this.#lease.heardSession === this.#session.id,
@@ -102,9 +105,13 @@ export class PageSide {
       case 'store.get':
         this.#get(call, answerTo<'store.get'>(reply))
         break
+      case 'store.entries':
+        this.#entries(call, answerTo<'store.entries'>(reply))
+        break
       case 'store.set':
       case 'store.delete':
       case 'store.compareAndSet':
+      case 'store.transact':
         this.#write(call, answerTo<Write>(reply))
         break
       case 'metrics':
@@ -128,10 +135,15 @@ export class PageSide {
         this.#lease.alive(notice.sentAt)
         break
       case 'watch':
-        this.#watches.watch(notice.id, notice.what)
+        if (notice.what.type === 'changes') this.#storeWatches.watch(notice.id, notice.what)
+        else this.#watches.watch(notice.id, notice.what)
         break
       case 'unwatch':
         this.#watches.unwatch(notice.id)
+        this.#storeWatches.unwatch(notice.id)
+        break
+      case 'taken':
+        this.#storeWatches.taken(notice.id)
         break
       case 'testament':
         this.#testament.confirmed(notice.number)
@@ -145,6 +157,7 @@ export class PageSide {
     this.#locks.happened(applied.events)
     this.#session.applied(applied)
     this.#watches.happened(applied.events)
+    this.#storeWatches.happened(entry.index, applied.events)
     this.#showing.happened(entry, applied.events)
   }
 
@@ -153,6 +166,7 @@ export class PageSide {
     this.#session.reconcile(findSessionOfPeer(this.#context.machine, this.#context.self.peerId))
     this.#locks.reconcile()
     this.#watches.reconcile()
+    this.#storeWatches.reconcile()
     this.#showing.changed()
   }
 
@@ -202,6 +216,7 @@ export class PageSide {
     this.#reads.serve()
     this.#lease.deliver()
     this.#watches.flush()
+    this.#storeWatches.flush()
     this.#showing.flush()
     this.#testament.flush()
   }
@@ -245,6 +260,18 @@ export class PageSide {
     else this.#read(reply, get)
   }
 
+  #entries(
+    { prefix, consistency }: Extract<Call, { type: 'store.entries' }>,
+    reply: (reply: Reply<Answers['store.entries']>) => void,
+  ): void {
+    const list = (machine: MachineState) => ({
+      revision: machine.appliedIndex,
+      entries: listStore(machine, prefix),
+    })
+    if (consistency === 'local') reply({ ok: true, value: list(this.#context.machine) })
+    else this.#read(reply, list)
+  }
+
   #write(call: Extract<Call, { type: Write }>, reply: (reply: Reply<Answers[Write]>) => void): void {
     this.#session.submit(call, { settle: (result) => reply(written(result)) })
   }
@@ -273,6 +300,9 @@ export class PageSide {
   }
 }
 
+/** It waits for nothing that this page has submitted. */
+const isPrompt = () => true
+
 /** A call's reply has the type that its call says: the one place where the compiler is told so. */
 function answerTo<T extends keyof Answers>(reply: (reply: Reply<never>) => void): (reply: Reply<Answers[T]>) => void {
   return reply as (reply: Reply<Answers[T]>) => void
@@ -287,6 +317,11 @@ function written(result: Outcome | Failure): Reply<Answers[Write]> {
       return { ok: true, value: { revision: result.revision, existed: result.existed } }
     case 'store.compared':
       return { ok: true, value: { revision: result.revision, swapped: result.swapped } }
+    case 'store.transacted':
+      return {
+        ok: true,
+        value: { revision: result.revision, succeeded: result.succeeded, results: result.results },
+      }
     case 'failed':
       return { ok: false, failure: result.failure }
     default:

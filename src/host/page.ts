@@ -4,7 +4,8 @@
  */
 import type { RoomSettings, SessionId } from '../machine/command.js'
 import type { LockMode } from '../machine/lock/command.js'
-import type { Expected, FenceCheck } from '../machine/store/command.js'
+import type { TransactionResult } from '../machine/outcome.js'
+import type { Comparison, Expected, FenceCheck, TransactionOperation } from '../machine/store/command.js'
 import type { LinkKind } from '../network/link.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
@@ -46,7 +47,15 @@ export type Call =
       readonly expected: Expected
       readonly next: Uint8Array
     }
+  | {
+      readonly type: 'store.transact'
+      readonly compare: readonly Comparison[]
+      readonly success: readonly TransactionOperation[]
+      readonly failure: readonly TransactionOperation[]
+      readonly fence: FenceCheck | null
+    }
   | { readonly type: 'store.get'; readonly key: string; readonly consistency: 'linearizable' | 'local' }
+  | { readonly type: 'store.entries'; readonly prefix: string; readonly consistency: 'linearizable' | 'local' }
   | { readonly type: 'metrics' }
   /** Begins the room's history anew with those who are left (N3). Answered when they have a quorum. */
   | { readonly type: 'recover' }
@@ -66,7 +75,14 @@ export interface Answers {
   'store.set': { readonly revision: number }
   'store.delete': { readonly revision: number; readonly existed: boolean }
   'store.compareAndSet': { readonly revision: number; readonly swapped: boolean }
+  'store.transact': {
+    readonly revision: number
+    readonly succeeded: boolean
+    readonly results: readonly TransactionResult[]
+  }
   'store.get': StoreRecord | null
+  /** Sorted by key; `revision`: they are all as of that index. */
+  'store.entries': { readonly revision: number; readonly entries: readonly EntryRecord[] }
   metrics: HostMetrics
   recover: null
   leave: null
@@ -94,6 +110,45 @@ export interface StoreRecord {
   readonly revision: number
 }
 
+export interface EntryRecord extends StoreRecord {
+  readonly key: string
+  /** It ends with a session. */
+  readonly ephemeral: boolean
+}
+
+/**
+ * How far a watch of changes has come: all that happened up to that revision, and of the entry after it so many changes. Revision 0: it has
+ * seen nothing, or nothing that is of use, and begins with everything as it is.
+ */
+export interface WatchPosition {
+  readonly revision: number
+  readonly place: number
+}
+
+export interface ChangeRecord {
+  readonly key: string
+  /** Of the entry that did it; of a key that is told anew, its own; of one that is known to be gone, that of the whole. */
+  readonly revision: number
+  /** Null: it is deleted. */
+  readonly now: EntryRecord | null
+  readonly previous: StoreRecord | null
+  /** After it the watch stands there. */
+  readonly position: WatchPosition
+  /** Nothing more of the same entry is to come. */
+  readonly last: boolean
+}
+
+/**
+ * What a watch is told in one message; the next comes once the page has taken it. `resync`: there is a gap, and these are all keys as they
+ * are at `until`, after those that are known to be deleted.
+ */
+export interface ChangesRecord {
+  readonly type: 'changes'
+  readonly resync: boolean
+  readonly changes: readonly ChangeRecord[]
+  readonly until: WatchPosition
+}
+
 /** How the page is at the moment: what it carries for others depends on it (M4, S-4). */
 export interface PageCondition {
   readonly visible: boolean
@@ -111,9 +166,15 @@ export type Notice =
   | {
       readonly type: 'watch'
       readonly id: WatchId
-      readonly what: { readonly type: 'lock'; readonly name: string } | { readonly type: 'store'; readonly key: string }
+      readonly what:
+        | { readonly type: 'lock'; readonly name: string }
+        | { readonly type: 'store'; readonly key: string }
+        /** `from` null: from now on. */
+        | { readonly type: 'changes'; readonly prefix: string; readonly from: WatchPosition | null }
     }
   | { readonly type: 'unwatch'; readonly id: WatchId }
+  /** What a watch of changes was told is used up: the next may come. */
+  | { readonly type: 'taken'; readonly id: WatchId }
   /** The testament of that number has replaced all before it: what they held will never be sent. */
   | { readonly type: 'testament'; readonly number: number }
   /** A frame that came over the page's own channel to that peer: another page's goodbye (M1). */
@@ -146,6 +207,7 @@ export type HostEvent =
       readonly value:
         | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
         | { readonly type: 'store'; readonly record: StoreRecord | null }
+        | ChangesRecord
     }
   /** What to send in `pagehide`, one frame per link (M1). Replaces the one before; `confirm`: say so when it has (M2). */
   | {

@@ -4,7 +4,7 @@ import { readStore } from '../machine/store/view.js'
 import type { HostContext } from './context.js'
 import type { LockHandle, LockRecord, Notice, WatchId } from './page.js'
 
-type What = Extract<Notice, { type: 'watch' }>['what']
+type What = Exclude<Extract<Notice, { type: 'watch' }>['what'], { type: 'changes' }>
 
 /** What the page observes: told at once, and again after every turn that changed it. */
 export class Watches {

@@ -9,7 +9,9 @@ import type { Command, Instruction } from './command.js'
 import { decodeInstruction, encodeInstruction, tokenBaseMax } from './instruction.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from './machine.js'
 import { defaultLimits, defaultSettings, defaultTiming, durationMax } from './settings.js'
-import { lock, swap } from './test-script.js'
+import type { Comparison, TransactionOperation } from './store/command.js'
+import { lock, swap, transaction } from './test-script.js'
+import { machineVersion, versionNeeded } from './version.js'
 
 const big = fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 40, Number.MAX_SAFE_INTEGER)
 const few = fc.oneof({ weight: 8, arbitrary: fc.nat(6) }, { weight: 1, arbitrary: big })
@@ -24,6 +26,16 @@ const incarnation = fc.record({ counter: few, nonce: fc.constantFrom('', 'n', '\
 const fence = fc.option(fc.record({ name, token: few }))
 
 const expected = fc.oneof(fc.record({ revision: few }), fc.record({ value: bytes }))
+const is = fc.constantFrom('=' as const, '!=' as const)
+const comparison: fc.Arbitrary<Comparison> = fc.oneof(
+  fc.record({ key: name, is: fc.constantFrom('=', '!=', '<', '>'), revision: few }),
+  fc.record({ key: name, is, value: bytes }),
+)
+const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(
+  fc.record({ type: fc.constant('set' as const), key: name, value: bytes, fence, ephemeral: fc.boolean() }),
+  fc.record({ type: fc.constant('delete' as const), key: name, fence }),
+  fc.record({ type: fc.constant('get' as const), key: name }),
+)
 
 const request = fc
   .record({
@@ -50,6 +62,17 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('store.delete' as const), key: name, fence }) },
   { weight: 3, arbitrary: fc.tuple(name, expected, bytes).map((drawn): Command => swap(...drawn)) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({
+        compare: fc.array(comparison, { maxLength: 2 }),
+        success: fc.array(operation, { maxLength: 3 }),
+        failure: fc.array(operation, { maxLength: 3 }),
+        fence,
+      })
+      .map(transaction),
+  },
 )
 
 const tiny = {
@@ -92,7 +115,10 @@ const instruction: fc.Arbitrary<Instruction> = fc.oneof(
     weight: 20,
     arbitrary: fc
       .record({ type: fc.constant('numbered' as const), session: fromOne, number: fromOne, answered: few, command })
-      .map((drawn): Instruction => ({ ...drawn, answered: Math.min(drawn.answered, drawn.number - 1) })),
+      .map((drawn): Instruction => {
+        const needs = versionNeeded(drawn.command)
+        return { ...drawn, ...(needs > 1 && { needs }), answered: Math.min(drawn.answered, drawn.number - 1) }
+      }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('close' as const), peerId, incarnation }) },
   {
@@ -121,13 +147,14 @@ const isNext = fc.nat(3).map((n) => n > 0)
 const slot: fc.Arbitrary<Slot> = fc.record({ time, term: fc.nat(2), what, isNext })
 const log = fc.array(slot, { maxLength: 60, size: 'max' })
 
-/** A room with two sessions, of the entries 1 and 2, or nothing at all. */
+/** A room with two sessions, of the entries 1 and 2, and with the newest machine; or nothing at all. */
 const opened = ['ann', 'bob'].map((peerId): Slot => {
   const incarnation = { counter: 1, nonce: 'n' }
   const open = { type: 'open', peerId, incarnation, attempt: 1, browserId: '', state: null, tokenFloor: 0 } as const
   return { time: 0, term: 0, what: open, isNext: false }
 })
-const begin = fc.constantFrom<readonly Slot[]>(opened, opened, [])
+const raised: Slot = { time: 0, term: 0, what: { type: 'raise', version: machineVersion }, isNext: false }
+const begin = fc.constantFrom<readonly Slot[]>([...opened, raised], opened, [])
 
 function nextEntry(state: MachineState, { time, term, what, isNext }: Slot): Entry {
   const slot = { type: 'command', term, index: state.appliedIndex + 1, time } as const
@@ -192,7 +219,16 @@ it('the logs are worth their name: what they do is not only refused', () => {
       if (answer?.outcome?.type === 'store.compared') swaps.add(answer.outcome.swapped)
     }
   }
-  const words = ['session.opened', 'session.ended', 'lock.granted', 'lock.queued', 'lock.lost', 'store.set', 'failed']
+  const words = [
+    'session.opened',
+    'session.ended',
+    'lock.granted',
+    'lock.queued',
+    'lock.lost',
+    'store.set',
+    'failed',
+    'store.transacted',
+  ]
   expect([...told]).toEqual(expect.arrayContaining(words))
   expect(swaps).toEqual(new Set([true, false]))
 })

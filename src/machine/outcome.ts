@@ -2,6 +2,7 @@ import type { Incarnation } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import type { Command, SessionId } from './command.js'
 import type { LockMode } from './lock/command.js'
+import type { Item } from './store/state.js'
 
 /** The answer to a numbered command: the same on every peer, kept with the session until the client has it (S-2). */
 export type Outcome =
@@ -15,6 +16,19 @@ export type Outcome =
   | { readonly type: 'store.deleted'; readonly revision: number; readonly existed: boolean }
   /** `revision`: the index of the entry, which is the key's revision if it was set. */
   | { readonly type: 'store.compared'; readonly revision: number; readonly swapped: boolean }
+  /** A result for each operation of the list that was done. */
+  | {
+      readonly type: 'store.transacted'
+      readonly revision: number
+      readonly succeeded: boolean
+      readonly results: readonly TransactionResult[]
+    }
+
+/** What became of one operation of a transaction. */
+export type TransactionResult =
+  | { readonly type: 'set' }
+  | { readonly type: 'delete'; readonly existed: boolean }
+  | { readonly type: 'get'; readonly record: { readonly value: Uint8Array; readonly revision: number } | null }
 
 /** Why a lock was taken from its holder. */
 export type LossReason = 'expired' | 'stolen' | 'left'
@@ -40,7 +54,13 @@ export type MachineEvent =
   | { readonly type: 'lock.lost'; readonly session: SessionId; readonly request: number; readonly reason: LossReason }
   /** Holders, waiters or attributes of this name are not what they were. At most once per name and entry. */
   | { readonly type: 'lock.changed'; readonly name: string }
-  | { readonly type: 'store.changed'; readonly key: string }
+  /** At most once per key and entry. `item`: as it is now, null if it is deleted. */
+  | {
+      readonly type: 'store.changed'
+      readonly key: string
+      readonly item: Item | null
+      readonly previous: Item | null
+    }
 
 /** Everything that applying one entry said. */
 export interface Applied {

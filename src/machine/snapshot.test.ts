@@ -5,7 +5,7 @@ import { heldBy, waitingOf } from './lock/queue.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine } from './machine.js'
 import type { MachineEvent, Outcome } from './outcome.js'
 import { readStore } from './store/view.js'
-import { lock, put, release, roomOf, Script, swap } from './test-script.js'
+import { lock, put, release, roomOf, Script, swap, transaction } from './test-script.js'
 
 // Random logs with everything in them that a log may hold, good and bad.
 
@@ -67,6 +67,20 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
     arbitrary: fc
       .tuple(name, fc.oneof(fc.record({ revision: fc.nat(40) }), fc.record({ value: bytes })))
       .map((drawn) => swap(...drawn)),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ key: name, other: name, value: bytes, revision: fc.nat(40) }).map(
+      ({ key, other, value, revision }): Draft =>
+        transaction({
+          compare: [{ key, is: '>', revision }],
+          success: [
+            { type: 'set', key, value, fence: null, ephemeral: true },
+            { type: 'get', key: other },
+          ],
+          failure: [{ type: 'delete', key: other, fence: null }],
+        }),
+    ),
   },
   {
     weight: 2,
@@ -178,6 +192,7 @@ function commandOf({ state }: Script, session: SessionId, draft: Draft): Command
 /** The log that these steps write. */
 function play(steps: readonly Step[]): Script {
   const script = new Script()
+  script.raise()
   for (const one of steps) perform(script, one)
   return script
 }
@@ -194,6 +209,7 @@ const everyWord: readonly ((MachineEvent | Outcome)['type'] | `swapped ${boolean
   'store.set',
   'store.deleted',
   'store.compared',
+  'store.transacted',
   'swapped true',
   'swapped false',
   'store.changed',
@@ -206,7 +222,9 @@ describe('snapshots', () => {
     fc.assert(
       fc.property(steps, (steps) => {
         const script = new Script()
+        script.raise()
         let follower = createMachine()
+        for (const entry of script.entries) applyEntry(follower, entry)
         for (const one of steps) {
           const from = script.entries.length
           perform(script, one)

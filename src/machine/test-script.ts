@@ -6,7 +6,7 @@ import { applyEntry, createMachine, type MachineState } from './machine.js'
 import type { Applied, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
 import type { Expected, StoreCommand } from './store/command.js'
-import { machineVersion } from './version.js'
+import { machineVersion, versionNeeded } from './version.js'
 
 // For tests only: writes a log by hand, entry by entry, and applies it to one machine.
 
@@ -71,7 +71,8 @@ export class Script {
   }
 
   resend(session: SessionId, number: number, command: Command, answered = 0): Applied {
-    return this.apply({ type: 'numbered', session, number, answered, command })
+    const needs = versionNeeded(command)
+    return this.apply({ type: 'numbered', session, number, answered, ...(needs > 1 && { needs }), command })
   }
 }
 
@@ -117,4 +118,10 @@ export function swap(key: string, expected: Expected, next: Uint8Array = Uint8Ar
 
 export function put(key: string, options: Partial<Extract<StoreCommand, { type: 'store.set' }>> = {}): StoreCommand {
   return { type: 'store.set', key, value: Uint8Array.of(1), fence: null, ephemeral: false, ...options }
+}
+
+type Transaction = Extract<StoreCommand, { type: 'store.transact' }>
+
+export function transaction(options: Partial<Omit<Transaction, 'type'>> = {}): Transaction {
+  return { type: 'store.transact', compare: [], success: [], failure: [], fence: null, ...options }
 }

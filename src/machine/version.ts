@@ -13,7 +13,7 @@ import type { CommandType } from './outcome.js'
 export const machineVersion = 2
 
 /** Commands that came after version 1, and with which. */
-const since: Partial<Record<CommandType, number>> = {}
+const since: Partial<Record<CommandType, number>> = { 'store.transact': 2 }
 
 /** Which version of the machine that command needs. */
 export function versionNeeded(command: Command): number {

@@ -19,8 +19,10 @@ interface Habits {
 }
 
 const keys = ['k1', 'k2', 'k3'] as const
+/** Always written together, and so never seen apart. */
+const pair = ['pair 1', 'pair 2'] as const
 /** Refusals that say that nothing was done; after any other error of a write, nobody knows. */
-const refusals = new Set(['stale-fence', 'limit-exceeded', 'lock-timeout'])
+const refusals = new Set(['stale-fence', 'limit-exceeded', 'lock-timeout', 'incompatible-peer'])
 /** Actors of each page. */
 const actorsPerPage = 2
 
@@ -104,6 +106,7 @@ class Actor {
 
   readonly #readsOnly: boolean
   readonly #swaps: Prng
+  readonly #transactions: Prng
   readonly #name: string
 
   constructor(workload: Workload, sim: Simulation, { name, page, prng, readsOnly }: Role) {
@@ -114,6 +117,7 @@ class Actor {
     this.#prng = prng
     this.#readsOnly = readsOnly
     this.#swaps = prng.fork('compareAndSet')
+    this.#transactions = prng.fork('transact')
   }
 
   get page(): SimPage {
@@ -132,7 +136,7 @@ class Actor {
       else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
       else if (dice < 0.9) await this.#tolerate('delete', () => this.#delete())
       else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
-      else if (this.#workload.compareAndSet) await this.#tolerate('compareAndSets', () => this.#compareAndSets())
+      else if (this.#workload.compareAndSet) await this.#tolerate('compareAndSets', () => this.#comparing())
       await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
   }
@@ -284,6 +288,50 @@ class Actor {
     )
     this.#sim.history.read(begun, found?.revision ?? null)
     return found
+  }
+
+  /** By one call or another. What a transaction does to one key is what a `compareAndSet` does, and is judged so. */
+  #comparing(): Promise<void> {
+    const prng = this.#transactions
+    if (prng.chance(0.4)) return this.#compareAndSets()
+    return prng.chance(0.5) ? this.#transactSwap() : this.#transactPair()
+  }
+
+  /** Sets a key and another one if the first is as expected; else looks at it. */
+  async #transactSwap(): Promise<void> {
+    const prng = this.#transactions
+    const [key, other] = prng.chance(0.5) ? ([keys[0], keys[1]] as const) : ([keys[1], keys[0]] as const)
+    const found = await this.#read(key)
+    await this.#sleep(prng.tail(10, 500))
+    const [value, next] = [this.#workload.value(), this.#workload.value()]
+    const recorded = this.#call('compareAndSet', key, { expected: { revision: found?.revision ?? 0 }, next })
+    const beside = this.#call('set', other, { value })
+    const answer = this.#page.room.store.transact({
+      compare: [{ key, revision: found?.revision ?? 0 }],
+      then: [
+        { set: key, value: next },
+        { set: other, value },
+      ],
+      else: [{ get: key }],
+    })
+    const { succeeded, revision } = await this.#record(recorded, answer, ({ succeeded }) => ({ swapped: succeeded }))
+    if (succeeded) beside.returned({ revision }, this.#sim.world.now)
+    else beside.dropped()
+    this.#workload.count(succeeded ? 'transacted' : 'not transacted')
+  }
+
+  /** Two keys that are only ever written together are never seen apart, whoever looks and however. */
+  async #transactPair(): Promise<void> {
+    const { store } = this.#page.room
+    const prng = this.#transactions
+    const value = this.#workload.value()
+    if (prng.chance(0.5)) await store.transact({ then: pair.map((key) => ({ set: key, value })) })
+    const consistency = prng.chance(0.5) ? 'local' : 'linearizable'
+    const seen = await store.entries('pair ', { consistency })
+    const revisions = new Set(seen.map(({ revision }) => revision))
+    if (revisions.size > 1 || seen.length === 1)
+      this.#sim.world.convict('atomicity', `a pair was seen apart: ${JSON.stringify(seen)}`)
+    this.#workload.count(seen.length > 0 ? 'pair' : 'no pair')
   }
 
   /** A few in a row, mostly of the key that all others want too. Its choices are a stream of their own: the rest draws as without it. */

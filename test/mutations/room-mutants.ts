@@ -487,6 +487,47 @@ const tokens: readonly RoomMutant[] = [
   },
 ]
 
+const transacting = { file: 'machine/store/transact.ts', tests: { files: ['src/machine/store/transact.test.ts'] } }
+const watching = { file: 'host/store-watches.ts', tests: { files: ['src/host/store-watches.test.ts'] } }
+
+const store: readonly RoomMutant[] = [
+  {
+    ...transacting,
+    name: "an operation's fence is not asked for in a transaction",
+    find: 'const stale = operation.fence && staleness(state, operation.fence)',
+    replace: 'const stale = null',
+    cites: ['T2'],
+  },
+  {
+    ...transacting,
+    name: 'a transaction has a fence, and nobody asks for it',
+    find: '(fence && staleness(context.state, fence)) ?? impossible(',
+    replace: 'impossible(',
+    cites: ['T2'],
+  },
+  {
+    ...watching,
+    name: 'a watch that stopped within a transaction is told its beginning again',
+    find: 'const seen = batch.revision === watch.revision + 1 ? watch.place : 0',
+    replace: 'const seen = 0',
+    cites: ['S-10'],
+  },
+  {
+    ...watching,
+    name: 'a watch goes on behind a gap as if nothing had been missed',
+    find: 'const isLost = watch.isLost || this.#changes.since > watch.revision',
+    replace: 'const isLost = watch.isLost',
+    cites: ['S-10'],
+  },
+  {
+    ...watching,
+    name: 'a revision of another history is waited for',
+    find: 'watch.isLost = isAnew || watch.revision > this.#context.machine.appliedIndex',
+    replace: 'watch.isLost = isAnew',
+    cites: ['R1', 'N2'],
+  },
+]
+
 const goodbyes: readonly RoomMutant[] = [
   {
     ...departures,
@@ -951,6 +992,7 @@ export const roomMutants: readonly RoomMutant[] = [
   ...clocks,
   ...sessions,
   ...tokens,
+  ...store,
   ...goodbyes,
   ...membership,
   ...pace,

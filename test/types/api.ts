@@ -123,6 +123,36 @@ export async function storing({ store }: Room, lock: Lock): Promise<void> {
   await store.compareAndSet('key', { value: new Map([[1, undefined]]) }, undefined)
   await store.compareAndSet('key', { value: undefined }, null)
   void [revision, since, existed, isSet]
+  const { succeeded, results } = await store.transact(
+    {
+      compare: [
+        { key: 'a', revision: 3, is: '<' },
+        { key: 'b', value: { x: 1n } },
+        { key: 'c', exists: false },
+      ],
+      then: [{ set: 'a', value: 1, fence: lock, ephemeral: true }, { delete: 'b' }, { get: 'c' }],
+      else: [{ get: 'a' }],
+    },
+    { fence: lock },
+  )
+  for (const result of results) if ('get' in result) void [result.found?.revision, succeeded]
+  const all = await store.entries<number>('a', { consistency: 'local' })
+  const entries: number[] = all.map(({ key, value, ephemeral }) => value + key.length + Number(ephemeral))
+  for await (const change of store.watch<number>('a', { from: all.revision })) {
+    if (change.type === 'set') same<typeof change.value, number>(true)
+    await store.watch('a', { from: change.position, signal: AbortSignal.timeout(5) }).return?.()
+    void [entries, change.last, change.resync]
+  }
+  // @ts-expect-error values have no order
+  await store.transact({ compare: [{ key: 'a', value: 1, is: '<' }] })
+  // @ts-expect-error one thing is compared
+  await store.transact({ compare: [{ key: 'a', value: 1, revision: 1 }] })
+  // @ts-expect-error a value is missing
+  await store.transact({ then: [{ set: 'a' }] })
+  // @ts-expect-error one thing is done
+  await store.transact({ then: [{ get: 'a', delete: 'b' }] })
+  // @ts-expect-error a change says by itself where it is; a key does not
+  store.watch('a', { from: 'b' })
   // @ts-expect-error keys are strings
   await store.get(12)
   // @ts-expect-error a value is missing

@@ -1,10 +1,11 @@
 import * as v from 'valibot'
 import { compareStrings } from '../../shared/codec.js'
 import type { Primitive } from '../primitive.js'
-import { applyStore, endItems } from './apply.js'
+import { applyStore } from './apply.js'
 import type { StoreCommand } from './command.js'
+import { endItems } from './items.js'
+import { itemSize } from './limits.js'
 import { savedStoreSchema } from './schema.js'
-import { itemSize } from './state.js'
 
 export const storePrimitive: Primitive<StoreCommand> = {
   apply: applyStore,

@@ -16,7 +16,3 @@ export interface Item {
   /** The session that it ends with, or null. */
   readonly session: SessionId | null
 }
-
-export function itemSize(key: string, value: Uint8Array): number {
-  return key.length * 2 + value.length
-}

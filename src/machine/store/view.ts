@@ -1,3 +1,4 @@
+import { compareStrings } from '../../shared/codec.js'
 import type { MachineState } from '../state.js'
 
 /** What was written at that index or later and is there, the oldest first. */
@@ -15,4 +16,15 @@ export function storedSince(
 export function readStore(state: MachineState, key: string): { value: Uint8Array; revision: number } | undefined {
   const item = state.store.items.get(key)
   return item && { value: item.value, revision: item.revision }
+}
+
+/** Every key that begins so, in the order of code units. The values are as they were encoded; not to be written to. */
+export function listStore(
+  state: MachineState,
+  prefix: string,
+): { key: string; value: Uint8Array; revision: number; ephemeral: boolean }[] {
+  return [...state.store.items]
+    .filter(([key]) => key.startsWith(prefix))
+    .sort(([a], [b]) => compareStrings(a, b))
+    .map(([key, { value, revision, session }]) => ({ key, value, revision, ephemeral: session !== null }))
 }

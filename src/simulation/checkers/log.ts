@@ -227,13 +227,12 @@ export class LogChecker {
 
   /** S-2: the values of a workload are unique, so each may be written once. */
   #executedOnce(command: Command, outcome: Extract<Outcome, { revision: number }>): void {
-    const written = writtenBy(command, outcome)
-    if (!written) return
-    const { key, value } = written
-    const text = executionOf(key, value)
-    if (this.#executed.has(text))
-      this.#world.convict('at-most-once', `entry ${outcome.revision} wrote ${key} a second time`)
-    this.#executed.add(text)
+    for (const { key, value } of writtenBy(command, outcome)) {
+      const text = executionOf(key, value)
+      if (this.#executed.has(text))
+        this.#world.convict('at-most-once', `entry ${outcome.revision} wrote ${key} a second time`)
+      this.#executed.add(text)
+    }
   }
 
   #changed(key: string, index: number): void {
@@ -248,10 +247,19 @@ function executionOf(key: string, value: Uint8Array): string {
 }
 
 /** What the command has written, if it was a write and did. */
-function writtenBy(command: Command, outcome: Outcome): { readonly key: string; readonly value: Uint8Array } | null {
-  if (command.type === 'store.set') return command
-  const swapped = outcome.type === 'store.compared' && outcome.swapped
-  return command.type === 'store.compareAndSet' && swapped ? { key: command.key, value: command.next } : null
+function writtenBy(command: Command, outcome: Outcome): { readonly key: string; readonly value: Uint8Array }[] {
+  switch (command.type) {
+    case 'store.set':
+      return [command]
+    case 'store.compareAndSet':
+      return outcome.type === 'store.compared' && outcome.swapped ? [{ key: command.key, value: command.next }] : []
+    case 'store.transact': {
+      const done = outcome.type === 'store.transacted' && outcome.succeeded ? command.success : command.failure
+      return done.flatMap((operation) => (operation.type === 'set' ? [operation] : []))
+    }
+    default:
+      return []
+  }
 }
 
 export function hashOf(entry: Entry): number {
