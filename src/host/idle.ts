@@ -163,7 +163,8 @@ export class Idle {
 
   /** The machine is the leader's own: what others wait for is in it, or on its way. */
   #isBusy(): boolean {
-    return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()
+    const { locks, semaphores } = this.#context.machine
+    return locks.resources.size > 0 || semaphores.bySession.size > 0 || this.#options.isWaiting()
   }
 
   #reviewWaiting(patience: number): void {

@@ -1,8 +1,10 @@
 /** All that a host does for its page: its session and lease, its calls, what it watches, and what it is shown. */
 
+import { readCounter } from '../machine/counter/primitive.js'
 import { queryLocks } from '../machine/lock/view.js'
 import type { MachineState } from '../machine/machine.js'
 import type { Applied, LockView, Outcome } from '../machine/outcome.js'
+import { readSemaphore } from '../machine/semaphore/view.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { readStore } from '../machine/store/view.js'
@@ -16,6 +18,7 @@ import { OwnLease } from './own-lease.js'
 import { OwnSession } from './own-session.js'
 import type { Answers, Call, HostMetrics, Notice, Reply } from './page.js'
 import { PageLocks } from './page-locks.js'
+import { PagePermits } from './page-permits.js'
 import { Reads } from './reads.js'
 import { Showing } from './showing.js'
 import { Testament } from './testament.js'
@@ -30,13 +33,20 @@ export interface PageSideOptions {
 }
 
 /** The calls that become one entry, and resolve when it is applied. */
-type Write = 'store.set' | 'store.delete' | 'store.compareAndSet'
+type Write =
+  | 'store.set'
+  | 'store.delete'
+  | 'store.compareAndSet'
+  | 'semaphore.resize'
+  | 'counter.add'
+  | 'counter.compareAndSet'
 
 export class PageSide {
   readonly #context: HostContext
   readonly #options: PageSideOptions
   readonly #session: OwnSession
   readonly #locks: PageLocks
+  readonly #permits: PagePermits
   readonly #lease: OwnLease
   readonly #reads: Reads
   readonly #watches: Watches
@@ -54,13 +64,15 @@ export class PageSide {
       ended: () => {
         this.#lease.sessionEnded()
         this.#locks.sessionEnded()
+        this.#permits.sessionEnded()
       },
     })
     this.#locks = new PageLocks(context, this.#session)
+    this.#permits = new PagePermits(context, this.#session)
     this.#lease = new OwnLease(
       context,
       () => this.#session.id,
-      () => this.#locks.shortestLease(),
+      () => shorter(this.#locks.shortestLease(), this.#permits.shortestLease()),
     )
     this.#reads = new Reads(context)
     this.#watches = new Watches(context, (view) => this.#record(view))
@@ -99,7 +111,23 @@ export class PageSide {
       case 'store.set':
       case 'store.delete':
       case 'store.compareAndSet':
+      case 'semaphore.resize':
+      case 'counter.add':
+      case 'counter.compareAndSet':
         this.#write(call, answerTo<Write>(reply))
+        break
+      case 'semaphore.acquire':
+        this.#lease.askFor(call.lease)
+        this.#permits.acquire(call, answerTo<'semaphore.acquire'>(reply))
+        break
+      case 'semaphore.release':
+        this.#permits.release(call.handle, answerTo<'semaphore.release'>(reply))
+        break
+      case 'semaphore.get':
+        this.#read(answerTo<'semaphore.get'>(reply), (machine) => readSemaphore(machine, call.name))
+        break
+      case 'counter.get':
+        this.#read(answerTo<'counter.get'>(reply), (machine) => readCounter(machine, call.name))
         break
       case 'metrics':
         answerTo<'metrics'>(reply)({ ok: true, value: this.#metrics() })
@@ -137,6 +165,7 @@ export class PageSide {
 
   applied(entry: Entry, applied: Applied): void {
     this.#locks.happened(applied.events)
+    this.#permits.happened(applied.events)
     this.#session.applied(applied)
     this.#watches.happened(applied.events)
     this.#showing.happened(entry, applied.events)
@@ -146,6 +175,7 @@ export class PageSide {
   reconcile(): void {
     this.#session.reconcile(findSessionOfPeer(this.#context.machine, this.#context.self.peerId))
     this.#locks.reconcile()
+    this.#permits.reconcile()
     this.#watches.reconcile()
     this.#showing.changed()
   }
@@ -268,6 +298,10 @@ function answerTo<T extends keyof Answers>(reply: (reply: Reply<never>) => void)
   return reply as (reply: Reply<Answers[T]>) => void
 }
 
+function shorter(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
+}
+
 function written(result: Outcome | Failure): Reply<Answers[Write]> {
   if (!('type' in result)) return { ok: false, failure: result }
   switch (result.type) {
@@ -277,6 +311,13 @@ function written(result: Outcome | Failure): Reply<Answers[Write]> {
       return { ok: true, value: { revision: result.revision, existed: result.existed } }
     case 'store.compared':
       return { ok: true, value: { revision: result.revision, swapped: result.swapped } }
+    case 'semaphore.resized':
+      return { ok: true, value: null }
+    case 'counter.added':
+    case 'counter.overflowed':
+      return { ok: true, value: { value: result.value, overflowed: result.type === 'counter.overflowed' } }
+    case 'counter.compared':
+      return { ok: true, value: { swapped: result.swapped } }
     case 'failed':
       return { ok: false, failure: result.failure }
     default:
