@@ -69,9 +69,9 @@ export class RoomSemaphores {
   }
 
   get(name: unknown, options: unknown): Semaphore {
+    const text = checkText(name, 'name', 'semaphoreName', semaphoreNameMax)
     const { permits } = checkMembers(options, 'options')
-    const size = checkInteger(permits, 'options.permits', 1, permitsMax)
-    return new RoomSemaphore(this, checkText(name, 'name', 'semaphoreName', semaphoreNameMax), size)
+    return new RoomSemaphore(this, text, checkInteger(permits, 'options.permits', 1, permitsMax))
   }
 
   /** The handle is left: what was asked or acquired through it is given back. */
