@@ -1,3 +1,4 @@
+export type { Counter } from './client/counter.js'
 export * from './client/errors.js'
 export { createFence, type FenceClaim, type FenceOptions, type FenceState, type ResourceFence } from './client/fence.js'
 export { join } from './client/join.js'
@@ -12,7 +13,9 @@ export type {
 } from './client/locks.js'
 export type { Observable, Subscription } from './client/observable.js'
 export type { JoinOptions } from './client/options.js'
+export type { Permit } from './client/permit.js'
 export type { Member, Metrics, Room, RoomEventMap, RoomReset, RoomStatus, Settings } from './client/room.js'
+export type { AcquireOptions, Semaphore, SemaphoreOptions } from './client/semaphore.js'
 export type {
   Entries,
   Entry,

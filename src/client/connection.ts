@@ -32,7 +32,7 @@ export function leaseMargin(lease: number): number {
 type Watched = Extract<HostEvent, { type: 'watched' }>['value']
 type What = Extract<Notice, { type: 'watch' }>['what']
 
-/** What a lock request hears of itself. */
+/** What a request for a lock, or for permits, hears of itself. */
 export interface GrantListener {
   granted(grant: { readonly token: number; readonly since: number }): void
   /** It would not wait, and the lock was taken. */
@@ -178,11 +178,11 @@ export class RoomConnection {
     return this.#lastHandle
   }
 
-  /** By handle, the names of the locks that are held. */
-  readonly #held = new Map<number, string>()
+  /** By handle, the names of the locks that are held; of what is held and no lock, null. */
+  readonly #held = new Map<number, string | null>()
 
-  /** The request holds its lock now: it is lost, not asked again, when the host goes. */
-  holds(handle: number, name: string): void {
+  /** The request holds what it asked for now: it is lost, not asked again, when the host goes. `name`: of a lock. */
+  holds(handle: number, name: string | null): void {
     this.#held.set(handle, name)
   }
 
@@ -266,15 +266,18 @@ export class RoomConnection {
         this.#hear(event.session, event.sentAt)
         break
       case 'lock.granted':
+      case 'permit.granted':
         this.#grants.get(event.handle)?.granted(event)
         break
       case 'lock.unavailable':
         this.#grants.get(event.handle)?.unavailable()
         break
       case 'lock.refused':
+      case 'permit.refused':
         this.#grants.get(event.handle)?.refused(errorOf(event.failure))
         break
-      case 'lock.lost': {
+      case 'lock.lost':
+      case 'permit.lost': {
         const listener = this.#grants.get(event.handle)
         if (listener) this.#lose(event.handle, listener, event.reason)
         break
@@ -314,7 +317,7 @@ export class RoomConnection {
 
   #reset(reset: Reset, successor: Successor | null): void {
     // Before anybody lets go of them.
-    const locks = successor ? [...new Set(this.#held.values())] : []
+    const locks = successor ? [...new Set(this.#held.values())].filter((name) => name !== null) : []
     for (const listener of this.#listeners) listener.reset?.({ ...reset, locks }, successor)
   }
 

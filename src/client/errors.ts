@@ -165,6 +165,30 @@ export class LockLostError extends ComityError {
   }
 }
 
+/** The permits were not granted within `timeout`; the request has left the queue. */
+export class PermitTimeoutError extends ComityError {
+  override readonly name = 'PermitTimeoutError'
+
+  constructor(name: string, timeout: number) {
+    const message = `the permits of ${JSON.stringify(name)} were not granted within ${timeout} ms`
+    super('lock-timeout', message, { retryable: true })
+  }
+}
+
+/** Why permits were lost. */
+export type PermitLossReason = 'expired' | 'left' | 'reset'
+
+/** Permits that were held are not any more. */
+export class PermitLostError extends ComityError {
+  override readonly name = 'PermitLostError'
+  readonly reason: PermitLossReason
+
+  constructor(name: string, reason: PermitLossReason) {
+    super('lock-lost', `the permits of ${JSON.stringify(name)} were lost: ${reason}`)
+    this.reason = reason
+  }
+}
+
 /** The lock is not held under that token: a write under it would come from the past. */
 export class StaleFenceError extends ComityError {
   override readonly name = 'StaleFenceError'

@@ -5,9 +5,11 @@ import { defaultTiming } from '../machine/settings.js'
 import type { Failure } from '../shared/failure.js'
 import { decodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
+import { type Counter, RoomCounters } from './counter.js'
 import { type ComityError, errorOf, RoomLeftError } from './errors.js'
 import { type LockManager, RoomLocks } from './locks.js'
 import { type Observable, ObservableValue } from './observable.js'
+import { RoomSemaphores, type Semaphore, type SemaphoreOptions } from './semaphore.js'
 import { RoomStore, type Store } from './store.js'
 
 /**
@@ -105,6 +107,10 @@ export interface Room<P extends Value = Value> extends EventTarget, AsyncDisposa
   readonly members: Observable<readonly Member<P>[]>
   readonly locks: LockManager
   readonly store: Store
+  /** The semaphore of that name, there as soon as somebody uses it. Throws on bad arguments; asks nothing. */
+  semaphore(name: string, options: SemaphoreOptions): Semaphore
+  /** The counter of that name, at 0 until somebody changes it. Throws on bad arguments; asks nothing. */
+  counter(name: string): Counter
   /** Asks the worker; nothing is sent. Rejects with `RoomLeftError`, or with the room's `error`, when this peer is gone. */
   metrics(): Promise<Metrics>
   /**
@@ -154,6 +160,8 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
   readonly #members: ObservableValue<readonly Member<P>[]>
   readonly #locks: RoomLocks
   readonly #store: RoomStore
+  readonly #semaphores: RoomSemaphores
+  readonly #counters: RoomCounters
   readonly #stop: (() => void)[] = []
   readonly ready: Promise<void>
   #settleReady: { resolve(): void; reject(error: ComityError): void } = { resolve() {}, reject() {} }
@@ -164,10 +172,10 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     super()
     this.#shared = shared
     this.#members = new ObservableValue(this.#list(shared.members))
-    this.#locks = new RoomLocks(shared.connection, {
-      whenNoQuorum,
-      timing: () => shared.settings.timing ?? defaultTiming,
-    })
+    const defaults = { whenNoQuorum, timing: () => shared.settings.timing ?? defaultTiming }
+    this.#locks = new RoomLocks(shared.connection, defaults)
+    this.#semaphores = new RoomSemaphores(shared.connection, defaults)
+    this.#counters = new RoomCounters(shared.connection)
     this.#store = new RoomStore(shared.connection)
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
@@ -246,6 +254,14 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     return this.#store
   }
 
+  semaphore(name: string, options: SemaphoreOptions): Semaphore {
+    return this.#semaphores.get(name, options)
+  }
+
+  counter(name: string): Counter {
+    return this.#counters.get(name)
+  }
+
   metrics(): Promise<Metrics> {
     return this.#shared.connection.call({ type: 'metrics' })
   }
@@ -265,6 +281,8 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
   async #leave(): Promise<void> {
     this.#locks.leave()
     this.#store.leave()
+    this.#semaphores.leave()
+    this.#counters.leave()
     // The status is 'left' from this very call on.
     await Promise.resolve()
     this.#show()

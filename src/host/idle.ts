@@ -168,7 +168,8 @@ export class Idle {
 
   /** The machine is the leader's own: what others wait for is in it, or on its way. */
   #isBusy(): boolean {
-    return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()
+    const { locks, semaphores } = this.#context.machine
+    return locks.resources.size > 0 || semaphores.bySession.size > 0 || this.#options.isWaiting()
   }
 
   /** Whoever has no leader asks too: the others may follow one that has died (M6). */

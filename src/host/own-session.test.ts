@@ -408,6 +408,32 @@ describe('[S-10] a snapshot in the middle', () => {
   })
 })
 
+describe('[F5] a command of a later version than the room has', () => {
+  const add: Command = { type: 'counter.add', name: 'a', by: 1 }
+
+  it('is refused here, and the session goes on', () => {
+    const needs = context.abilities.versionNeeded
+    context.abilities = { ...context.abilities, versionNeeded: (command) => (command === add ? 9 : needs(command)) }
+    opened()
+    session.submit(add, { settle })
+    session.submit(set('a'), { settle })
+    expect(kinds()).toEqual(['incompatible-peer'])
+    expect(numbers(context.taken())).toEqual([1])
+  })
+
+  it('is not judged by a machine that is behind: before there is a session it waits', () => {
+    session.open()
+    session.submit(add, { settle })
+    const [open] = context.taken()
+    expect(kinds()).toEqual([])
+    // The log says so before the session is opened.
+    context.script.raise(2)
+    if (open) session.applied(context.script.apply(open))
+    commit()
+    expect(kinds()).toEqual(['counter.added'])
+  })
+})
+
 it('when the host fails, everything that waits is told so', () => {
   opened()
   for (let i = 0; i < 130; i += 1) session.submit(set(`${i}`), { settle })

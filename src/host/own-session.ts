@@ -9,6 +9,7 @@ import type { Failure } from '../shared/failure.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import { sameIncarnation } from './frame.js'
+import { isRelease, isRequest } from './requests.js'
 
 /** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
 const windowSize = 128
@@ -117,11 +118,6 @@ export class OwnSession {
       options.settle({ code: 'limit-exceeded', message, details: { limit: 'pendingProposals', value: max } })
       return
     }
-    const refusal = this.#id === null ? null : this.#tooNew(command)
-    if (refusal) {
-      options.settle(refusal)
-      return
-    }
     this.#waiting.push({
       command,
       number: null,
@@ -196,7 +192,7 @@ export class OwnSession {
    */
   wentOver(): void {
     for (const pending of this.#sent) {
-      if (pending.command.type === 'lock.request' || pending.command.type === 'lock.release') continue
+      if (isRequest(pending.command) || isRelease(pending.command)) continue
       pending.settle(unknownOutcome(this.#id, 'the room began a new history'))
       pending.settle = () => {}
     }
@@ -215,21 +211,7 @@ export class OwnSession {
     this.#answered = 0
     this.#unsent = 0
     this.#options.opened(session)
-    this.#waiting = this.#waiting.filter(({ command, settle }) => {
-      const refusal = this.#tooNew(command)
-      if (refusal) settle(refusal)
-      return !refusal
-    })
     this.#send(false)
-  }
-
-  /** F5: known once a session is open; before that this peer's machine may be behind the room's. */
-  #tooNew(command: Command): Failure | null {
-    const needs = this.#context.abilities.versionNeeded(command)
-    const { version } = this.#context.machine
-    if (needs <= version) return null
-    const message = `${command.type} needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
-    return { code: 'incompatible-peer', message, details: { needs, version } }
   }
 
   #end(session: SessionId): void {
@@ -242,10 +224,10 @@ export class OwnSession {
     const again: Pending[] = []
     for (const pending of sent) {
       // What a request got has ended with the session, so asking again takes nothing twice; a release has no object left.
-      if (pending.command.type === 'lock.request') {
+      if (isRequest(pending.command)) {
         if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
         else pending.settle({ type: 'lock.unavailable' })
-      } else if (pending.command.type === 'lock.release') pending.settle({ type: 'lock.released' })
+      } else if (isRelease(pending.command)) pending.settle({ type: 'lock.released' })
       else pending.settle(unknownOutcome(session, `session ${session} ended`))
     }
     this.#waiting = [...again, ...this.#waiting.filter((pending) => !this.#isVoid(pending))]
@@ -255,7 +237,7 @@ export class OwnSession {
 
   /** A release that waits names a request of the session that has ended. */
   #isVoid(pending: Pending): boolean {
-    if (pending.command.type !== 'lock.release') return false
+    if (!isRelease(pending.command)) return false
     pending.settle({ type: 'lock.released' })
     return true
   }
@@ -284,6 +266,7 @@ export class OwnSession {
     while (this.#sent.length < windowSize) {
       const next = this.#waiting.shift()
       if (!next) break
+      if (this.#isRefused(next)) continue
       this.#lastNumber += 1
       next.number = this.#lastNumber
       this.#sent.push(next)
@@ -297,6 +280,19 @@ export class OwnSession {
       return encodeInstruction(needs > 1 ? { ...numbered, needs } : numbered)
     })
     if (instructions.length > 0) this.#transmit(instructions)
+  }
+
+  /**
+   * F5: told here, since an older leader could not even read it. Only in a session: before there is one this peer may be behind the room, whose
+   * version it does not know then.
+   */
+  #isRefused({ command, settle }: Pending): boolean {
+    const needs = this.#context.abilities.versionNeeded(command)
+    const { version } = this.#context.machine
+    if (needs <= version) return false
+    const message = `${command.type} needs version ${needs} of the room's machine, which is ${version} until every member can apply more`
+    settle({ code: 'incompatible-peer', message, details: { needs, version } })
+    return true
   }
 
   #transmit(instructions: readonly Uint8Array[]): void {

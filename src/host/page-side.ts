@@ -1,8 +1,10 @@
 /** All that a host does for its page: its session and lease, its calls, what it watches, and what it is shown. */
 
+import { readCounter } from '../machine/counter/primitive.js'
 import { queryLocks } from '../machine/lock/view.js'
 import type { MachineState } from '../machine/machine.js'
 import type { Applied, LockView, Outcome } from '../machine/outcome.js'
+import { readSemaphore } from '../machine/semaphore/view.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { listStore, readStore } from '../machine/store/view.js'
@@ -16,6 +18,7 @@ import { OwnLease } from './own-lease.js'
 import { OwnSession } from './own-session.js'
 import type { Answers, Call, HostMetrics, Notice, Reply } from './page.js'
 import { PageLocks } from './page-locks.js'
+import { PagePermits } from './page-permits.js'
 import { Reads } from './reads.js'
 import { Showing } from './showing.js'
 import { StoreWatches } from './store-watches.js'
@@ -33,13 +36,21 @@ export interface PageSideOptions {
 }
 
 /** The calls that become one entry, and resolve when it is applied. */
-type Write = 'store.set' | 'store.delete' | 'store.compareAndSet' | 'store.transact'
+type Write =
+  | 'store.set'
+  | 'store.delete'
+  | 'store.compareAndSet'
+  | 'store.transact'
+  | 'semaphore.resize'
+  | 'counter.add'
+  | 'counter.compareAndSet'
 
 export class PageSide {
   readonly #context: HostContext
   readonly #options: PageSideOptions
   readonly #session: OwnSession
   readonly #locks: PageLocks
+  readonly #permits: PagePermits
   readonly #lease: OwnLease
   readonly #reads: Reads
   readonly #watches: Watches
@@ -58,13 +69,15 @@ export class PageSide {
       ended: () => {
         this.#lease.sessionEnded()
         this.#locks.sessionEnded()
+        this.#permits.sessionEnded()
       },
     })
     this.#locks = new PageLocks(context, this.#session)
+    this.#permits = new PagePermits(context, this.#session)
     this.#lease = new OwnLease(
       context,
       () => this.#session.id,
-      () => this.#locks.shortestLease(),
+      () => shorter(this.#locks.shortestLease(), this.#permits.shortestLease()),
     )
     this.#reads = new Reads(context)
     this.#watches = new Watches(context, (view) => this.#record(view))
@@ -112,7 +125,23 @@ export class PageSide {
       case 'store.delete':
       case 'store.compareAndSet':
       case 'store.transact':
+      case 'semaphore.resize':
+      case 'counter.add':
+      case 'counter.compareAndSet':
         this.#write(call, answerTo<Write>(reply))
+        break
+      case 'semaphore.acquire':
+        this.#lease.askFor(call.lease)
+        this.#permits.acquire(call, answerTo<'semaphore.acquire'>(reply))
+        break
+      case 'semaphore.release':
+        this.#permits.release(call.handle, answerTo<'semaphore.release'>(reply))
+        break
+      case 'semaphore.get':
+        this.#read(answerTo<'semaphore.get'>(reply), (machine) => readSemaphore(machine, call.name))
+        break
+      case 'counter.get':
+        this.#read(answerTo<'counter.get'>(reply), (machine) => readCounter(machine, call.name))
         break
       case 'metrics':
         answerTo<'metrics'>(reply)({ ok: true, value: this.#metrics() })
@@ -155,6 +184,7 @@ export class PageSide {
 
   applied(entry: Entry, applied: Applied): void {
     this.#locks.happened(applied.events)
+    this.#permits.happened(applied.events)
     this.#session.applied(applied)
     this.#watches.happened(applied.events)
     this.#storeWatches.happened(entry.index, applied.events)
@@ -165,6 +195,7 @@ export class PageSide {
   reconcile(): void {
     this.#session.reconcile(findSessionOfPeer(this.#context.machine, this.#context.self.peerId))
     this.#locks.reconcile()
+    this.#permits.reconcile()
     this.#watches.reconcile()
     this.#storeWatches.reconcile()
     this.#showing.changed()
@@ -308,6 +339,10 @@ function answerTo<T extends keyof Answers>(reply: (reply: Reply<never>) => void)
   return reply as (reply: Reply<Answers[T]>) => void
 }
 
+function shorter(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
+}
+
 function written(result: Outcome | Failure): Reply<Answers[Write]> {
   if (!('type' in result)) return { ok: false, failure: result }
   switch (result.type) {
@@ -322,6 +357,13 @@ function written(result: Outcome | Failure): Reply<Answers[Write]> {
         ok: true,
         value: { revision: result.revision, succeeded: result.succeeded, results: result.results },
       }
+    case 'semaphore.resized':
+      return { ok: true, value: null }
+    case 'counter.added':
+    case 'counter.overflowed':
+      return { ok: true, value: { value: result.value, overflowed: result.type === 'counter.overflowed' } }
+    case 'counter.compared':
+      return { ok: true, value: { swapped: result.swapped } }
     case 'failed':
       return { ok: false, failure: result.failure }
     default:

@@ -56,6 +56,30 @@ export type Call =
     }
   | { readonly type: 'store.get'; readonly key: string; readonly consistency: 'linearizable' | 'local' }
   | { readonly type: 'store.entries'; readonly prefix: string; readonly consistency: 'linearizable' | 'local' }
+  | {
+      readonly type: 'semaphore.acquire'
+      /** Of the same numbers as those of lock requests. */
+      readonly handle: LockHandle
+      readonly name: string
+      readonly permits: number
+      readonly count: number
+      readonly ifAvailable: boolean
+      readonly lease: number
+      readonly priority: number
+      readonly owner: string | null
+    }
+  /** Leaves the queue or gives back, whichever it is by then (S-9). */
+  | { readonly type: 'semaphore.release'; readonly handle: LockHandle }
+  | { readonly type: 'semaphore.resize'; readonly name: string; readonly permits: number; readonly to: number }
+  | { readonly type: 'semaphore.get'; readonly name: string }
+  | { readonly type: 'counter.add'; readonly name: string; readonly by: number }
+  | {
+      readonly type: 'counter.compareAndSet'
+      readonly name: string
+      readonly expected: number
+      readonly next: number
+    }
+  | { readonly type: 'counter.get'; readonly name: string }
   | { readonly type: 'metrics' }
   /** Begins the room's history anew with those who are left (N3). Answered when they have a quorum. */
   | { readonly type: 'recover' }
@@ -83,6 +107,18 @@ export interface Answers {
   'store.get': StoreRecord | null
   /** Sorted by key; `revision`: they are all as of that index. */
   'store.entries': { readonly revision: number; readonly entries: readonly EntryRecord[] }
+  'semaphore.acquire':
+    | { readonly state: 'granted'; readonly token: number; readonly since: number }
+    | { readonly state: 'queued' }
+    | { readonly state: 'unavailable' }
+  'semaphore.release': null
+  'semaphore.resize': null
+  /** Null: nobody uses it, and nobody has given it a size. */
+  'semaphore.get': { readonly size: number; readonly free: number } | null
+  /** `overflowed`: the sum is no safe integer, and the counter still at `value`. */
+  'counter.add': { readonly value: number; readonly overflowed: boolean }
+  'counter.compareAndSet': { readonly swapped: boolean }
+  'counter.get': number
   metrics: HostMetrics
   recover: null
   leave: null
@@ -201,6 +237,11 @@ export type HostEvent =
   | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */
   | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
+  /** As for locks, of a request for permits. */
+  | { readonly type: 'permit.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  /** It was queued again in a later session and found no place, or a `resize` has made it too large. */
+  | { readonly type: 'permit.refused'; readonly handle: LockHandle; readonly failure: Failure }
+  | { readonly type: 'permit.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
   | {
       readonly type: 'watched'
       readonly id: WatchId

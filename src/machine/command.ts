@@ -1,5 +1,7 @@
 import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
+import type { CounterCommand } from './counter/command.js'
 import type { LockCommand } from './lock/command.js'
+import type { SemaphoreCommand } from './semaphore/command.js'
 import type { StoreCommand } from './store/command.js'
 
 /** What the founder of a room chose; replicated, and the same for every peer. */
@@ -141,4 +143,4 @@ export type Instruction =
   /** F5: from the next entry on the machine has that version. Of the leader, once every member can apply it. */
   | { readonly type: 'raise'; readonly version: number }
 
-export type Command = LockCommand | StoreCommand
+export type Command = LockCommand | StoreCommand | SemaphoreCommand | CounterCommand

@@ -16,6 +16,17 @@ export type Outcome =
   | { readonly type: 'store.deleted'; readonly revision: number; readonly existed: boolean }
   /** `revision`: the index of the entry, which is the key's revision if it was set. */
   | { readonly type: 'store.compared'; readonly revision: number; readonly swapped: boolean }
+  | { readonly type: 'semaphore.granted'; readonly token: number; readonly since: number }
+  | { readonly type: 'semaphore.queued' }
+  /** An `ifAvailable` request that could not be granted at once. */
+  | { readonly type: 'semaphore.unavailable' }
+  | { readonly type: 'semaphore.released' }
+  | { readonly type: 'semaphore.resized' }
+  /** `value`: of the counter after it. */
+  | { readonly type: 'counter.added'; readonly value: number }
+  /** The sum is no safe integer, and the counter still at `value`. */
+  | { readonly type: 'counter.overflowed'; readonly value: number }
+  | { readonly type: 'counter.compared'; readonly value: number; readonly swapped: boolean }
   /** A result for each operation of the list that was done. */
   | {
       readonly type: 'store.transacted'
@@ -54,6 +65,30 @@ export type MachineEvent =
   | { readonly type: 'lock.lost'; readonly session: SessionId; readonly request: number; readonly reason: LossReason }
   /** Holders, waiters or attributes of this name are not what they were. At most once per name and entry. */
   | { readonly type: 'lock.changed'; readonly name: string }
+  /** A queued request got its permits (one granted by its own entry is told by its outcome alone). */
+  | {
+      readonly type: 'semaphore.granted'
+      readonly session: SessionId
+      readonly request: number
+      readonly token: number
+      readonly since: number
+    }
+  /** A queued request is gone without a grant, or permits were taken. */
+  | {
+      readonly type: 'semaphore.lost'
+      readonly session: SessionId
+      readonly request: number
+      readonly reason: LossReason
+    }
+  /** A queued request asks for more than there are since a `resize`. */
+  | {
+      readonly type: 'semaphore.refused'
+      readonly session: SessionId
+      readonly request: number
+      readonly name: string
+      readonly count: number
+      readonly size: number
+    }
   /** At most once per key and entry. `item`: as it is now, null if it is deleted. */
   | {
       readonly type: 'store.changed'

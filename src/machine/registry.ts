@@ -1,10 +1,13 @@
 import * as v from 'valibot'
 import type { Command, SessionId } from './command.js'
+import { counterCommandSchema, counterOutcomeSchema, counterPrimitive } from './counter/primitive.js'
 import { lockPrimitive } from './lock/primitive.js'
 import { lockCommandSchema, lockOutcomeSchema } from './lock/schema.js'
 import type { CommandType, Outcome } from './outcome.js'
 import type { Primitive } from './primitive.js'
 import { failedOutcome } from './schema.js'
+import { semaphorePrimitive } from './semaphore/primitive.js'
+import { semaphoreCommandSchema, semaphoreOutcomeSchema } from './semaphore/schema.js'
 import type { Caller, Context, MachineState } from './state.js'
 import { storePrimitive } from './store/primitive.js'
 import { storeCommandSchema, storeOutcomeSchema } from './store/schema.js'
@@ -17,9 +20,22 @@ type CommandOf<P extends Prefix> = Extract<Command, { readonly type: `${P}.${str
 const primitives: { readonly [P in Prefix]: Primitive<CommandOf<P>> } = {
   lock: lockPrimitive,
   store: storePrimitive,
+  semaphore: semaphorePrimitive,
+  counter: counterPrimitive,
 }
-export const commandSchema = v.variant('type', [lockCommandSchema, storeCommandSchema])
-export const outcomeSchema = v.variant('type', [failedOutcome, lockOutcomeSchema, storeOutcomeSchema])
+export const commandSchema = v.variant('type', [
+  lockCommandSchema,
+  storeCommandSchema,
+  semaphoreCommandSchema,
+  counterCommandSchema,
+])
+export const outcomeSchema = v.variant('type', [
+  failedOutcome,
+  lockOutcomeSchema,
+  storeOutcomeSchema,
+  semaphoreOutcomeSchema,
+  counterOutcomeSchema,
+])
 
 export const registered = Object.entries(primitives) as readonly [Prefix, Primitive<Command>][]
 

@@ -2,6 +2,7 @@ import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import type { Branch, Limits, RoomSettings, SessionId, Successor } from './command.js'
 import type { LocksState } from './lock/state.js'
 import type { MachineEvent, Outcome } from './outcome.js'
+import type { SemaphoresState } from './semaphore/state.js'
 import { defaultSettings } from './settings.js'
 import type { StoreState } from './store/state.js'
 
@@ -32,6 +33,9 @@ export interface MachineState {
   readonly peers: Map<PeerId, PeerRecord>
   readonly locks: LocksState
   readonly store: StoreState
+  readonly semaphores: SemaphoresState
+  /** Those that are not at 0. */
+  readonly counters: Map<string, number>
 }
 
 export interface Session {
@@ -94,6 +98,8 @@ export function createMachine(): MachineState {
     peers: new Map(),
     locks: { resources: new Map(), bySession: new Map() },
     store: { items: new Map(), size: 0 },
+    semaphores: { byName: new Map(), bySession: new Map(), lastToken: 0 },
+    counters: new Map(),
   }
 }
 

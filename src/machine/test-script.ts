@@ -4,6 +4,7 @@ import { encodeInstruction } from './instruction.js'
 import type { LockCommand } from './lock/command.js'
 import { applyEntry, createMachine, type MachineState } from './machine.js'
 import type { Applied, Outcome } from './outcome.js'
+import type { SemaphoreCommand } from './semaphore/command.js'
 import { defaultSettings } from './settings.js'
 import type { Expected, StoreCommand } from './store/command.js'
 import { machineVersion, versionNeeded } from './version.js'
@@ -110,6 +111,15 @@ export function lock(name: string, options: Partial<Extract<LockCommand, { type:
 
 export function release(request: number): LockCommand {
   return { type: 'lock.release', request }
+}
+
+export function permits(
+  name: string,
+  count = 1,
+  options: Partial<Extract<SemaphoreCommand, { type: 'semaphore.acquire' }>> = {},
+): SemaphoreCommand {
+  const plain = { ifAvailable: false, lease: 10_000, priority: 0, owner: null }
+  return { type: 'semaphore.acquire', name, permits: 3, count, ...plain, ...options }
 }
 
 export function swap(key: string, expected: Expected, next: Uint8Array = Uint8Array.of(2)): StoreCommand {

@@ -13,7 +13,14 @@ import type { CommandType } from './outcome.js'
 export const machineVersion = 2
 
 /** Commands that came after version 1, and with which. */
-const since: Partial<Record<CommandType, number>> = { 'store.transact': 2 }
+const since: Partial<Record<CommandType, number>> = {
+  'store.transact': 2,
+  'semaphore.acquire': 2,
+  'semaphore.release': 2,
+  'semaphore.resize': 2,
+  'counter.add': 2,
+  'counter.compareAndSet': 2,
+}
 
 /** Which version of the machine that command needs. */
 export function versionNeeded(command: Command): number {

@@ -16,7 +16,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3 | 4
+export type Edition = 1 | 2 | 3 | 4 | 5
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -28,7 +28,7 @@ export interface RunOptions {
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
    * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, ambushes, and rooms that
-   * come apart (default). Seeds are pinned with the edition in which they failed.
+   * come apart, 5 with users of a semaphore and a counter (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -70,6 +70,8 @@ interface Extras {
   readonly schism: Prng | null
   /** Whether leaders are cut off while they change the members. */
   readonly ambush: Prng | null
+  /** Whether the pages share a semaphore and a counter too. */
+  readonly shares: boolean
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -80,11 +82,11 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 4, surgery = {} } = options
+  const { edition = 5, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
-  const workload = new Workload(sim, { compareAndSet: edition >= 3 })
+  const workload = new Workload(sim, { compareAndSet: edition >= 3, shares: extras.shares })
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
@@ -193,7 +195,8 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
   const isIdle = () =>
     workload.waiting.length === 0 &&
     pages().every((page) => page.unanswered.length === 0) &&
-    sim.log.machine.locks.resources.size === 0
+    sim.log.machine.locks.resources.size === 0 &&
+    sim.log.machine.semaphores.byName.size === 0
   if (!(await world.run(settleWithin, isIdle))) {
     const locks = [...sim.log.machine.locks.resources.values()].map(
       ({ name, held, queue }) => `${name}: held by ${held.map((h) => h.session)}, ${queue.length} wait`,
@@ -201,7 +204,7 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
     const calls = pages().map((page) => `${page.thread.name} ${page.unanswered.join('+')}`)
     world.convict(
       'leftovers',
-      `unanswered: ${calls.join(', ')}; locks: ${locks.join(', ')}; waiting: ${workload.waiting.join(', ')}`,
+      `unanswered: ${calls.join(', ')}; locks: ${locks.join(', ')}; semaphores: ${sim.log.machine.semaphores.byName.size}; waiting: ${workload.waiting.join(', ')}`,
     )
   }
 }
@@ -233,7 +236,8 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const upheavals = drawUpheavals(prng)
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
-  const since4 = edition < 4 ? before4 : drawSince4(seed)
+  const shares = edition >= 5 && new Prng(`${seed}/shares`).chance(0.4)
+  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares }
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
   if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
   return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }

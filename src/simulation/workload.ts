@@ -6,6 +6,7 @@ import type { Value } from '../shared/value.js'
 import { type Recorded, Recorder } from './linearizability/recorder.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
+import { type Company, Sharers } from './sharers.js'
 import type { Simulation } from './simulation.js'
 
 /** What the users of one run are like. */
@@ -31,6 +32,7 @@ export class Workload {
   readonly #sim: Simulation
   readonly habits: Habits
   readonly compareAndSet: boolean
+  readonly #sharers: Sharers | null
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -39,9 +41,13 @@ export class Workload {
   /** What was done, by kind: shows that a run did something. */
   readonly done = new Map<string, number>()
 
-  constructor(sim: Simulation, { compareAndSet = true }: { readonly compareAndSet?: boolean } = {}) {
+  constructor(
+    sim: Simulation,
+    { compareAndSet = true, shares = false }: { readonly compareAndSet?: boolean; readonly shares?: boolean } = {},
+  ) {
     this.#sim = sim
     this.compareAndSet = compareAndSet
+    this.#sharers = shares ? new Sharers(sim) : null
     const prng = sim.world.prng.fork('habits')
     this.habits = {
       locks: prng.pick([0.3, 0.5, 0.8]),
@@ -60,6 +66,12 @@ export class Workload {
       const actor = new Actor(this, this.#sim, { name: `${page.thread.name} ${i}`, page, prng, readsOnly })
       this.#actors.add(actor)
       void actor.run().then(() => this.#actors.delete(actor))
+    }
+    if (this.#sharers) {
+      const prng = this.#sim.world.prng.fork(`sharer ${page.thread.name}`)
+      const actor = new Actor(this, this.#sim, { name: `${page.thread.name} shares`, page, prng, readsOnly: false })
+      this.#actors.add(actor)
+      void this.#sharers.use(page, prng, actor).then(() => this.#actors.delete(actor))
     }
   }
 
@@ -97,7 +109,7 @@ interface Role {
   readonly readsOnly: boolean
 }
 
-class Actor {
+class Actor implements Company {
   readonly #workload: Workload
   readonly #sim: Simulation
   readonly #page: SimPage
@@ -131,18 +143,18 @@ class Actor {
       const { locks, pauseMs } = this.#workload.habits
       // The rest is shared out among the others.
       const dice = this.#readsOnly ? 0.7 : this.#prng.chance(locks) ? 0 : this.#prng.between(0.5, 1)
-      if (dice < 0.5) await this.#tolerate('lock', () => this.#lock())
-      else if (dice < 0.7) await this.#tolerate('set', () => this.#set())
-      else if (dice < 0.85) await this.#tolerate('get', () => this.#get())
-      else if (dice < 0.9) await this.#tolerate('delete', () => this.#delete())
-      else if (dice < 0.93) await this.#tolerate('query', async () => void (await room.locks.query()))
-      else if (this.#workload.compareAndSet) await this.#tolerate('compareAndSets', () => this.#comparing())
+      if (dice < 0.5) await this.tolerate('lock', () => this.#lock())
+      else if (dice < 0.7) await this.tolerate('set', () => this.#set())
+      else if (dice < 0.85) await this.tolerate('get', () => this.#get())
+      else if (dice < 0.9) await this.tolerate('delete', () => this.#delete())
+      else if (dice < 0.93) await this.tolerate('query', async () => void (await room.locks.query()))
+      else if (this.#workload.compareAndSet) await this.tolerate('compareAndSets', () => this.#comparing())
       await this.#sleep(this.#prng.tail(pauseMs, 2_000))
     }
   }
 
   /** Any error of the public contract is an answer; anything else is a bug. */
-  async #tolerate(what: string, run: () => Promise<void>): Promise<void> {
+  async tolerate(what: string, run: () => Promise<void>): Promise<void> {
     try {
       this.doing = what
       await run()
@@ -153,6 +165,14 @@ class Actor {
         this.#sim.world.convict('unexpected-error', `${what}: ${String(error)} ${(error as Error).stack}`)
       this.#workload.count(`${what} failed: ${error instanceof ComityError ? error.code : 'aborted'}`)
     }
+  }
+
+  get isOver(): boolean {
+    return this.#workload.isOver
+  }
+
+  record<T>(op: string, key: string, input: unknown, answer: Promise<T>, output: (given: T) => unknown): Promise<T> {
+    return this.#record(this.#call(op, key, input), answer, output)
   }
 
   #call(op: string, key: string, input: unknown, call = this.#sim.world.now): Recorded {

@@ -40,6 +40,66 @@ const boot: Where = { file: 'host/boot.ts', tests: { files: ['src/host/boot.test
 const versions: Where = { file: 'host/version-pilot.ts', tests: { files: ['test/scenario/versions.test.ts'] } }
 const meeting = { files: ['test/scenario/meeting.test.ts'] }
 
+const permits: Where = {
+  file: 'machine/semaphore/queue.ts',
+  tests: { files: ['src/machine/semaphore/model.test.ts', 'src/machine/semaphore/semaphore.test.ts'] },
+}
+const permitsApply: Where = { ...permits, file: 'machine/semaphore/apply.ts' }
+const pagePermits: Where = { file: 'host/page-permits.ts', tests: { files: ['src/host/page-permits.test.ts'] } }
+const semaphores: readonly RoomMutant[] = [
+  {
+    ...permits,
+    name: 'small requests pass a large one that waits',
+    find: 'for (let head = queue[0]; head && head.count <= free; head = queue[0]) {\n    queue.shift()',
+    replace:
+      'for (let head = queue.find((one) => one.count <= free); head; head = queue.find((one) => one.count <= free)) {\n    queue.splice(queue.indexOf(head), 1)',
+    cites: ['API'],
+  },
+  {
+    ...permits,
+    name: 'two grants of one entry have the same token',
+    find: 'Math.max(state.tokenBase + index, semaphores.lastToken + 1)',
+    replace: 'state.tokenBase + index',
+    cites: ['T1'],
+  },
+  {
+    ...permitsApply,
+    name: 'permits that are free are given to whoever comes, whoever waits',
+    find: 'const isGrantable = place === 0 && count <= freeOf(known)',
+    replace: 'const isGrantable = count <= freeOf(known)',
+    cites: ['API'],
+  },
+  {
+    ...permitsApply,
+    name: 'permits whose lease is longer than the silence end with it',
+    find: 'if (held.lease > silence) continue',
+    replace: '',
+    cites: ['S-3'],
+  },
+  {
+    ...pagePermits,
+    name: 'permits that were granted inside a snapshot are never told of',
+    find: "if (now.type === 'held' && request.state === 'queued') this.#granted(request.number, now)\n      else if",
+    replace: 'if',
+    cites: ['S-10'],
+  },
+  {
+    ...pagePermits,
+    name: 'who waits for permits waits for ever when the session has ended',
+    find: "      else if (state === 'queued') this.#askAgain(handle, request)\n    }\n  }\n\n  /** S-10",
+    replace: '    }\n  }\n\n  /** S-10',
+    cites: ['S-9'],
+  },
+  {
+    ...ownSession,
+    name: 'a machine that is behind refuses what the room can do',
+    find: '    this.#waiting.push({\n      command,',
+    replace:
+      "    if (this.#context.abilities.versionNeeded(command) > this.#context.machine.version)\n      return options.settle({ code: 'incompatible-peer', message: '' })\n    this.#waiting.push({\n      command,",
+    cites: ['F5'],
+  },
+]
+
 const frames: readonly RoomMutant[] = [
   {
     ...peers,
@@ -367,8 +427,8 @@ const sessions: readonly RoomMutant[] = [
   {
     ...ownSession,
     name: 'a command whose session has ended is sent again under the next one',
-    find: "if (pending.command.type === 'lock.request') {",
-    replace: "if (pending.command.type !== 'lock.release') {",
+    find: 'if (isRequest(pending.command)) {',
+    replace: 'if (!isRelease(pending.command)) {',
     cites: ['S-2'],
   },
   {
@@ -730,8 +790,8 @@ const pace: readonly RoomMutant[] = [
   {
     ...idle,
     name: 'a room is idle though a lock is held',
-    find: 'return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()',
-    replace: 'return this.#options.isWaiting()',
+    find: 'return locks.resources.size > 0 || semaphores.bySession.size > 0 ||',
+    replace: 'return locks.resources.size + semaphores.bySession.size < 0 ||',
     cites: ['M6'],
   },
   {
@@ -998,4 +1058,5 @@ export const roomMutants: readonly RoomMutant[] = [
   ...pace,
   ...founding,
   ...reads,
+  ...semaphores,
 ]

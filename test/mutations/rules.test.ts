@@ -68,7 +68,9 @@ describe('a mutant', () => {
     expect(readFileSync(join(root, 'src', file), 'utf8').split(find)).toHaveLength(2)
   })
 
-  it.each(roomMutants.map((mutant) => [mutant.name, mutant] as const))(
+  // What breaks the public contract alone has no rule.
+  const ofRules = roomMutants.filter(({ cites }) => !cites.includes('API'))
+  it.each(ofRules.map((mutant) => [mutant.name, mutant] as const))(
     'is to be seen by a test of its rule: %s',
     (_name, { cites, tests }) => {
       const carried = cites.filter((id) => tests.files.some((file) => titled.get(id)?.has(file)))

@@ -84,6 +84,11 @@ function unaware(port: HostPort): HostPort {
   return wrapPort(port, (event) => (event.type === 'lock.lost' ? null : event))
 }
 
+/** A page that is not told which permits it has lost. */
+function unawareOfPermits(port: HostPort): HostPort {
+  return wrapPort(port, (event) => (event.type === 'permit.lost' ? null : event))
+}
+
 /** A page that hears of a reset, and not of what it has lost by it. */
 function forgetful(port: HostPort): HostPort {
   return wrapPort(port, (event) =>
@@ -133,6 +138,21 @@ async function writeAnyway(port: HostPort, { key, next }: CompareAndSet): Promis
 async function sayYes(port: HostPort, call: CompareAndSet): Promise<Compared> {
   const compared = await port.call(call)
   return compared.ok ? { ok: true, value: { ...compared.value, swapped: true } } : compared
+}
+
+type Add = Extract<Call, { type: 'counter.add' }>
+
+/** A counter that is read, and then set. */
+function adding(port: HostPort): HostPort {
+  const add = async ({ name, by }: Add): Promise<Reply<Answers['counter.add']>> => {
+    const found = await port.call({ type: 'counter.get', name })
+    if (!found.ok) return found
+    const next = found.value + by
+    const written = await port.call({ type: 'counter.compareAndSet', name, expected: found.value, next })
+    return written.ok ? { ok: true, value: { value: next, overflowed: false } } : written
+  }
+  const call = (call: Call) => (call.type === 'counter.add' ? add(call) : port.call(call))
+  return wrapPort(port, (event) => event, call as HostPort['call'])
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
@@ -403,6 +423,20 @@ export const plantedBugs: readonly PlantedBug[] = [
     rule: 'API',
     surgery: { port: comparing(sayYes) },
     within: 3,
+    shows: ['linearizability'],
+  },
+  {
+    name: 'a page is not told of the permits that it lost',
+    rule: 'S-10',
+    surgery: { port: unawareOfPermits },
+    within: 120,
+    shows: ['belief'],
+  },
+  {
+    name: 'a counter is read, and then set',
+    rule: 'API',
+    surgery: { port: adding },
+    within: 90,
     shows: ['linearizability'],
   },
 ]

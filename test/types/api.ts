@@ -1,6 +1,7 @@
 /** Calls that compile and calls that must not: checked by `tsc`, never run. */
 import {
   ComityError,
+  type Counter,
   join,
   type Lock,
   type LockInfo,
@@ -8,7 +9,9 @@ import {
   type LockManager,
   type Member,
   type Observable,
+  type Permit,
   type Room,
+  type Semaphore,
   type Value,
 } from '../../src/index.js'
 
@@ -183,6 +186,38 @@ export async function storing({ store }: Room, lock: Lock): Promise<void> {
   ;(await store.get('key')).value
   // @ts-expect-error there is no such consistency
   await store.get('key', { consistency: 'eventual' })
+}
+
+export async function sharing(room: Room): Promise<void> {
+  const semaphore: Semaphore = room.semaphore('downloads', { permits: 3 })
+  const permit = await semaphore.acquire()
+  same<typeof permit, Permit>(true)
+  await using two = await semaphore.acquire(2, { timeout: 5_000, priority: 1, lease: 2_000, owner: 'me' })
+  const state: 'held' | 'unsure' | 'lost' | 'released' = two.state
+  const perhaps = await semaphore.acquire(1, { ifAvailable: true, signal: AbortSignal.timeout(5) })
+  same<typeof perhaps, Permit | null>(true)
+  const free: number = await semaphore.available()
+  await semaphore.resize(5)
+  const counter: Counter = room.counter('visits')
+  const sum: number = (await counter.add()) + (await counter.add(-1)) + (await counter.get())
+  const isSet: boolean = await counter.compareAndSet(sum, 0)
+  void [permit.id, permit.count, state, free, isSet]
+  // @ts-expect-error a semaphore has a size
+  room.semaphore('downloads')
+  // @ts-expect-error ... which is a number
+  room.semaphore('downloads', { permits: '3' })
+  // @ts-expect-error there is no such option
+  await semaphore.acquire(1, { mode: 'shared' })
+  // @ts-expect-error what was not available is null
+  perhaps.release()
+  // @ts-expect-error a permit is not written to
+  permit.count = 2
+  // @ts-expect-error a counter has a name
+  room.counter()
+  // @ts-expect-error a counter counts numbers
+  await counter.add(1n)
+  // @ts-expect-error what is set is missing
+  await counter.compareAndSet(1)
 }
 
 export function listening(room: Room<{ name: string }>): void {

@@ -45,6 +45,8 @@ export class LogChecker {
   readonly #stolen = new Set<string>()
   readonly #executed = new Set<string>()
   readonly #versions = new Map<string, Version[]>()
+  /** By semaphore, how many permits were out after the last entry. */
+  readonly #out = new Map<string, number>()
   #foundedAt = 0
   #roomId: string | null = null
 
@@ -207,6 +209,19 @@ export class LogChecker {
       if (exclusive > 1 || (exclusive === 1 && held.length > 1))
         this.#world.convict('mutual-exclusion', `${name} has ${held.length} holders after entry ${entry.index}`)
     }
+    this.#countPermits(entry.index)
+  }
+
+  /** More than there are only where a semaphore has shrunk, and then fewer and fewer. */
+  #countPermits(index: number): void {
+    const { byName } = this.machine.semaphores
+    for (const { name, size, held } of byName.values()) {
+      const out = held.reduce((sum, { count }) => sum + count, 0)
+      if (out > Math.max(size, this.#out.get(name) ?? 0))
+        this.#world.convict('mutual-exclusion', `${out} of ${size} permits of ${name} are out after entry ${index}`)
+      this.#out.set(name, out)
+    }
+    for (const name of this.#out.keys()) if (!byName.has(name)) this.#out.delete(name)
   }
 
   #grantedLater(session: SessionId, request: number, token: number): void {

@@ -3,7 +3,7 @@
  * (1993) with Lowe's memory of what has been tried (2017), one key after another: linearizability is local (Herlihy and Wing 1990).
  */
 import type { Operation } from './history.js'
-import { lock, type Model, register } from './models.js'
+import { counter, lock, type Model, register } from './models.js'
 
 export interface Failure {
   readonly model: string
@@ -34,7 +34,7 @@ export interface CheckOptions {
 /** About a second. Histories of the simulator take a step or two for each operation. */
 const defaultSteps = 300_000
 
-const courts = [court(register), court(lock)]
+const courts = [court(register), court(lock), court(counter)]
 
 /** Throws on an operation that no model knows. */
 export function checkHistory(history: Iterable<Operation>, { stepsMax = defaultSteps }: CheckOptions = {}): Judgement {

@@ -1,4 +1,4 @@
-/** What one key of the store and one lock are when nothing happens at the same time: the specification, as small as it can be. */
+/** What one key of the store, one lock and one counter are when nothing happens at the same time: the specification, as small as it can be. */
 import * as v from 'valibot'
 import type { Operation } from './history.js'
 
@@ -173,6 +173,52 @@ function stepLock(state: LockState, step: LockStep, unknown: boolean): LockState
   if (!isFree || !rises) return null
   // In one order, so that equal states read the same.
   return { mode, holders: [...state.holders, `${step.client} under ${token}`].sort(), last: token }
+}
+
+const counterStep = v.variant('op', [
+  v.object({
+    op: v.literal('add'),
+    input: v.object({ n: v.number() }),
+    output: v.nullable(v.object({ sum: v.number() })),
+  }),
+  v.object({ op: v.literal('count'), output: v.nullable(v.object({ value: v.number() })) }),
+  v.object({
+    op: v.literal('exchange'),
+    input: v.object({ expected: v.number(), next: v.number() }),
+    output: v.nullable(v.object({ swapped: v.boolean() })),
+  }),
+])
+type CounterStep = v.InferOutput<typeof counterStep>
+
+/**
+ * One counter: `add` `{ n }` gives `{ sum }`; `count` gives `{ value }`; `exchange` `{ expected, next }` gives `{ swapped }`. It begins at 0.
+ */
+export const counter: Model<number, CounterStep> = {
+  name: 'counter',
+  operations: ['add', 'count', 'exchange'],
+  initial: 0,
+  read: (operation) => parse(counterStep, operation),
+  step: stepCounter,
+  text: String,
+}
+
+function stepCounter(state: number, step: CounterStep, unknown: boolean): number | null {
+  switch (step.op) {
+    case 'add': {
+      const sum = state + step.input.n
+      return unknown || step.output?.sum === sum ? sum : null
+    }
+    case 'count':
+      return unknown || step.output?.value === state ? state : null
+    case 'exchange': {
+      const { expected, next } = step.input
+      const isExpected = state === expected
+      // One that did not swap changes nothing: as if it had never happened.
+      if (unknown) return isExpected ? next : null
+      if (step.output?.swapped !== isExpected) return null
+      return isExpected ? next : state
+    }
+  }
 }
 
 function parse<Schema extends v.GenericSchema<unknown, unknown>>(

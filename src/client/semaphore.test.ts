@@ -1,0 +1,320 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { RoomConnection } from './connection.js'
+import { LimitExceededError, NoQuorumError, PermitLostError, PermitTimeoutError, RoomLeftError } from './errors.js'
+import type { Permit } from './permit.js'
+import { type AcquireOptions, RoomSemaphores, type Semaphore } from './semaphore.js'
+import { quiet, TestClock, TestPort } from './test-port.js'
+
+let clock: TestClock
+let port: TestPort
+let connection: RoomConnection
+let semaphores: RoomSemaphores
+let semaphore: Semaphore
+
+beforeEach(() => {
+  clock = new TestClock()
+  port = new TestPort()
+  connection = new RoomConnection(clock)
+  connection.attach(port)
+  semaphores = new RoomSemaphores(connection, {
+    whenNoQuorum: 'wait',
+    timing: () => ({ heartbeat: 50, lease: 10_000 }),
+  })
+  semaphore = semaphores.get('a', { permits: 3 })
+})
+
+const granted = { state: 'granted', token: 7, since: 1 } as const
+const hear = () => port.hear(clock.now())
+/** The handle of the oldest request that has not been answered. */
+const asked = () => port.calls('semaphore.acquire')[0]?.handle ?? 0
+const grant = (handle: number, token = 7) => port.tell({ type: 'permit.granted', handle, token, since: 1 })
+const lose = (handle: number) => port.tell({ type: 'permit.lost', handle, reason: 'expired' })
+
+function watch(promise: Promise<unknown>): { value: unknown } {
+  const seen: { value: unknown } = { value: 'pending' }
+  promise.then(
+    (value) => {
+      seen.value = value
+    },
+    (error: unknown) => {
+      seen.value = error
+    },
+  )
+  return seen
+}
+
+async function acquire(count = 1, options: AcquireOptions = {}): Promise<{ permit: Permit; handle: number }> {
+  const acquiring = semaphore.acquire(count, options)
+  await quiet()
+  const handle = asked()
+  hear()
+  await port.answer('semaphore.acquire', granted)
+  return { permit: await acquiring, handle }
+}
+
+describe('from request to release', () => {
+  it('asks, waits, is given a permit, gives it back once', async () => {
+    hear()
+    const acquiring = watch(semaphore.acquire(2, { priority: 5, owner: 'me', lease: 500.9 }))
+    await quiet()
+    const handle = asked()
+    expect(port.calls('semaphore.acquire')).toEqual([
+      {
+        type: 'semaphore.acquire',
+        ...{ handle, name: 'a', permits: 3, count: 2, ifAvailable: false, lease: 500, priority: 5, owner: 'me' },
+      },
+    ])
+    await port.answer('semaphore.acquire', { state: 'queued' })
+    expect(acquiring.value).toBe('pending')
+    grant(handle)
+    await quiet()
+    const permit = acquiring.value as Permit
+    expect(permit).toMatchObject({ name: 'a', count: 2, id: 7, state: 'held' })
+    expect(permit.deadline).toBe(clock.monotonic + 500 - 30)
+    const release = permit.release()
+    expect([permit.state, permit.release()]).toEqual(['released', release])
+    await quiet()
+    expect(port.calls('semaphore.release')).toEqual([{ type: 'semaphore.release', handle }])
+    await port.answer('semaphore.release', null)
+    await release
+    expect(permit.signal.aborted).toBe(false)
+  })
+
+  it('is one by default, with the lease of the room', async () => {
+    void semaphore.acquire()
+    await quiet()
+    expect(port.calls('semaphore.acquire')).toMatchObject([{ count: 1, lease: 10_000, priority: 0, owner: null }])
+  })
+
+  it('resolves with null when there are not enough at once', async () => {
+    const acquiring = semaphore.acquire(undefined, { ifAvailable: true })
+    await quiet()
+    expect(port.calls('semaphore.acquire')).toMatchObject([{ ifAvailable: true }])
+    await port.answer('semaphore.acquire', { state: 'unavailable' })
+    expect(await acquiring).toBeNull()
+  })
+
+  it('is given back by `await using`', async () => {
+    const { permit } = await acquire()
+    void permit[Symbol.asyncDispose]()
+    expect(permit.state).toBe('released')
+  })
+
+  it('[S-8] is handed over only when the session is certain', async () => {
+    const acquiring = watch(semaphore.acquire())
+    await quiet()
+    await port.answer('semaphore.acquire', granted)
+    expect(acquiring.value).toBe('pending')
+    hear()
+    await quiet()
+    expect(acquiring.value).toMatchObject({ state: 'held' })
+  })
+})
+
+describe('a wait', () => {
+  it("ends with the signal's own reason, and leaves the queue", async () => {
+    const reason = { my: 'reason' }
+    const controller = new AbortController()
+    const acquiring = watch(semaphore.acquire(1, { signal: controller.signal }))
+    await quiet()
+    const handle = asked()
+    controller.abort(reason)
+    await quiet()
+    expect(acquiring.value).toBe(reason)
+    expect(port.calls('semaphore.release')).toEqual([{ type: 'semaphore.release', handle }])
+    await expect(semaphore.acquire(1, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    expect(port.calls('semaphore.acquire')).toHaveLength(1)
+  })
+
+  it('ends after its time-out, without a leader too, and no timer is left', async () => {
+    const acquiring = watch(semaphore.acquire(1, { timeout: 300 }))
+    await quiet()
+    clock.pass(299)
+    await quiet()
+    expect(acquiring.value).toBe('pending')
+    clock.pass(1)
+    await quiet()
+    expect(acquiring.value).toBeInstanceOf(PermitTimeoutError)
+    expect(acquiring.value).toMatchObject({ code: 'lock-timeout', retryable: true })
+    await port.answer('semaphore.acquire', { state: 'unavailable' })
+    await acquire(1, { timeout: 300 })
+    expect(clock.timers).toBe(0)
+  })
+
+  it('ends when there is no quorum, if it is to', async () => {
+    const acquiring = watch(semaphore.acquire(1, { whenNoQuorum: 'reject' }))
+    port.tell({
+      type: 'status',
+      status: { phase: 'no-quorum', raftLeader: null, term: 1, role: 'follower', missing: ['bob'] },
+    })
+    await quiet()
+    expect(acquiring.value).toBeInstanceOf(NoQuorumError)
+  })
+
+  it('ends when a resize has made it too large', async () => {
+    const acquiring = watch(semaphore.acquire(3))
+    await quiet()
+    const handle = asked()
+    await port.answer('semaphore.acquire', { state: 'queued' })
+    const details = { limit: 'permits', value: 2 }
+    port.tell({ type: 'permit.refused', handle, failure: { code: 'limit-exceeded', message: 'too many', details } })
+    await quiet()
+    expect(acquiring.value).toBeInstanceOf(LimitExceededError)
+    expect(acquiring.value).toMatchObject(details)
+  })
+
+  it('goes on with the next host, and a grant of the one before is void', async () => {
+    hear()
+    const acquiring = watch(semaphore.acquire())
+    await quiet()
+    connection.detach()
+    const next = new TestPort()
+    connection.attach(next)
+    await quiet()
+    await port.answer('semaphore.acquire', granted)
+    expect(acquiring.value).toBe('pending')
+    next.hear(clock.now(), 2)
+    await next.answer('semaphore.acquire', { ...granted, token: 9 })
+    expect(acquiring.value).toMatchObject({ id: 9, state: 'held' })
+  })
+})
+
+describe('a permit', () => {
+  it('[S-4] is unsure as soon as its lease may have run out, by a read alone', async () => {
+    const { permit } = await acquire(1, { lease: 1_000 })
+    clock.pass(959)
+    expect(permit.state).toBe('held')
+    clock.pass(1)
+    expect(permit.state).toBe('unsure')
+    hear()
+    expect(permit.state).toBe('held')
+  })
+
+  it('that is lost says so, and why', async () => {
+    const { permit, handle } = await acquire()
+    lose(handle)
+    expect([permit.state, permit.signal.aborted]).toEqual(['lost', true])
+    expect(permit.signal.reason).toBeInstanceOf(PermitLostError)
+    expect(permit.signal.reason).toMatchObject({ code: 'lock-lost', reason: 'expired' })
+    await permit.release()
+    expect(port.calls('semaphore.release')).toEqual([])
+  })
+
+  it('is lost when the page is put aside, and is no lock that a reset could name', async () => {
+    const { permit } = await acquire()
+    const resets: unknown[] = []
+    connection.listen({ reset: ({ locks }) => resets.push(locks) })
+    port.tell({
+      type: 'reset',
+      reset: { cause: 'merged', store: [], deleted: [], complete: true },
+      successor: { roomId: 'r', tokenFloor: 0 },
+    })
+    connection.detach('reset')
+    expect([permit.state, resets]).toEqual(['lost', [[]]])
+    expect(permit.signal.reason).toMatchObject({ reason: 'reset' })
+  })
+
+  it('is given back when the handle is left; who waits is told, and nothing is asked any more', async () => {
+    const { permit } = await acquire()
+    const waiting = watch(semaphore.acquire())
+    await quiet()
+    semaphores.leave()
+    await quiet()
+    expect([permit.state, waiting.value]).toEqual(['released', expect.any(RoomLeftError)])
+    const calls = port.asked.length
+    for (const call of [() => semaphore.acquire(), () => semaphore.available(), () => semaphore.resize(2)])
+      await expect(call()).rejects.toBeInstanceOf(RoomLeftError)
+    expect(port.asked).toHaveLength(calls)
+  })
+})
+
+it('says how many there are: those of a semaphore that nobody uses are all', async () => {
+  const [first, second] = [semaphore.available(), semaphore.available()]
+  await quiet()
+  await port.answer('semaphore.get', { size: 5, free: 4 })
+  await port.answer('semaphore.get', null)
+  expect(await Promise.all([first, second])).toEqual([4, 3])
+})
+
+it('a resize says what it would be without it', async () => {
+  const resized = semaphore.resize(5)
+  await quiet()
+  expect(port.calls('semaphore.resize')).toEqual([{ type: 'semaphore.resize', name: 'a', permits: 3, to: 5 }])
+  await port.answer('semaphore.resize', null)
+  expect(await resized).toBeUndefined()
+})
+
+describe('bad arguments', () => {
+  const thrown = (run: () => unknown): unknown => {
+    try {
+      return run()
+    } catch (error) {
+      return error
+    }
+  }
+
+  it.each<[string, string, unknown, unknown]>([
+    ['TypeError', 'options.permits', 'a', undefined],
+    ['TypeError', 'options', 'a', null],
+    ['TypeError', 'options', 'a', 3],
+    ['TypeError', 'options.permits', 'a', {}],
+    ['TypeError', 'options.permits', 'a', { permits: '3' }],
+    ['TypeError', 'options.permits', 'a', { permits: 3n }],
+    ['RangeError', 'options.permits', 'a', { permits: 0 }],
+    ['RangeError', 'options.permits', 'a', { permits: -1 }],
+    ['RangeError', 'options.permits', 'a', { permits: 1.5 }],
+    ['RangeError', 'options.permits', 'a', { permits: Number.NaN }],
+    ['RangeError', 'options.permits', 'a', { permits: Number.POSITIVE_INFINITY }],
+    ['RangeError', 'options.permits', 'a', { permits: 1_000_001 }],
+    ['TypeError', 'name', undefined, { permits: 1 }],
+    ['TypeError', 'name', 12, { permits: 1 }],
+    ['TypeError', 'name', Symbol('s'), { permits: 1 }],
+    ['LimitExceededError', 'name', 'x'.repeat(10_000), { permits: 1 }],
+  ])('%s %s for a semaphore', (name, argument, ...given) => {
+    const error = thrown(() => semaphores.get(...given)) as Error
+    expect([error.name, error.message.split(':')[0]]).toEqual([name, argument])
+  })
+
+  it.each<[string, string, unknown, unknown?]>([
+    ['TypeError', 'count', '1'],
+    ['TypeError', 'count', null],
+    ['TypeError', 'count', {}],
+    ['RangeError', 'count', 0],
+    ['RangeError', 'count', -1],
+    ['RangeError', 'count', 0.5],
+    ['RangeError', 'count', Number.NaN],
+    ['RangeError', 'count', 1_000_001],
+    ['TypeError', 'options', 1, null],
+    ['TypeError', 'options', 1, 5_000],
+    ['TypeError', 'options.timeout', 1, { timeout: '5' }],
+    ['RangeError', 'options.timeout', 1, { timeout: -1 }],
+    ['RangeError', 'options.timeout', 1, { timeout: Number.NaN }],
+    ['RangeError', 'options.timeout', 1, { timeout: 2 ** 31 }],
+    ['TypeError', 'options.signal', 1, { signal: null }],
+    ['TypeError', 'options.signal', 1, { signal: { aborted: false } }],
+    ['TypeError', 'options.lease', 1, { lease: 5n }],
+    ['RangeError', 'options.lease', 1, { lease: 149 }],
+    ['RangeError', 'options.lease', 1, { lease: 24 * 3_600_000 + 1 }],
+    ['TypeError', 'options.priority', 1, { priority: 'high' }],
+    ['RangeError', 'options.priority', 1, { priority: 0.5 }],
+    ['RangeError', 'options.priority', 1, { priority: 1_001 }],
+    ['TypeError', 'options.owner', 1, { owner: 12 }],
+    ['LimitExceededError', 'options.owner', 1, { owner: 'x'.repeat(257) }],
+    ['TypeError', 'options.whenNoQuorum', 1, { whenNoQuorum: 'throw' }],
+  ])('%s %s for a request', async (name, argument, count, options) => {
+    const error = await semaphore.acquire(count as number, options as object).catch((error: unknown) => error)
+    expect([(error as Error).name, (error as Error).message.split(':')[0]]).toEqual([name, argument])
+    expect(port.asked).toEqual([])
+  })
+
+  it.each([undefined, null, '3', 0, -1, 1.5, Number.NaN, 1_000_001])('a size that is none: %s', async (size) => {
+    await expect(semaphore.resize(size as number)).rejects.toThrow(/^permits: expected/)
+    expect(port.asked).toEqual([])
+  })
+
+  it('a lone surrogate is a name', async () => {
+    void semaphores.get('\ud800', { permits: 1 }).acquire()
+    await quiet()
+    expect(port.calls('semaphore.acquire')).toMatchObject([{ name: '\ud800' }])
+  })
+})
