@@ -177,10 +177,6 @@ describe('locks', () => {
     ['TypeError', 'options.whenNoQuorum', { whenNoQuorum: 'throw' }],
     ['LimitExceededError', 'options.attributes', { attributes: 'x'.repeat(70_000) }],
     ['TypeError', 'options.attributes', { attributes: () => {} }],
-    ['NotSupportedError', 'options.maxHold', { maxHold: 1 }],
-    ['NotSupportedError', 'options.owner', { owner: 'me' }],
-    ['NotSupportedError', 'options.priority', { priority: 0 }],
-    ['NotSupportedError', 'options.scope', { scope: 'exact' }],
     ['NotSupportedError', 'options.steal', { steal: true, ifAvailable: true }],
     ['NotSupportedError', 'options.steal', { steal: true, mode: 'shared' }],
   ])('%s %s', async (name, argument, options) => {
