@@ -166,10 +166,10 @@ export class RoomLocks implements LockManager {
     const checked = checkName(prefix, 'prefix')
     return {
       [Symbol.asyncIterator]: () => {
-        const watch = new LockWatch(this.#connection, checked, () => this.#open.delete(leave))
         const leave = () => watch.end(undefined)
+        const watch: LockWatch = new LockWatch(this.#connection, checked, () => this.#open.delete(leave))
         if (this.#left) leave()
-        else this.#open.add(leave)
+        else if (!this.#connection.ended) this.#open.add(leave)
         return watch
       },
     }
