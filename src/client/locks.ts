@@ -51,14 +51,10 @@ export interface LockManager {
   requestAll<T>(names: Iterable<string>, callback: LocksGrantedCallback<T>): Promise<T>
   requestAll<T>(
     names: Iterable<string>,
-    options: LockOptions & { ifAvailable: true },
-    callback: AvailableLocksCallback<T>,
-  ): Promise<T>
-  requestAll<T>(
-    names: Iterable<string>,
     options: LockOptions & { ifAvailable?: false },
     callback: LocksGrantedCallback<T>,
   ): Promise<T>
+  requestAll<T>(names: Iterable<string>, options: LockOptions, callback: AvailableLocksCallback<T>): Promise<T>
   /**
    * Asks everyone who holds the lock to give it back (`lock.revoking`), and takes it when the grace is over. The grace begins when a holder's
    * peer has heard of it: one that is silent keeps the lock to the end of its lease. Resolves when all that were asked hold it no more. Who waits
