@@ -1,15 +1,19 @@
 export type { Counter } from './client/counter.js'
 export * from './client/errors.js'
 export { createFence, type FenceClaim, type FenceOptions, type FenceState, type ResourceFence } from './client/fence.js'
+export type { Histogram } from './client/histogram.js'
 export { join } from './client/join.js'
 export type { Lock, LockMode } from './client/lock.js'
+export type { LockInfo, LockManagerSnapshot, Wait, WaitGraph } from './client/lock-info.js'
+export type { LockMetrics, LockNumbers } from './client/lock-metrics.js'
+export type { LockObservation } from './client/lock-observation.js'
+export type { LockOptions, RevokeOptions, WaitOptions } from './client/lock-options.js'
+export type { LockEvent } from './client/lock-watch.js'
 export type {
+  AvailableLocksCallback,
   LockGrantedCallback,
-  LockInfo,
   LockManager,
-  LockManagerSnapshot,
-  LockObservation,
-  LockOptions,
+  LocksGrantedCallback,
 } from './client/locks.js'
 export type { Observable, Subscription } from './client/observable.js'
 export type { JoinOptions } from './client/options.js'

@@ -177,14 +177,38 @@ describe('locks', () => {
     ['TypeError', 'options.whenNoQuorum', { whenNoQuorum: 'throw' }],
     ['LimitExceededError', 'options.attributes', { attributes: 'x'.repeat(70_000) }],
     ['TypeError', 'options.attributes', { attributes: () => {} }],
-    ['NotSupportedError', 'options.maxHold', { maxHold: 1 }],
-    ['NotSupportedError', 'options.owner', { owner: 'me' }],
-    ['NotSupportedError', 'options.priority', { priority: 0 }],
-    ['NotSupportedError', 'options.scope', { scope: 'exact' }],
+    ['TypeError', 'options.maxHold', { maxHold: '5s' }],
+    ['TypeError', 'options.maxHold', { maxHold: null }],
+    ['RangeError', 'options.maxHold', { maxHold: 0 }],
+    ['RangeError', 'options.maxHold', { maxHold: Number.NaN }],
+    ['RangeError', 'options.maxHold', { maxHold: Number.POSITIVE_INFINITY }],
+    ['RangeError', 'options.maxHold', { maxHold: 24 * 3_600_000 + 1 }],
+    ['TypeError', 'options.lockDelay', { lockDelay: '5s' }],
+    ['RangeError', 'options.lockDelay', { lockDelay: -1 }],
+    ['RangeError', 'options.lockDelay', { lockDelay: 10_001 }],
+    ['RangeError', 'options.lockDelay', { lockDelay: 501, lease: 500 }],
+    ['TypeError', 'options.owner', { owner: 1 }],
+    ['TypeError', 'options.owner', { owner: null }],
+    ['TypeError', 'options.owner', { owner: Symbol('s') }],
+    ['TypeError', 'options.owner', { owner: 'a\ud800' }],
+    ['LimitExceededError', 'options.owner', { owner: 'x'.repeat(257) }],
+    ['TypeError', 'options.priority', { priority: '1' }],
+    ['TypeError', 'options.priority', { priority: 1n }],
+    ['RangeError', 'options.priority', { priority: 0.5 }],
+    ['RangeError', 'options.priority', { priority: 1_001 }],
+    ['RangeError', 'options.priority', { priority: -1_001 }],
+    ['RangeError', 'options.priority', { priority: Number.NaN }],
+    ['TypeError', 'options.scope', { scope: 'prefix' }],
+    ['TypeError', 'options.scope', { scope: null }],
+    ['TypeError', 'options.scope', { scope: Symbol('s') }],
     ['NotSupportedError', 'options.steal', { steal: true, ifAvailable: true }],
     ['NotSupportedError', 'options.steal', { steal: true, mode: 'shared' }],
   ])('%s %s', async (name, argument, options) => {
-    for (const call of [() => locks.request('a', options, () => {}), () => locks.acquire('a', options)]) {
+    for (const call of [
+      () => locks.request('a', options, () => {}),
+      () => locks.requestAll(['a', 'b'], options, () => {}),
+      () => locks.acquire('a', options),
+    ]) {
       const error = await rejected(call())
       expect(error.name).toBe(name)
       expect(error.message.startsWith(argument)).toBe(true)
@@ -211,6 +235,78 @@ describe('locks', () => {
     }
     expect(thrown(() => locks.observe(Symbol('s') as never))).toMatchObject({ name: 'TypeError' })
     expect([port.asked, port.notices]).toEqual([[], []])
+  })
+
+  it.each<[Kind, string, unknown]>([
+    ['TypeError', 'names', undefined],
+    ['TypeError', 'names', null],
+    ['TypeError', 'names', 12],
+    ['TypeError', 'names', 'ab'],
+    ['TypeError', 'names', {}],
+    ['TypeError', 'names', []],
+    ['TypeError', 'names[1]', ['a', Symbol('s')]],
+    ['TypeError', 'names[2]', ['a', 'b', 'a']],
+    ['TypeError', 'names[1]', ['1', 1]],
+    ['LimitExceededError', 'names[1]', ['a', 'x'.repeat(1025)]],
+    ['LimitExceededError', 'names', Array.from({ length: 65 }, (_, i) => `name ${i}`)],
+    ['NotSupportedError', 'name', ['a', '-b']],
+  ])('requestAll: %s %s', async (name, argument, names) => {
+    const error = await rejected(locks.requestAll(names as string[], () => {}))
+    expect(error.name).toBe(name)
+    expect(error.message.split(':')[0]).toBe(argument)
+    await quiet()
+    expect(port.asked).toEqual([])
+  })
+
+  it('requestAll refuses what request refuses, and a callback that is none', async () => {
+    const { signal } = new AbortController()
+    const refused = await rejected(locks.requestAll(['a'], { signal, ifAvailable: true }, () => {}))
+    expect(refused).toMatchObject({ name: 'NotSupportedError' })
+    for (const rest of [[], [12], [{}, null]]) {
+      const all: (...args: unknown[]) => Promise<unknown> = locks.requestAll.bind(locks) as never
+      expect(await rejected(all(['a'], ...rest))).toMatchObject({ name: 'TypeError' })
+    }
+    expect(port.asked).toEqual([])
+  })
+
+  it('requestAll reads each name once, as WebIDL does', async () => {
+    let reads = 0
+    const name = {
+      toString() {
+        reads += 1
+        return `name ${reads}`
+      },
+    }
+    void locks.requestAll(new Set([name as never, 'b']), () => {})
+    await quiet()
+    expect(port.calls('lock.request')).toMatchObject([{ name: 'name 1', beyond: { also: ['b'] } }])
+    expect(reads).toBe(1)
+  })
+
+  it.each<[Kind, string, unknown[]]>([
+    ['TypeError', 'name', [Symbol('s'), { grace: 1 }]],
+    ['LimitExceededError', 'name', ['x'.repeat(1025), { grace: 1 }]],
+    ['TypeError', 'options', ['a']],
+    ['TypeError', 'options', ['a', 12]],
+    ['TypeError', 'options', ['a', null]],
+    ['TypeError', 'options.grace', ['a', {}]],
+    ['TypeError', 'options.grace', ['a', { grace: '1' }]],
+    ['RangeError', 'options.grace', ['a', { grace: -1 }]],
+    ['RangeError', 'options.grace', ['a', { grace: Number.NaN }]],
+    ['RangeError', 'options.grace', ['a', { grace: 24 * 3_600_000 + 1 }]],
+  ])('revoke: %s %s', async (name, argument, args) => {
+    const revoke: (...args: unknown[]) => Promise<void> = locks.revoke.bind(locks) as never
+    const error = await rejected(revoke(...args))
+    expect(error.name).toBe(name)
+    expect(error.message.split(':')[0]).toBe(argument)
+    await quiet()
+    expect(port.asked).toEqual([])
+  })
+
+  it('watch: a prefix is a string, and not longer than a name', () => {
+    expect(thrown(() => locks.watch(Symbol('s') as never))).toMatchObject({ name: 'TypeError' })
+    const tooLong = thrown(() => locks.watch('x'.repeat(1025)))
+    expect(tooLong).toMatchObject({ name: 'LimitExceededError', message: expect.stringMatching(/^prefix/) })
   })
 
   it('[S-3] a lease of a fraction is rounded down, one of three heartbeats is allowed', async () => {

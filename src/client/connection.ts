@@ -10,6 +10,7 @@ import type {
   CallType,
   HostEvent,
   HostStatus,
+  LockGrant,
   LockLoss,
   MemberRecord,
   Notice,
@@ -23,21 +24,33 @@ import type { RoomSettings, SessionId } from '../machine/command.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant } from '../shared/instant.js'
 import { type ComityError, errorOf, RoomLeftError } from './errors.js'
+import { LockMeter, type LockTimeline } from './lock-metrics.js'
 
 /** S-4: what a holder gives away of its lease, so that it surely lets go before the cluster takes. */
 export function leaseMargin(lease: number): number {
-  return lease * 0.02 + 20
+  return lease * driftRate + clockGrain
 }
+
+/** Wall time that the monotonic clock did not see, from which on the machine is taken to have slept, ms: above what setting the time moves it. */
+const sleepLeast = 1_000
+
+/** S-7, C2: how much faster than this page's clocks the cluster's may run, and what besides hides in them, ms. */
+const clusterRate = 1.01
+const driftRate = 0.02
+const clockGrain = 20
 
 type Watched = Extract<HostEvent, { type: 'watched' }>['value']
 type What = Extract<Notice, { type: 'watch' }>['what']
 
 /** What a request for a lock, or for permits, hears of itself. */
 export interface GrantListener {
-  granted(grant: { readonly token: number; readonly since: number }): void
+  granted(grant: LockGrant): void
   /** It would not wait, and the lock was taken. */
   unavailable(): void
-  lost(reason: LockLoss | 'left' | 'reset'): void
+  /** `name`: only this one of several; else all of it, and nothing more is told. */
+  lost(reason: LockLoss | 'left' | 'reset', name?: string): void
+  /** Somebody asked for it back: it ends at that cluster time, null while that is not agreed. */
+  revoked?(name: string, endsAt: number | null): void
   /** It waited, and waits no more: the room has no place for it. */
   refused(error: ComityError): void
   /** The host went away under it: a request that waits is to be made anew. */
@@ -66,7 +79,10 @@ export class RoomConnection {
   readonly #clock: Clock
   readonly #listeners = new Set<ConnectionListener>()
   readonly #grants = new Map<number, GrantListener>()
-  readonly #watches = new Map<WatchId, { readonly what: () => What; readonly tell: (value: Watched) => void }>()
+  readonly #watches = new Map<
+    WatchId,
+    { readonly what: () => What; readonly tell: (value: Watched) => void; readonly restarted: () => void }
+  >()
   readonly #waiting = new Set<Waiting>()
   /** Grants that came before their session was certain wait for this. */
   #certainty: { readonly lease: number; readonly run: () => void }[] = []
@@ -76,14 +92,23 @@ export class RoomConnection {
   #status: HostStatus | null = null
   #lastHandle = 0
   #lastWatch = 0
-  #heard: { readonly session: SessionId; readonly sentAt: Instant } | null = null
+  #heard: { readonly session: SessionId; readonly sentAt: Instant; readonly clusterTime: number } | null = null
+  /** When the page was last heard, certain or not: what happened to its clocks since tells why a lease ran out. */
+  #lastHeard: Instant | null = null
   #condition: PageCondition | null = null
   /** Nothing that this page said before this time of its clock counts any more: it was frozen since. */
   #believedFrom = Number.NEGATIVE_INFINITY
   #ended: ComityError | null = null
+  /** It was frozen, and has not been heard since. */
+  #frozen = false
 
-  constructor(clock: Clock) {
+  /** What the locks of this page have met with. */
+  readonly meter: LockMeter
+
+  /** `timeline`: where the platform shows how long waiting and holding took, if anywhere. */
+  constructor(clock: Clock, timeline: LockTimeline | null = null) {
     this.#clock = clock
+    this.meter = new LockMeter(() => clock.now().monotonic, timeline)
   }
 
   /** Why nothing can be asked any more, null while it can. */
@@ -116,7 +141,10 @@ export class RoomConnection {
       if (this.#port === port) this.#handle(event)
     }
     if (this.#condition) port.notice({ type: 'condition', condition: this.#condition })
-    for (const [id, { what }] of this.#watches) port.notice({ type: 'watch', id, what: what() })
+    for (const [id, { what, restarted }] of this.#watches) {
+      restarted()
+      port.notice({ type: 'watch', id, what: what() })
+    }
     const attached = this.#attached
     this.#attached = []
     for (const go of attached) go()
@@ -178,12 +206,12 @@ export class RoomConnection {
     return this.#lastHandle
   }
 
-  /** By handle, the names of the locks that are held; of what is held and no lock, null. */
-  readonly #held = new Map<number, string | null>()
+  /** By handle, the names of the locks that are held; none for what is held and no lock. */
+  readonly #held = new Map<number, readonly string[]>()
 
-  /** The request holds what it asked for now: it is lost, not asked again, when the host goes. `name`: of a lock. */
-  holds(handle: number, name: string | null): void {
-    this.#held.set(handle, name)
+  /** The request holds what it asked for now: it is lost, not asked for again, when the host goes. `names`: of locks. */
+  holds(handle: number, names: readonly string[]): void {
+    this.#held.set(handle, names)
   }
 
   forget(handle: number): void {
@@ -191,15 +219,20 @@ export class RoomConnection {
     this.#held.delete(handle)
   }
 
-  watch(what: What, tell: (value: Watched) => void): () => void {
-    return this.watchFrom(() => what, tell).stop
+  /** `restarted`: another host is there, and tells from the beginning. */
+  watch(what: What, tell: (value: Watched) => void, restarted: () => void = () => {}): () => void {
+    return this.watchFrom(() => what, tell, restarted).stop
   }
 
   /** The same, where each later host is to be asked for something else. `taken`: the host may tell more. */
-  watchFrom(what: () => What, tell: (value: Watched) => void): { stop(): void; taken(): void } {
+  watchFrom(
+    what: () => What,
+    tell: (value: Watched) => void,
+    restarted: () => void = () => {},
+  ): { stop(): void; taken(): void } {
     this.#lastWatch += 1
     const id = this.#lastWatch
-    this.#watches.set(id, { what, tell })
+    this.#watches.set(id, { what, tell, restarted })
     this.#port?.notice({ type: 'watch', id, what: what() })
     return {
       stop: () => {
@@ -219,6 +252,7 @@ export class RoomConnection {
     this.#condition = condition
     if (condition.frozen || wasFrozen) {
       this.#heard = null
+      this.#frozen = true
       this.#believedFrom = condition.frozen ? Number.POSITIVE_INFINITY : this.#clock.now().monotonic
     }
     this.#port?.notice({ type: 'condition', condition })
@@ -240,15 +274,51 @@ export class RoomConnection {
     this.#port?.notice({ type: 'foreign', peerId, version })
   }
 
-  /** S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks. */
-  isCertain(lease: number): boolean {
+  /**
+   * S-4, C2: whether a lease counted from when this page was last heard still stands, by both of its clocks; and S-7: whether the cluster's
+   * clock surely has not come to `endsAt`.
+   */
+  isCertain(lease: number, endsAt: number | null = null): boolean {
     if (!this.#heard) return false
-    return elapsedAtMost(this.#heard.sentAt, this.#clock.now()) < lease - leaseMargin(lease)
+    const unheard = elapsedAtMost(this.#heard.sentAt, this.#clock.now())
+    if (unheard >= lease - leaseMargin(lease)) return false
+    return endsAt === null || this.#clusterAtMost(this.#heard.clusterTime, unheard) < endsAt
   }
 
   /** The monotonic time at which that certainty ends unless renewed; 0 if there is none. */
-  deadline(lease: number): number {
-    return this.#heard ? this.#heard.sentAt.monotonic + lease - leaseMargin(lease) : 0
+  deadline(lease: number, endsAt: number | null = null): number {
+    if (!this.#heard) return 0
+    const { sentAt, clusterTime } = this.#heard
+    const byLease = lease - leaseMargin(lease)
+    if (endsAt === null) return sentAt.monotonic + byLease
+    const byEnd = (endsAt - clusterTime - clockGrain) / (clusterRate + driftRate)
+    return sentAt.monotonic + Math.min(byLease, Math.max(0, byEnd))
+  }
+
+  /** Until the cluster comes to that time, as far as this page can be sure of it (S-7), ms. */
+  remaining(endsAt: number): number {
+    if (!this.#heard) return 0
+    const { sentAt, clusterTime } = this.#heard
+    const now = this.#clusterAtMost(clusterTime, elapsedAtMost(sentAt, this.#clock.now()))
+    return Math.max(0, Math.floor(endsAt - now))
+  }
+
+  /**
+   * S-7. The margin is that of the lease, for the time that the page was not heard: both cover what clocks drift apart meanwhile, and no more,
+   * so that a `maxHold` which is short beside the lease is certain for most of it.
+   */
+  #clusterAtMost(clusterTime: number, unheard: number): number {
+    return clusterTime + unheard * clusterRate + leaseMargin(unheard)
+  }
+
+  /** Why a lease ran out: the page, or the machine under it, stood still since it was last heard; or nobody heard it. */
+  get silence(): 'frozen' | 'expired' {
+    if (this.#frozen) return 'frozen'
+    if (!this.#lastHeard) return 'expired'
+    const now = this.#clock.now()
+    // Sleep stops `performance.now()` on most platforms, and `Date.now()` on none.
+    const asleep = now.wall - this.#lastHeard.wall - (now.monotonic - this.#lastHeard.monotonic)
+    return asleep > sleepLeast ? 'frozen' : 'expired'
   }
 
   /** Runs once such a lease is certain: now, or when an echo comes that makes it so (S-8). */
@@ -263,11 +333,13 @@ export class RoomConnection {
         this.#sayAlive()
         break
       case 'heard':
-        this.#hear(event.session, event.sentAt)
+        this.#hear(event)
         break
       case 'lock.granted':
-      case 'permit.granted':
         this.#grants.get(event.handle)?.granted(event)
+        break
+      case 'permit.granted':
+        this.#grants.get(event.handle)?.granted({ ...event, endsAt: null })
         break
       case 'lock.unavailable':
         this.#grants.get(event.handle)?.unavailable()
@@ -277,11 +349,14 @@ export class RoomConnection {
         this.#grants.get(event.handle)?.refused(errorOf(event.failure))
         break
       case 'lock.lost':
-      case 'permit.lost': {
-        const listener = this.#grants.get(event.handle)
-        if (listener) this.#lose(event.handle, listener, event.reason)
+        this.#grants.get(event.handle)?.lost(event.reason, event.name)
         break
-      }
+      case 'lock.revoked':
+        this.#grants.get(event.handle)?.revoked?.(event.name, event.endsAt)
+        break
+      case 'permit.lost':
+        this.#grants.get(event.handle)?.lost(event.reason)
+        break
       case 'watched':
         this.#watches.get(event.id)?.tell(event.value)
         break
@@ -317,7 +392,7 @@ export class RoomConnection {
 
   #reset(reset: Reset, successor: Successor | null): void {
     // Before anybody lets go of them.
-    const locks = successor ? [...new Set(this.#held.values())].filter((name) => name !== null) : []
+    const locks = successor ? [...new Set([...this.#held.values()].flat())] : []
     for (const listener of this.#listeners) listener.reset?.({ ...reset, locks }, successor)
   }
 
@@ -326,18 +401,20 @@ export class RoomConnection {
   }
 
   /** Echoes may overtake each other on the way: only a later one counts. */
-  #hear(session: SessionId, sentAt: Instant): void {
+  #hear({ session, sentAt, clusterTime }: Extract<HostEvent, { type: 'heard' }>): void {
     if (sentAt.monotonic < this.#believedFrom) return
     const before = this.#heard
     if (before && before.session === session && before.sentAt.monotonic >= sentAt.monotonic) return
-    this.#heard = { session, sentAt }
+    this.#heard = { session, sentAt, clusterTime }
+    this.#lastHeard = sentAt
+    this.#frozen = false
     const waiting = this.#certainty
     this.#certainty = []
     // An echo may have been on its way for longer than a short lease lasts.
     for (const { lease, run } of waiting) this.whenCertain(lease, run)
   }
 
-  #lose(handle: number, listener: GrantListener, reason: LockLoss | 'left' | 'reset'): void {
+  #lose(handle: number, listener: GrantListener, reason: 'left' | 'reset'): void {
     this.forget(handle)
     listener.lost(reason)
   }

@@ -22,6 +22,23 @@ const details: Partial<Record<FailureCode, { readonly given: Record<string, unkn
     shown: { name: 'LimitExceededError', limit: 'locks', value: 256 },
   },
   'outcome-unknown': { given: { retryable: false }, shown: { name: 'OutcomeUnknownError', retryable: false } },
+  'lock-revoked': { given: { grace: 250 }, shown: { name: 'LockRevokedError', grace: 250 } },
+  deadlock: {
+    given: {
+      cycle: [
+        { peerId: 'ann', owner: 'editor', name: 'a' },
+        { peerId: 'bob', owner: null, name: 'b' },
+      ],
+    },
+    shown: {
+      name: 'DeadlockError',
+      retryable: true,
+      cycle: [
+        { clientId: 'ann', owner: 'editor', name: 'a' },
+        { clientId: 'bob', owner: null, name: 'b' },
+      ],
+    },
+  },
   'stale-fence': { given: { current: 12 }, shown: { name: 'StaleFenceError', current: 12 } },
 }
 

@@ -151,7 +151,11 @@ export class LockTimeoutError extends ComityError {
   }
 }
 
-/** Why a lock was lost. */
+/**
+ * Why a lock was lost. `expired`: its lease ran out unheard, or `maxHold` is over. `stolen`: by a request with `steal`. `revoked`: it was asked
+ * back, and the grace is over. `frozen`: its lease ran out while the page was frozen or the machine slept. `left`: the page went away, or
+ * its handle on the room. `reset`: the room's history ended here.
+ */
 export type LockLossReason = 'expired' | 'stolen' | 'revoked' | 'frozen' | 'left' | 'reset'
 
 /** A lock that was held is not any more. */
@@ -186,6 +190,39 @@ export class PermitLostError extends ComityError {
   constructor(name: string, reason: PermitLossReason) {
     super('lock-lost', `the permits of ${JSON.stringify(name)} were lost: ${reason}`)
     this.reason = reason
+  }
+}
+
+/** Why `lock.revoking` aborts: somebody asked for the lock back. It is held still, until `lock.deadline`: finish, and release it. */
+export class LockRevokedError extends ComityError {
+  override readonly name = 'LockRevokedError'
+  /** What is left of the grace, ms, from when this page heard of it. */
+  readonly grace: number
+
+  constructor(message: string, grace: number) {
+    super('lock-revoked', message)
+    this.grace = grace
+  }
+}
+
+/** One who waits in a circle of owners, and for what. */
+export interface DeadlockStep {
+  readonly clientId: string
+  /** As given with the request, null if it had none. */
+  readonly owner: string | null
+  /** The lock or semaphore that it waits for, and that the next one of the circle has. */
+  readonly name: string
+}
+
+/** The request would have waited for itself, by way of others: nothing was changed. Release what is held, and begin again. */
+export class DeadlockError extends ComityError {
+  override readonly name = 'DeadlockError'
+  /** The circle; it begins with the one that was refused. */
+  readonly cycle: readonly DeadlockStep[]
+
+  constructor(message: string, cycle: readonly DeadlockStep[]) {
+    super('deadlock', message, { retryable: true })
+    this.cycle = cycle
   }
 }
 
@@ -227,6 +264,10 @@ export function errorOf({ code, message, details = {} }: Failure): ComityError {
       return new LimitExceededError(message, String(details['limit']), Number(details['value']), opOf(details))
     case 'outcome-unknown':
       return new OutcomeUnknownError(message)
+    case 'lock-revoked':
+      return new LockRevokedError(message, Number(details['grace'] ?? 0))
+    case 'deadlock':
+      return new DeadlockError(message, stepsOf(details['cycle']))
     case 'stale-fence':
       return new StaleFenceError(message, (details['current'] as number | null | undefined) ?? null, opOf(details))
     default:
@@ -236,6 +277,15 @@ export function errorOf({ code, message, details = {} }: Failure): ComityError {
 
 function opOf({ op }: Readonly<Record<string, unknown>>): string | null {
   return typeof op === 'string' ? op : null
+}
+
+function stepsOf(value: unknown): readonly DeadlockStep[] {
+  if (!Array.isArray(value)) return []
+  return value.map(({ peerId, owner, name }: { peerId: unknown; owner: unknown; name: unknown }) => ({
+    clientId: String(peerId),
+    owner: typeof owner === 'string' ? owner : null,
+    name: String(name),
+  }))
 }
 
 function strings(value: unknown): readonly string[] {

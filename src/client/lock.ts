@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { LockLoss } from '../host/page.js'
 import type { RoomConnection } from './connection.js'
-import { errorOf, type LockLossReason, LockLostError } from './errors.js'
+import { ComityError, type LockLossReason, LockLostError, LockRevokedError, LockTimeoutError } from './errors.js'
+import { checkWait, type WaitOptions } from './lock-options.js'
 
 export type LockMode = 'exclusive' | 'shared'
 
@@ -11,8 +12,9 @@ export type LockMode = 'exclusive' | 'shared'
  */
 export interface Lock extends AsyncDisposable {
   readonly name: string
+  /** Changes by `upgrade` and `downgrade` only. */
   readonly mode: LockMode
-  /** Fencing token: grows with every exclusive grant of a name. Compare it within one room only. */
+  /** Fencing token: grows with every exclusive grant of a name, an upgrade included. Compare it within one room only. */
   readonly token: number
   /**
    * Computed at each read, so it is right in the first line after a freeze: `held` while the cluster surely has not passed
@@ -21,12 +23,28 @@ export interface Lock extends AsyncDisposable {
   readonly state: 'held' | 'unsure' | 'lost' | 'released'
   /** Aborts when the lock is lost (it may lag `state` by a task), with a `LockLostError`. Never after a release. */
   readonly signal: AbortSignal
-  /** The page's `performance.now()` at which certainty ends unless it is renewed. */
+  /**
+   * Aborts when somebody asked for the lock back (`revoke`), with a `LockRevokedError` that has the grace: it is held until `deadline`,
+   * and lost then. Finish and release it before. Never after a release or a loss.
+   */
+  readonly revoking: AbortSignal
+  /**
+   * The page's `performance.now()` at which certainty ends unless it is renewed: the earlier of the lease, which is renewed with every
+   * heartbeat, and of what ends the lock for good (`maxHold`, the grace of a revoke).
+   */
   readonly deadline: number
   /** Throws `LockLostError` unless `state` is `held`, and `InvalidStateError` after a release. */
   assertHeld(): void
   /** A round trip to a quorum: resolves if it was still mine at some time during the call, else rejects with `LockLostError`. */
   verify(): Promise<void>
+  /**
+   * Makes a shared lock exclusive, with a new token, once all others have released theirs; ahead of all that wait for the lock. It stays held as shared
+   * meanwhile. Of two that upgrade the same lock the second is refused at once (`DeadlockError`), since each would wait for the other.
+   * Rejects with `signal.reason`, `LockTimeoutError`, `LockLostError`; the lock is then shared as before. Does nothing to an exclusive lock.
+   */
+  upgrade(options?: WaitOptions): Promise<void>
+  /** Makes an exclusive lock shared and lets other shared requests in; it keeps its token. An `upgrade` that waits ends with `AbortError`. */
+  downgrade(): Promise<void>
   /** Gives the lock back; resolves when the room has agreed. Does nothing the second time, or when the lock is lost. */
   release(): Promise<void>
 }
@@ -37,22 +55,42 @@ export interface Grant {
   readonly lease: number
   readonly token: number
   readonly handle: number
+  /** Cluster time at which `maxHold` ends it, or null. */
+  readonly endsAt: number | null
+}
+
+/** The request behind a lock. */
+export interface LockSource {
+  /** The lock has ended: null for a release, the error for a loss. Told once, before anything is sent. */
+  ended(lock: HeldLock, loss: LockLostError | null): void
+  /** Tells the room of a release. */
+  giveBack(lock: HeldLock): Promise<unknown>
 }
 
 export class HeldLock implements Lock {
   readonly #connection: RoomConnection
   readonly #grant: Grant
+  readonly #source: LockSource
   readonly #controller = new AbortController()
-  readonly #onEnd: (loss: LockLostError | null) => void
+  readonly #revoking = new AbortController()
+  readonly #since: number
+  #mode: LockMode
+  #token: number
+  #endsAt: number | null
+  #isRevoked = false
   #phase: 'mine' | 'lost' | 'released' = 'mine'
   #reason: LockLossReason = 'expired'
   #released: Promise<void> | null = null
+  #upgrade: { readonly fail: (error: unknown) => void } | null = null
 
-  /** `onEnd` is told once: null for a release, the error for a loss. */
-  constructor(connection: RoomConnection, grant: Grant, onEnd: (loss: LockLostError | null) => void) {
+  constructor(connection: RoomConnection, grant: Grant, source: LockSource) {
     this.#connection = connection
     this.#grant = grant
-    this.#onEnd = onEnd
+    this.#source = source
+    this.#since = connection.meter.now()
+    this.#mode = grant.mode
+    this.#token = grant.token
+    this.#endsAt = grant.endsAt
     if (typeof Symbol.asyncDispose === 'symbol') {
       Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.release() })
     }
@@ -70,43 +108,71 @@ export class HeldLock implements Lock {
   }
 
   get mode(): LockMode {
-    return this.#grant.mode
+    return this.#mode
   }
 
   get token(): number {
-    return this.#grant.token
+    return this.#token
   }
 
   get state(): 'held' | 'unsure' | 'lost' | 'released' {
     if (this.#phase !== 'mine') return this.#phase
-    return this.#connection.isCertain(this.#grant.lease) ? 'held' : 'unsure'
+    return this.#connection.isCertain(this.#grant.lease, this.#endsAt) ? 'held' : 'unsure'
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
+  get revoking(): AbortSignal {
+    return this.#revoking.signal
+  }
+
   get deadline(): number {
-    return this.#connection.deadline(this.#grant.lease)
+    return this.#connection.deadline(this.#grant.lease, this.#endsAt)
   }
 
   assertHeld(): void {
-    const { state, name } = this
-    if (state === 'held') return
-    if (state === 'released')
-      throw new DOMException(`the lock ${JSON.stringify(name)} was released`, 'InvalidStateError')
-    throw new LockLostError(name, this.#reason)
+    if (this.state === 'held') return
+    this.#mustBeMine()
+    throw new LockLostError(this.name, this.#doubt)
   }
 
   async verify(): Promise<void> {
-    const { name, token } = this
-    if (this.#phase === 'released')
-      throw new DOMException(`the lock ${JSON.stringify(name)} was released`, 'InvalidStateError')
-    if (this.#phase === 'lost') throw new LockLostError(name, this.#reason)
+    this.#mustBeMine()
+    const before = this.#token
     const { held } = await this.#connection.call({ type: 'lock.query' })
-    if (held.some((record) => record.name === name && record.token === token && record.handle === this.#grant.handle))
-      return
-    throw new LockLostError(name, this.#reason)
+    const { name, handle } = this.#grant
+    const record = held.find((one) => one.handle === handle && one.name === name)
+    // An upgrade or a downgrade may have been under way.
+    const isMine = record?.token === before || record?.token === this.#token
+    if (record && isMine && (record.mode === 'exclusive' || this.#mode === 'shared')) return
+    throw new LockLostError(name, this.#phase === 'lost' ? this.#reason : this.#doubt)
+  }
+
+  async upgrade(options?: WaitOptions): Promise<void> {
+    const checked = checkWait(options)
+    this.#mustBeMine()
+    checked.signal?.throwIfAborted()
+    if (this.#upgrade) throw invalid(`the lock ${JSON.stringify(this.name)} is being upgraded already`)
+    if (this.#mode === 'exclusive') return
+    await new Promise<void>((resolve, reject) => this.#askForUpgrade(checked, resolve, reject))
+  }
+
+  async downgrade(): Promise<void> {
+    this.#mustBeMine()
+    const before = this.#mode
+    if (before === 'shared' && !this.#upgrade) return
+    this.#upgrade?.fail(new DOMException('the upgrade was withdrawn by downgrade()', 'AbortError'))
+    // From the very call on: others may be let in before the answer comes.
+    this.#mode = 'shared'
+    const { name, handle } = this.#grant
+    try {
+      await this.#connection.call({ type: 'lock.downgrade', handle, name })
+    } catch (error) {
+      if (!isUnknown(error)) this.#mode = before
+      throw this.#refusal(error)
+    }
   }
 
   release(): Promise<void> {
@@ -118,20 +184,101 @@ export class HeldLock implements Lock {
   /** The room, or the page's end, has taken it. */
   lose(reason: LockLoss | 'left' | 'reset'): void {
     if (this.#phase !== 'mine') return
+    this.#reason = reason === 'expired' ? this.#doubt : reason
     this.#phase = 'lost'
-    this.#reason = reason
-    const error = new LockLostError(this.name, reason)
-    this.#onEnd(error)
+    const error = new LockLostError(this.name, this.#reason)
+    this.#connection.meter.ended(this, this.#since, this.#reason)
+    this.#upgrade?.fail(error)
+    this.#source.ended(this, error)
     this.#controller.abort(error)
+  }
+
+  /** Somebody asked for it back. `endsAt`: null while the room has not agreed on when: no grace can be named then. */
+  revoke(endsAt: number | null): void {
+    if (this.#phase !== 'mine') return
+    if (!this.#isRevoked) this.#connection.meter.count(this.name, 'revocations')
+    this.#isRevoked = true
+    if (endsAt === null) return
+    this.#endsAt = this.#endsAt === null ? endsAt : Math.min(this.#endsAt, endsAt)
+    const grace = this.#connection.remaining(this.#endsAt)
+    const message = `the lock ${JSON.stringify(this.name)} was asked back: it is lost in ${grace} ms`
+    if (!this.#revoking.signal.aborted) this.#revoking.abort(new LockRevokedError(message, grace))
+  }
+
+  /** Why it is not certain, as far as this page can tell. */
+  get #doubt(): LockLossReason {
+    if (this.#endsAt === null || !this.#connection.isCertain(this.#grant.lease)) return this.#connection.silence
+    return this.#isRevoked ? 'revoked' : 'expired'
+  }
+
+  #mustBeMine(): void {
+    if (this.#phase === 'released') throw invalid(`the lock ${JSON.stringify(this.name)} was released`)
+    if (this.#phase === 'lost') throw new LockLostError(this.name, this.#reason)
+  }
+
+  #askForUpgrade({ signal, timeout }: WaitOptions, resolve: () => void, reject: (error: unknown) => void): void {
+    const { name, handle, lease } = this.#grant
+    const { clock, meter } = this.#connection
+    const askedAt = meter.now()
+    const stops: (() => void)[] = []
+    const end = (settle: () => void) => {
+      if (this.#upgrade !== upgrade) return
+      this.#upgrade = null
+      for (const stop of stops) stop()
+      settle()
+    }
+    const upgrade = { fail: (error: unknown) => end(() => reject(error)) }
+    const giveUp = (error: unknown) => {
+      this.#mode = 'shared'
+      this.#connection.call({ type: 'lock.downgrade', handle, name }).catch(() => {})
+      upgrade.fail(error)
+    }
+    this.#upgrade = upgrade
+    if (signal) {
+      const abort = () => giveUp(signal.reason)
+      signal.addEventListener('abort', abort)
+      stops.push(() => signal.removeEventListener('abort', abort))
+    }
+    if (timeout !== undefined) {
+      const timer = clock.after(timeout, () => {
+        meter.count(name, 'timeouts')
+        giveUp(new LockTimeoutError(name, timeout))
+      })
+      stops.push(() => timer.cancel())
+    }
+    const granted = () =>
+      end(() => {
+        meter.granted(this, askedAt)
+        resolve()
+      })
+    this.#connection.call({ type: 'lock.upgrade', handle, name }).then(
+      ({ token }) => {
+        if (this.#phase !== 'mine') return
+        // Also when it was given up meanwhile: the downgrade behind it keeps this token (T2).
+        this.#token = token
+        if (this.#upgrade !== upgrade) return
+        this.#mode = 'exclusive'
+        this.#connection.whenCertain(lease, granted)
+      },
+      (error: unknown) => end(() => reject(this.#refusal(error))),
+    )
+  }
+
+  #refusal(error: unknown): unknown {
+    if (this.#phase === 'lost') return new LockLostError(this.name, this.#reason)
+    if (!(error instanceof ComityError)) return error
+    if (error.code === 'deadlock') this.#connection.meter.count(this.name, 'deadlocks')
+    // The host has taken it already: word of it is on its way.
+    return error.code === 'lock-lost' ? new LockLostError(this.name, this.#doubt) : error
   }
 
   async #giveBack(): Promise<void> {
     this.#phase = 'released'
-    const { handle } = this.#grant
-    this.#connection.forget(handle)
-    this.#onEnd(null)
+    this.#connection.meter.ended(this, this.#since, null)
+    this.#upgrade?.fail(invalid(`the lock ${JSON.stringify(this.name)} was released`))
+    this.#source.ended(this, null)
     try {
-      await this.#connection.call({ type: 'lock.release', handle })
+      await this.#source.giveBack(this)
     } catch (error) {
       // With the peer gone, or its session ended, the room has let the lock go as well.
       if (this.#connection.ended || isUnknown(error)) return
@@ -140,8 +287,10 @@ export class HeldLock implements Lock {
   }
 }
 
+function invalid(message: string): DOMException {
+  return new DOMException(message, 'InvalidStateError')
+}
+
 function isUnknown(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && error.code === errorOf({ code: 'outcome-unknown', message: '' }).code
-  )
+  return error instanceof ComityError && error.code === 'outcome-unknown'
 }

@@ -3,8 +3,9 @@ import type { LockRecord } from '../host/page.js'
 import { RoomConnection } from './connection.js'
 import { RoomLeftError } from './errors.js'
 import type { Lock } from './lock.js'
-import { type LockObservation, RoomLocks } from './locks.js'
-import { quiet, TestClock, TestPort } from './test-port.js'
+import type { LockObservation } from './lock-observation.js'
+import { RoomLocks } from './locks.js'
+import { plainRecord, quiet, TestClock, TestPort } from './test-port.js'
 
 let clock: TestClock
 let port: TestPort
@@ -19,13 +20,13 @@ beforeEach(() => {
   locks = new RoomLocks(connection, { whenNoQuorum: 'wait', timing: () => ({ heartbeat: 50, lease: 10_000 }) })
 })
 
-const granted = { state: 'granted', token: 7, since: 1 } as const
+const granted = { state: 'granted', token: 7, since: 1, endsAt: null } as const
 const hear = () => port.hear(clock.now())
 /** The handle of the oldest request that has not been answered. */
 const asked = () => port.calls('lock.request')[0]?.handle ?? 0
-const grant = (handle: number, token = 7) => port.tell({ type: 'lock.granted', handle, token, since: 1 })
+const grant = (handle: number, token = 7) => port.tell({ type: 'lock.granted', handle, token, since: 1, endsAt: null })
 const lose = (handle: number, reason: 'expired' | 'stolen' | 'left' = 'expired') =>
-  port.tell({ type: 'lock.lost', handle, reason })
+  port.tell({ type: 'lock.lost', handle, name: 'a', reason })
 
 /** What becomes of a promise, looked at without waiting. */
 function watch(promise: Promise<unknown>): { value: unknown } {
@@ -522,6 +523,7 @@ describe('the back/forward cache', () => {
 
 describe('[R1] verify', () => {
   const record = (changes: Partial<LockRecord>): LockRecord => ({
+    ...plainRecord,
     ...{ name: 'a', mode: 'exclusive', peerId: 'me', token: 7, since: 0, position: 0, attributes: null, handle: 1 },
     ...changes,
   })
@@ -544,6 +546,7 @@ describe('[R1] verify', () => {
 describe('observe', () => {
   const tell = (holders: Partial<LockRecord>[], waiters: Partial<LockRecord>[] = []) => {
     const record = (changes: Partial<LockRecord>, position: number): LockRecord => ({
+      ...plainRecord,
       ...{ name: 'a', mode: 'exclusive', peerId: 'bob', token: 0, since: 0, position, attributes: null, handle: null },
       ...changes,
     })

@@ -1,69 +1,34 @@
 /**
  * Locks across peers, with the signatures and the queueing rules of the Web Locks API (https://w3c.github.io/web-locks/).
  */
-import type { LockRecord } from '../host/page.js'
-import { lockNameMax } from '../machine/lock/command.js'
 import { defaultTiming } from '../machine/settings.js'
-import { valueBytesMax } from '../machine/store/command.js'
-import { decodeValue, encodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
-import { LimitExceededError, LockTimeoutError, NoQuorumError, RoomLeftError } from './errors.js'
-import type { HeldLock, Lock, LockMode } from './lock.js'
-import { LockRequest, type RequestParameters, stolenError } from './lock-request.js'
-import { type Observable, ObservableValue } from './observable.js'
-
-export interface LockOptions {
-  /** As in W3C; default `exclusive`. */
-  mode?: LockMode
-  /** As in W3C: now or not at all. */
-  ifAvailable?: boolean
-  /** As in W3C: takes the lock from whoever holds it. */
-  steal?: boolean
-  /** As in W3C: aborts the request while it waits. */
-  signal?: AbortSignal
-  /** Longest wait in the queue, ms; then `LockTimeoutError`. Default: none. */
-  timeout?: number
-  /** How long the lock outlives a page that has gone silent or is blocked, ms; at least three heartbeats. Default `timing.lease`. */
-  lease?: number
-  /** Shown to everyone in `LockInfo`: who, why. */
-  attributes?: Value
-  /** What to do while there is no quorum; default as given to `join`. */
-  whenNoQuorum?: 'wait' | 'reject'
-}
-
-export interface LockInfo {
-  readonly name: string
-  readonly mode: LockMode
-  /** The peer that holds or waits. */
-  readonly clientId: string
-  /** The fencing token; 0 while it waits. */
-  readonly token: number
-  /** Cluster time of the grant, or of the request while it waits, ms. */
-  readonly since: number
-  /** Place in the queue, from 1; absent when held. */
-  readonly position?: number
-  readonly attributes: Value
-}
-
-export interface LockManagerSnapshot {
-  held: LockInfo[]
-  pending: LockInfo[]
-}
-
-/** One lock as a user interface shows it. */
-export interface LockObservation {
-  /** The peer that holds it (the first, when it is shared), or null. */
-  readonly holder: string | null
-  readonly mode: LockMode | null
-  /** The peers that wait, in the order of the queue. */
-  readonly waiters: readonly string[]
-  /** What this page has of it. */
-  readonly mine: 'none' | 'waiting' | 'held' | 'unsure'
-  /** The holder's. */
-  readonly attributes: Value
-}
+import { LockTimeoutError, NoQuorumError, RoomLeftError } from './errors.js'
+import type { HeldLock, Lock } from './lock.js'
+import { infoOf, type LockManagerSnapshot, type WaitGraph, waitGraphOf } from './lock-info.js'
+import { type LockObservation, LockObservations } from './lock-observation.js'
+import {
+  checkName,
+  checkNames,
+  checkOptions,
+  checkRevoke,
+  type LockOptions,
+  parametersOf,
+  type RevokeOptions,
+  refuseAsW3c,
+  refuseConflicts,
+  refuseInactive,
+} from './lock-options.js'
+import { LockRequest, stolenError } from './lock-request.js'
+import { revoke } from './lock-revocation.js'
+import { type LockEvent, LockWatch } from './lock-watch.js'
+import type { Observable } from './observable.js'
 
 export type LockGrantedCallback<T> = (lock: Lock | null) => T | PromiseLike<T>
+/** The locks in the order of their names. */
+export type LocksGrantedCallback<T> = (locks: Lock[]) => T | PromiseLike<T>
+/** With `ifAvailable`: null when not all of them were free. */
+export type AvailableLocksCallback<T> = (locks: Lock[] | null) => T | PromiseLike<T>
 
 /** Can stand in for `navigator.locks`. */
 export interface LockManager {
@@ -79,15 +44,34 @@ export interface LockManager {
   /** The lock itself, for `await using`; with `ifAvailable` null if it is not free. Allows `signal` with `ifAvailable` and `steal`. */
   acquire(name: string, options: LockOptions & { ifAvailable: true }): Promise<Lock | null>
   acquire(name: string, options?: LockOptions): Promise<Lock>
+  /**
+   * As `request`, for up to 64 names at once: it holds none of them until it is granted all, so that no order of asking can deadlock.
+   * Each lock may be released, upgraded or lost by itself; what is left is given back when the callback settles. If one is lost before,
+   * this rejects at once. A name given twice, and an empty list, are a `TypeError`.
+   */
+  requestAll<T>(names: Iterable<string>, callback: LocksGrantedCallback<T>): Promise<T>
+  requestAll<T>(
+    names: Iterable<string>,
+    options: LockOptions & { ifAvailable?: false },
+    callback: LocksGrantedCallback<T>,
+  ): Promise<T>
+  requestAll<T>(names: Iterable<string>, options: LockOptions, callback: AvailableLocksCallback<T>): Promise<T>
+  /**
+   * Asks everyone who holds the lock to give it back (`lock.revoking`), and takes it when the grace is over. The grace begins when a holder's
+   * peer has heard of it: one that is silent keeps the lock to the end of its lease. Resolves when all that were asked hold it no more. Who waits
+   * for the lock gets it, in the order of the queue: whoever revokes is not put ahead.
+   */
+  revoke(name: string, options: RevokeOptions): Promise<void>
   /** One lock, for a user interface: local, and as fresh as this peer's log. */
   observe(name: string): Observable<LockObservation>
+  /**
+   * What happens to all locks whose names begin so, for bystanders: first what is held (marked `resync`), then each event in the order of the log,
+   * none skipped. Each iteration is told from its begin on. One that lets more than 10 000 events wait ends with `LimitExceededError`. Ends when the handle is left.
+   */
+  watch(prefix?: string): AsyncIterable<LockEvent>
+  /** Who waits for whom, linearizable: for a debugger's view of what is stuck. */
+  waitGraph(): Promise<WaitGraph>
 }
-
-const leaseMax = 24 * 60 * 60 * 1000
-/** The longest delay that a platform timer takes, ms. */
-const timeoutMax = 2 ** 31 - 1
-/** Options of the contract that this version does not have: refused, since ignoring one would break what it promises. */
-const notYet = ['maxHold', 'owner', 'priority', 'scope'] as const
 
 export interface LockDefaults {
   readonly whenNoQuorum: 'wait' | 'reject'
@@ -99,15 +83,13 @@ export class RoomLocks implements LockManager {
   readonly #connection: RoomConnection
   readonly #defaults: LockDefaults
   readonly #open = new Set<() => void>()
-  readonly #observed = new Map<
-    string,
-    { readonly value: ObservableValue<LockObservation>; readonly stop: () => void }
-  >()
+  readonly #observations: LockObservations
   #left = false
 
   constructor(connection: RoomConnection, defaults: LockDefaults) {
     this.#connection = connection
     this.#defaults = defaults
+    this.#observations = new LockObservations(connection, () => defaults.timing().lease)
   }
 
   /** As the platform's own shows itself. */
@@ -123,7 +105,20 @@ export class RoomLocks implements LockManager {
     if (typeof callback !== 'function') throw new TypeError('callback: expected a function')
     refuseInactive()
     refuseAsW3c(lockName, given)
-    return this.#run<T>(lockName, given, callback as LockGrantedCallback<T>)
+    const granted = callback as LockGrantedCallback<T>
+    return this.#run<T>([lockName], given, (locks) => granted(locks?.[0] ?? null))
+  }
+
+  async requestAll<T>(names: Iterable<string>, ...rest: readonly unknown[]): Promise<T> {
+    if (rest.length === 0) throw new TypeError('requestAll: expected names and a callback')
+    const [options, callback] = rest.length === 1 ? [undefined, rest[0]] : rest
+    const lockNames = checkNames(names)
+    const given = checkOptions(options)
+    if (typeof callback !== 'function') throw new TypeError('callback: expected a function')
+    refuseInactive()
+    for (const name of lockNames) refuseAsW3c(name, given)
+    const granted = callback as AvailableLocksCallback<T>
+    return this.#run<T>(lockNames, given, (locks) => granted(locks && [...locks]))
   }
 
   acquire(name: string, options: LockOptions & { ifAvailable: true }): Promise<Lock | null>
@@ -131,9 +126,15 @@ export class RoomLocks implements LockManager {
   async acquire(name: string, options?: LockOptions): Promise<Lock | null> {
     const lockName = checkName(name)
     const given = checkOptions(options)
-    if (given.steal && given.ifAvailable) throw notSupported('options.steal and options.ifAvailable exclude each other')
-    if (given.steal && given.mode === 'shared') throw notSupported('options.steal needs the exclusive mode')
-    return new Promise((resolve, reject) => this.#enter(lockName, given, resolve, reject, () => {}))
+    refuseConflicts(given)
+    return new Promise((resolve, reject) => {
+      this.#enter([lockName], given, {
+        granted: ([lock] = []) => resolve(lock ?? null),
+        unavailable: () => resolve(null),
+        failed: reject,
+        lost: () => {},
+      })
+    })
   }
 
   async query(): Promise<LockManagerSnapshot> {
@@ -143,39 +144,60 @@ export class RoomLocks implements LockManager {
     return { held: held.map(infoOf), pending: pending.map(infoOf) }
   }
 
-  observe(name: string): Observable<LockObservation> {
+  async waitGraph(): Promise<WaitGraph> {
+    if (this.#left) throw new RoomLeftError()
+    return waitGraphOf(await this.#connection.call({ type: 'lock.waitGraph' }))
+  }
+
+  async revoke(name: string, options: RevokeOptions): Promise<void> {
     const lockName = checkName(name)
-    const known = this.#observed.get(lockName)
-    if (known) return known.value
-    const value = new ObservableValue<LockObservation>(nobody)
-    if (this.#left) {
-      value.end()
-      return value
+    const { grace } = checkRevoke(options)
+    if (this.#left) throw new RoomLeftError()
+    const { done, cancel } = revoke(this.#connection, lockName, grace)
+    const leave = () => cancel(new RoomLeftError())
+    this.#open.add(leave)
+    try {
+      await done
+    } finally {
+      this.#open.delete(leave)
     }
-    const stop = this.#connection.watch({ type: 'lock', name: lockName }, (watched) => {
-      if (watched.type === 'lock') value.set(this.#observation(watched.holders, watched.waiters))
-    })
-    this.#observed.set(lockName, { value, stop })
-    return value
+  }
+
+  observe(name: string): Observable<LockObservation> {
+    return this.#observations.observe(checkName(name))
+  }
+
+  watch(prefix = ''): AsyncIterable<LockEvent> {
+    const checked = checkName(prefix, 'prefix')
+    return {
+      [Symbol.asyncIterator]: () => {
+        const leave = () => watch.end(undefined)
+        const watch: LockWatch = new LockWatch(this.#connection, checked, () => this.#open.delete(leave))
+        if (this.#left) leave()
+        else if (!this.#connection.ended) this.#open.add(leave)
+        return watch
+      },
+    }
   }
 
   /** The handle is left: what was asked or acquired through it is given back. */
   leave(): void {
     this.#left = true
     for (const cancel of [...this.#open]) cancel()
-    for (const { value, stop } of this.#observed.values()) {
-      stop()
-      value.end()
-    }
+    this.#observations.leave()
   }
 
-  #run<T>(name: string, options: LockOptions, callback: LockGrantedCallback<T>): Promise<T> {
+  #run<T>(
+    names: readonly string[],
+    options: LockOptions,
+    callback: (locks: readonly HeldLock[] | null) => T | PromiseLike<T>,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const granted = (lock: HeldLock | null) => {
-        const settled = call(callback, lock)
+      const granted = (locks: readonly HeldLock[] | null, release: () => void) => {
+        const settled = call(callback, locks)
         const finish = (settle: () => void) => {
           // W3C resolves when the lock is let go, not when others know: their order is the log's.
-          void lock?.release().catch(() => {})
+          release()
           settle()
         }
         settled.then(
@@ -183,22 +205,19 @@ export class RoomLocks implements LockManager {
           (error: unknown) => finish(() => reject(error)),
         )
       }
-      const lost = (error: Error & { readonly reason: string }) =>
-        reject(error.reason === 'stolen' ? stolenError() : error)
-      this.#enter(name, options, granted, reject, lost)
+      this.#enter(names, options, {
+        granted,
+        unavailable: () => granted(null, () => {}),
+        failed: reject,
+        lost: (error) => reject(error.reason === 'stolen' ? stolenError() : error),
+      })
     })
   }
 
   /** From checked options to a request, bounded by its signal, its time-out, the quorum and this handle. */
-  #enter(
-    name: string,
-    options: LockOptions,
-    granted: (lock: HeldLock | null) => void,
-    failed: (error: unknown) => void,
-    lost: (error: Error & { readonly reason: string }) => void,
-  ): void {
+  #enter(names: readonly string[], options: LockOptions, listener: EntryListener): void {
     const { signal } = options
-    const parameters = this.#parameters(name, options)
+    const parameters = parametersOf(names, options, this.#defaults.timing())
     if (this.#connection.ended) throw this.#connection.ended
     if (this.#left) throw new RoomLeftError()
     signal?.throwIfAborted()
@@ -213,7 +232,7 @@ export class RoomLocks implements LockManager {
       endWait()
       this.#open.delete(leave)
       request.cancel()
-      failed(error)
+      listener.failed(error)
     }
     const leave = () => {
       if (wait.over) request.cancel()
@@ -221,27 +240,28 @@ export class RoomLocks implements LockManager {
       this.#open.delete(leave)
     }
     const request: LockRequest = new LockRequest(this.#connection, parameters, {
-      granted: (lock) => {
+      granted: (locks) => {
         endWait()
-        if (!lock) this.#open.delete(leave)
-        granted(lock)
+        if (!locks) this.#open.delete(leave)
+        if (locks) listener.granted(locks, () => request.release())
+        else listener.unavailable()
       },
       failed: (error) => {
         endWait()
         this.#open.delete(leave)
-        failed(error)
+        listener.failed(error)
       },
-      ended: (loss) => {
-        this.#open.delete(leave)
-        if (loss) lost(loss)
+      ended: (loss, isLast) => {
+        if (isLast) this.#open.delete(leave)
+        if (loss) listener.lost(loss)
       },
     })
     this.#open.add(leave)
-    stopWaiting.push(...this.#bounds(name, options, giveUp))
+    stopWaiting.push(...this.#bounds(names, options, giveUp))
   }
 
   /** What ends a wait before the grant; each gives back how to take it down. */
-  #bounds(name: string, options: LockOptions, giveUp: (error: unknown) => void): (() => void)[] {
+  #bounds(names: readonly string[], options: LockOptions, giveUp: (error: unknown) => void): (() => void)[] {
     const stops: (() => void)[] = []
     const { signal, timeout } = options
     if (signal) {
@@ -255,7 +275,10 @@ export class RoomLocks implements LockManager {
     }
     if (timeout !== undefined) {
       // By the page's own timer: it ends the wait without a leader too (S-9).
-      const timer = this.#connection.clock.after(timeout, () => giveUp(new LockTimeoutError(name, timeout)))
+      const timer = this.#connection.clock.after(timeout, () => {
+        for (const name of names) this.#connection.meter.count(name, 'timeouts')
+        giveUp(new LockTimeoutError(names.join(', '), timeout))
+      })
       stops.push(() => timer.cancel())
     }
     if ((options.whenNoQuorum ?? this.#defaults.whenNoQuorum) === 'reject') {
@@ -268,158 +291,25 @@ export class RoomLocks implements LockManager {
     }
     return stops
   }
-
-  #parameters(name: string, options: LockOptions): RequestParameters {
-    const { mode = 'exclusive', ifAvailable = false, steal = false } = options
-    const timing = this.#defaults.timing()
-    const lease = options.lease ?? timing.lease
-    if (lease < 3 * timing.heartbeat) {
-      throw new RangeError(
-        `options.lease: expected at least three heartbeats (${3 * timing.heartbeat} ms), got ${lease}`,
-      )
-    }
-    const attributes = options.attributes === undefined ? null : encodeValue(options.attributes, 'options.attributes')
-    if (attributes && attributes.byteLength > valueBytesMax) {
-      const message = `options.attributes: expected at most ${valueBytesMax} bytes encoded, got ${attributes.byteLength}`
-      throw new LimitExceededError(message, 'valueBytes', valueBytesMax)
-    }
-    return { name, mode, ifAvailable, steal, lease, attributes }
-  }
-
-  #observation(holders: readonly LockRecord[], waiters: readonly LockRecord[]): LockObservation {
-    const first = holders[0]
-    return {
-      holder: first?.peerId ?? null,
-      mode: first?.mode ?? null,
-      waiters: waiters.map(({ peerId }) => peerId),
-      mine: this.#mine(holders, waiters),
-      attributes: attributesOf(first),
-    }
-  }
-
-  #mine(holders: readonly LockRecord[], waiters: readonly LockRecord[]): LockObservation['mine'] {
-    if (holders.some(({ handle }) => handle !== null)) {
-      return this.#connection.isCertain(this.#defaults.timing().lease) ? 'held' : 'unsure'
-    }
-    return waiters.some(({ handle }) => handle !== null) ? 'waiting' : 'none'
-  }
 }
 
 // As WebIDL counts: name and callback are required. What was left out must be told from what is undefined.
 Object.defineProperty(RoomLocks.prototype.request, 'length', { value: 2, configurable: true })
 
-const nobody: LockObservation = { holder: null, mode: null, waiters: [], mine: 'none', attributes: undefined }
+interface EntryListener {
+  /** `release`: gives back all of them that are left. */
+  granted(locks: readonly HeldLock[], release: () => void): void
+  unavailable(): void
+  failed(error: unknown): void
+  lost(error: Error & { readonly reason: string }): void
+}
 
 /** The room's timing before it is known. */
 export const expectedTiming = { heartbeat: defaultTiming.heartbeat, lease: defaultTiming.lease }
 
-async function call<T>(callback: LockGrantedCallback<T>, lock: Lock | null): Promise<T> {
-  return callback(lock)
-}
-
-function checkName(name: unknown): string {
-  if (typeof name === 'symbol') throw new TypeError('name: expected a string, got a symbol')
-  const text = String(name)
-  if (text.length > lockNameMax) {
-    throw new LimitExceededError(
-      `name: expected at most ${lockNameMax} code units, got ${text.length}`,
-      'lockName',
-      lockNameMax,
-    )
-  }
-  return text
-}
-
-/** As WebIDL converts a dictionary (each member read once, in the order of their names), then what W3C does not have. */
-function checkOptions(options: unknown): LockOptions {
-  if (options === undefined || options === null) return {}
-  if (typeof options !== 'object' && typeof options !== 'function') {
-    throw new TypeError(`options: expected an object, got ${typeof options}`)
-  }
-  const given = options as Record<string, unknown>
-  const ifAvailable = Boolean(given['ifAvailable'])
-  const mode = modeOf(given['mode'])
-  const { signal } = given
-  if (signal !== undefined && !isSignal(signal)) throw new TypeError('options.signal: expected an AbortSignal')
-  const steal = Boolean(given['steal'])
-  for (const key of notYet)
-    if (given[key] !== undefined) throw notSupported(`options.${key} is not supported by this version`)
-  const { attributes, whenNoQuorum } = given
-  if (whenNoQuorum !== undefined && whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject') {
-    throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
-  }
-  const timeout = milliseconds(given, 'timeout', 0, timeoutMax)
-  const lease = milliseconds(given, 'lease', 1, leaseMax)
-  return {
-    mode,
-    ifAvailable,
-    steal,
-    ...(signal !== undefined && { signal }),
-    ...(timeout !== undefined && { timeout }),
-    ...(lease !== undefined && { lease: Math.floor(lease) }),
-    ...(attributes !== undefined && { attributes: attributes as Value }),
-    ...(whenNoQuorum !== undefined && { whenNoQuorum }),
-  }
-}
-
-function modeOf(value: unknown): LockMode {
-  const mode = value === undefined ? 'exclusive' : String(value)
-  if (mode === 'exclusive' || mode === 'shared') return mode
-  throw new TypeError(`options.mode: expected 'exclusive' or 'shared', got ${JSON.stringify(mode)}`)
-}
-
-const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
-
-/** By what it is, not by its prototype: signals of other windows count, and nothing that only looks like one. */
-function isSignal(value: unknown): value is AbortSignal {
-  try {
-    return typeof abortedOf?.call(value) === 'boolean'
-  } catch {
-    return false
-  }
-}
-
-function milliseconds(given: Record<string, unknown>, key: string, min: number, max: number): number | undefined {
-  const value = given[key]
-  if (value === undefined) return undefined
-  if (typeof value !== 'number') throw new TypeError(`options.${key}: expected a number of ms, got ${typeof value}`)
-  if (!(value >= min && value <= max))
-    throw new RangeError(`options.${key}: expected ${min} to ${max} ms, got ${value}`)
-  return value
-}
-
-/** W3C: the document of a frame that was removed or has navigated has no locks any more. It comes before all other refusals. */
-function refuseInactive(): void {
-  if (typeof document === 'undefined' || document.defaultView !== null) return
-  throw new DOMException('the document is not fully active', 'InvalidStateError')
-}
-
-/** The refusals of the specification, in its order (5.3.1 of Web Locks). */
-function refuseAsW3c(name: string, { mode, ifAvailable, steal, signal }: LockOptions): void {
-  if (name.startsWith('-')) throw notSupported("name: a name that starts with '-' is reserved")
-  if (steal && ifAvailable) throw notSupported('options.steal and options.ifAvailable exclude each other')
-  if (steal && mode !== 'exclusive') throw notSupported('options.steal needs the exclusive mode')
-  if (signal && (steal || ifAvailable))
-    throw notSupported('options.signal excludes options.steal and options.ifAvailable')
-}
-
-function notSupported(message: string): DOMException {
-  return new DOMException(message, 'NotSupportedError')
-}
-
-function infoOf(record: LockRecord): LockInfo {
-  const { name, mode, peerId, token, since, position } = record
-  return {
-    name,
-    mode,
-    clientId: peerId,
-    token,
-    since,
-    ...(position > 0 && { position }),
-    attributes: attributesOf(record),
-  }
-}
-
-function attributesOf(record: LockRecord | undefined): Value {
-  return record?.attributes ? decodeValue(record.attributes) : undefined
+async function call<T>(
+  callback: (locks: readonly HeldLock[] | null) => T | PromiseLike<T>,
+  locks: readonly HeldLock[] | null,
+): Promise<T> {
+  return callback(locks)
 }

@@ -155,7 +155,7 @@ export class PermitRequest implements GrantListener {
   granted({ token }: { readonly token: number }): void {
     if (this.#phase !== 'waiting') return
     this.#phase = 'granted'
-    this.#connection.holds(this.#handle, null)
+    this.#connection.holds(this.#handle, [])
     // S-8. An earlier grant may have been taken back before it was certain.
     const asked = this.#asked
     this.#connection.whenCertain(this.#parameters.lease, () => {

@@ -7,6 +7,7 @@ import { decodeValue, type Value } from '../shared/value.js'
 import type { RoomConnection } from './connection.js'
 import { type Counter, RoomCounters } from './counter.js'
 import { type ComityError, errorOf, RoomLeftError } from './errors.js'
+import type { LockMetrics } from './lock-metrics.js'
 import { type LockManager, RoomLocks } from './locks.js'
 import { type Observable, ObservableValue } from './observable.js'
 import { RoomSemaphores, type Semaphore, type SemaphoreOptions } from './semaphore.js'
@@ -49,7 +50,10 @@ export interface Settings {
 }
 
 /** Numbers of this peer, for display and diagnosis: counts since its page was opened, indexes of its log, times in ms. */
-export type Metrics = HostMetrics
+export type Metrics = HostMetrics & {
+  /** How long this page's locks waited and were held, and what became of them. */
+  readonly locks: LockMetrics
+}
 
 export interface RoomEventMap {
   /** `missing`: the voters that this peer does not reach, while there is no quorum. Told again when more is known of them. */
@@ -262,8 +266,10 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     return this.#counters.get(name)
   }
 
-  metrics(): Promise<Metrics> {
-    return this.#shared.connection.call({ type: 'metrics' })
+  async metrics(): Promise<Metrics> {
+    const { connection } = this.#shared
+    const metrics = await connection.call({ type: 'metrics' })
+    return { ...metrics, locks: connection.meter.snapshot() }
   }
 
   leave(): Promise<void> {

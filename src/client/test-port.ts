@@ -33,6 +33,16 @@ export class TestClock implements Clock {
   }
 }
 
+/** What a lock record says of a plain request, besides who and what. */
+export const plainRecord = {
+  owner: null,
+  scope: 'exact',
+  priority: 0,
+  endsAt: null,
+  revoked: false,
+  upgrading: false,
+} as const
+
 interface Asked {
   readonly call: Call
   readonly reply: (reply: Reply<never>) => void
@@ -63,8 +73,8 @@ export class TestPort implements HostPort {
   }
 
   /** An echo: the page was heard at that time. */
-  hear(sentAt: Instant, session = 1): void {
-    this.tell({ type: 'heard', session, sentAt, clusterTime: 0 })
+  hear(sentAt: Instant, session = 1, clusterTime = 0): void {
+    this.tell({ type: 'heard', session, sentAt, clusterTime })
   }
 
   /** The calls of that type which have not been answered. */

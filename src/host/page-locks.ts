@@ -148,7 +148,7 @@ export class PageLocks {
     switch (result.type) {
       case 'lock.granted':
         request.state = 'held'
-        return { ok: true, value: { state: 'granted', token: result.token, since: result.since } }
+        return { ok: true, value: { state: 'granted', token: result.token, since: result.since, endsAt: null } }
       case 'lock.queued':
         request.state = 'queued'
         return { ok: true, value: { state: 'queued' } }
@@ -179,7 +179,7 @@ export class PageLocks {
   }
 
   #emitGrant(handle: LockHandle, { token, since }: { readonly token: number; readonly since: number }): void {
-    this.#context.emit({ type: 'lock.granted', handle, token, since })
+    this.#context.emit({ type: 'lock.granted', handle, token, since, endsAt: null })
   }
 
   #lost(number: number, reason: LockLoss): void {
@@ -190,8 +190,9 @@ export class PageLocks {
   }
 
   #lose(handle: LockHandle, reason: LockLoss): void {
+    const name = this.#requests.get(handle)?.call.name ?? ''
     this.#forget(handle)
-    this.#context.emit({ type: 'lock.lost', handle, reason })
+    this.#context.emit({ type: 'lock.lost', handle, name, reason })
   }
 
   #forget(handle: LockHandle): void {

@@ -105,12 +105,25 @@ export class PageSide {
   call(call: Call, reply: (reply: Reply<never>) => void): void {
     switch (call.type) {
       case 'lock.request':
+        if (call.beyond) {
+          reply({
+            ok: false,
+            failure: { code: 'incompatible-peer', message: 'this peer knows plain lock requests only' },
+          })
+          break
+        }
         this.#lease.askFor(call.lease)
         this.#locks.request(call, answerTo<'lock.request'>(reply))
         this.#watches.touchLock(call.name)
         break
       case 'lock.release':
         this.#locks.release(call.handle, answerTo<'lock.release'>(reply))
+        break
+      case 'lock.upgrade':
+      case 'lock.downgrade':
+      case 'lock.revoke':
+      case 'lock.waitGraph':
+        reply({ ok: false, failure: { code: 'incompatible-peer', message: `this peer does not know ${call.type}` } })
         break
       case 'lock.query':
         this.#read(answerTo<'lock.query'>(reply), (machine) => this.#query(machine))

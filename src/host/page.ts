@@ -29,10 +29,18 @@ export type Call =
       readonly steal: boolean
       readonly lease: number
       readonly attributes: Uint8Array | null
+      /** What W3C does not have; absent: a plain request. */
+      readonly beyond?: LockBeyond
     }
-  /** Leaves the queue or releases, whichever it is by then (S-9). */
-  | { readonly type: 'lock.release'; readonly handle: LockHandle }
+  /** Leaves the queue or releases, whichever it is by then (S-9). `name`: only this one of several. */
+  | { readonly type: 'lock.release'; readonly handle: LockHandle; readonly name?: string }
+  /** Answered when it is exclusive, or refused. */
+  | { readonly type: 'lock.upgrade'; readonly handle: LockHandle; readonly name: string }
+  /** Also withdraws an upgrade that waits, whose call is then refused with the code `lock-lost`. */
+  | { readonly type: 'lock.downgrade'; readonly handle: LockHandle; readonly name: string }
+  | { readonly type: 'lock.revoke'; readonly name: string; readonly grace: number }
   | { readonly type: 'lock.query' }
+  | { readonly type: 'lock.waitGraph' }
   | {
       readonly type: 'store.set'
       readonly key: string
@@ -88,13 +96,41 @@ export type Call =
 
 export type CallType = Call['type']
 
+/** What a lock request has beyond W3C (machine version 2). */
+export interface LockBeyond {
+  /** Further names: one request for all of them, granted all at once. */
+  readonly also: readonly string[]
+  readonly owner: string | null
+  readonly priority: number
+  readonly scope: 'exact' | 'tree'
+  /** ms of cluster time, null for no bound. */
+  readonly maxHold: number | null
+  /** ms of cluster time. */
+  readonly lockDelay: number
+}
+
+/** What a request got. */
+export interface LockGrant {
+  readonly token: number
+  /** Cluster time in ms. */
+  readonly since: number
+  /** Cluster time at which `maxHold` ends it, null without. */
+  readonly endsAt: number | null
+  /** By name, if they differ: a name that was re-entered keeps its token. */
+  readonly tokens?: Readonly<Record<string, number>>
+}
+
 /** What each call is answered with. */
 export interface Answers {
   'lock.request':
-    | { readonly state: 'granted'; readonly token: number; readonly since: number }
+    | ({ readonly state: 'granted' } & LockGrant)
     | { readonly state: 'queued' }
     | { readonly state: 'unavailable' }
   'lock.release': null
+  'lock.upgrade': { readonly token: number; readonly since: number }
+  'lock.downgrade': null
+  'lock.revoke': { readonly asked: readonly { readonly peerId: PeerId; readonly token: number }[] }
+  'lock.waitGraph': WaitGraphRecord
   'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }
   'store.set': { readonly revision: number }
   'store.delete': { readonly revision: number; readonly existed: boolean }
@@ -139,6 +175,50 @@ export interface LockRecord {
   readonly attributes: Uint8Array | null
   /** The handle, when it is a request of this very page. */
   readonly handle: LockHandle | null
+  readonly owner: string | null
+  readonly scope: 'exact' | 'tree'
+  /** Place among those that wait; 0 unless it was asked for. */
+  readonly priority: number
+  /** Cluster time at which `maxHold` or a revoke's grace ends it, null without. */
+  readonly endsAt: number | null
+  /** It was asked back. */
+  readonly revoked: boolean
+  /** It is held as shared and waits to be exclusive. */
+  readonly upgrading: boolean
+}
+
+/** Who waits for whom, at one index of the log. */
+export interface WaitGraphRecord {
+  readonly waits: readonly WaitRecord[]
+}
+
+export interface WaitRecord {
+  readonly peerId: PeerId
+  readonly owner: string | null
+  /** When it is a request of this very page. */
+  readonly handle: LockHandle | null
+  readonly kind: 'lock' | 'upgrade' | 'semaphore'
+  readonly names: readonly string[]
+  readonly mode: LockMode
+  readonly position: number
+  readonly behind: readonly {
+    readonly peerId: PeerId
+    readonly owner: string | null
+    readonly name: string
+    readonly state: 'held' | 'waiting'
+  }[]
+}
+
+/** What happened to one hold, for bystanders. */
+export interface LockEventRecord {
+  readonly what: 'taken' | 'freed'
+  readonly name: string
+  readonly peerId: PeerId
+  readonly mode: LockMode
+  readonly token: number
+  readonly how: 'granted' | 'upgraded' | 'downgraded' | 'reentered' | 'released' | LockLoss
+  /** Cluster time in ms. */
+  readonly at: number
 }
 
 export interface StoreRecord {
@@ -204,6 +284,8 @@ export type Notice =
       readonly id: WatchId
       readonly what:
         | { readonly type: 'lock'; readonly name: string }
+        /** Every grant and every end of a lock whose name begins so, in order and without a gap. */
+        | { readonly type: 'locks'; readonly prefix: string }
         | { readonly type: 'store'; readonly key: string }
         /** `from` null: from now on. */
         | { readonly type: 'changes'; readonly prefix: string; readonly from: WatchPosition | null }
@@ -230,13 +312,20 @@ export type HostEvent =
   | { readonly type: 'settings'; readonly settings: RoomSettings }
   | { readonly type: 'members'; readonly members: readonly MemberRecord[] }
   /** A request got its lock, at once or after a wait: callbacks are called in the order of these events. */
-  | { readonly type: 'lock.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  | ({ readonly type: 'lock.granted'; readonly handle: LockHandle } & LockGrant)
   /** A request with `ifAvailable` found its lock taken. */
   | { readonly type: 'lock.unavailable'; readonly handle: LockHandle }
   /** A request that waited had to be queued again in a later session, and found no place. */
   | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */
-  | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
+  | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly name: string; readonly reason: LockLoss }
+  /** Somebody asked for it back: it ends at that cluster time (S-7); null: not yet acknowledged. */
+  | {
+      readonly type: 'lock.revoked'
+      readonly handle: LockHandle
+      readonly name: string
+      readonly endsAt: number | null
+    }
   /** As for locks, of a request for permits. */
   | { readonly type: 'permit.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
   /** It was queued again in a later session and found no place, or a `resize` has made it too large. */
@@ -247,6 +336,8 @@ export type HostEvent =
       readonly id: WatchId
       readonly value:
         | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
+        /** `resync`: all that is held (the first time), or the difference to what was told (after a snapshot). */
+        | { readonly type: 'locks'; readonly events: readonly LockEventRecord[]; readonly resync: boolean }
         | { readonly type: 'store'; readonly record: StoreRecord | null }
         | ChangesRecord
     }
@@ -290,7 +381,7 @@ export interface StoreLoss {
   readonly revision: number
 }
 
-export type LockLoss = 'expired' | 'stolen' | 'left'
+export type LockLoss = 'expired' | 'stolen' | 'left' | 'revoked'
 
 export interface HostStatus {
   readonly phase: 'joining' | 'ready' | 'no-quorum'

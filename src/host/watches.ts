@@ -56,6 +56,7 @@ export class Watches {
   #view(what: What): Extract<import('./page.js').HostEvent, { type: 'watched' }>['value'] {
     const { machine } = this.#context
     if (what.type === 'store') return { type: 'store', record: readStore(machine, what.key) ?? null }
+    if (what.type === 'locks') return { type: 'locks', events: [], resync: true }
     const { holders, waiters } = observeLock(machine, what.name)
     return { type: 'lock', holders: holders.map(this.#record), waiters: waiters.map(this.#record) }
   }
@@ -63,11 +64,12 @@ export class Watches {
 
 function concerns(event: MachineEvent, what: What): boolean {
   if (what.type === 'lock') return event.type === 'lock.changed' && event.name === what.name
-  return event.type === 'store.changed' && event.key === what.key
+  return what.type === 'store' && event.type === 'store.changed' && event.key === what.key
 }
 
 /** A machine's view of a request as the page gets it; `handle` is known for the page's own. */
 export function lockRecord(view: LockView, handle: LockHandle | null): LockRecord {
   const { name, mode, peerId, token, since, position, attributes } = view
-  return { name, mode, peerId, token, since, position, attributes, handle }
+  const plain = { owner: null, scope: 'exact', priority: 0, endsAt: null, revoked: false, upgrading: false } as const
+  return { name, mode, peerId, token, since, position, attributes, handle, ...plain }
 }

@@ -25,6 +25,7 @@ export const failureCodes = [
   'outcome-unknown',
   'lock-timeout',
   'lock-lost',
+  'lock-revoked',
   'deadlock',
   'stale-fence',
   'conflict',

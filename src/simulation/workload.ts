@@ -1,6 +1,6 @@
 import { ComityError } from '../client/errors.js'
 import type { Lock, LockMode } from '../client/lock.js'
-import type { LockOptions } from '../client/locks.js'
+import type { LockOptions } from '../client/lock-options.js'
 import type { Expectation, Revised } from '../client/store.js'
 import type { Value } from '../shared/value.js'
 import { type Recorded, Recorder } from './linearizability/recorder.js'

@@ -102,4 +102,5 @@ test('[S-4] a frozen holder loses its lock to the lease, and is unsure of it bef
   await holder.become('active')
   await until('the loss', async () => (await holder.evaluate(state)) === 'lost')
   expect(await holder.evaluate('seen')).toEqual(['freeze unsure', 'resume unsure'])
+  expect(await holder.evaluate(`kit.lock('paragraph').signal.reason.reason`)).toBe('frozen')
 })

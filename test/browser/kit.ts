@@ -12,9 +12,7 @@ export type PageJoinOptions = Pick<
   JoinOptions<string>,
   'signaling' | 'links' | 'channels' | 'linger' | 'until' | 'role' | 'state' | 'storage' | 'timing'
 >
-export type PageLockOptions = Pick<LockOptions, 'mode' | 'ifAvailable' | 'steal' | 'timeout' | 'lease'> & {
-  attributes?: string
-}
+export type PageLockOptions = Omit<LockOptions, 'signal' | 'attributes'> & { attributes?: string }
 
 /** How the tabs of a test meet. */
 export type Meeting = 'one browser' | 'three browsers' | 'three browsers, relayed'

@@ -35,20 +35,6 @@ for (const [group, all] of Object.entries(scenarios)) {
 }
 
 test.describe('where rooms differ', () => {
-  for (const option of ['maxHold', 'owner', 'priority', 'scope']) {
-    test(`options.${option} is refused until it is there`, async ({ bench }) => {
-      const failures = await bench.evaluate(async (option) => {
-        const { room, failure } = window.locksPage
-        const options = { [option]: option === 'scope' ? 'exact' : 1 }
-        return [
-          await failure(() => room.locks.request('a', options, () => {})),
-          await failure(() => room.locks.acquire('a', options)),
-        ]
-      }, option)
-      expect(failures).toEqual([{ name: 'NotSupportedError' }, { name: 'NotSupportedError' }])
-    })
-  }
-
   test('a name has at most 1024 units', async ({ bench }) => {
     const failures = await bench.evaluate(async () => {
       const { room, failure } = window.locksPage

@@ -1,6 +1,6 @@
 /** Fixed stories in virtual time: whoever writes one says what happens, and the simulated room does the rest. */
 import type { Lock } from '../../src/client/lock.js'
-import type { LockOptions } from '../../src/client/locks.js'
+import type { LockOptions } from '../../src/client/lock-options.js'
 import { encodeFrame, type Frame, type Item, protocolVersion } from '../../src/host/frame.js'
 import { defaultSettings, defaultTiming } from '../../src/machine/settings.js'
 import { Simulation, type SimulationOptions } from '../../src/simulation/simulation.js'

@@ -2,17 +2,21 @@
 import {
   ComityError,
   type Counter,
+  DeadlockError,
   join,
   type Lock,
+  type LockEvent,
   type LockInfo,
   LockLostError,
   type LockManager,
+  type LockMetrics,
   type Member,
   type Observable,
   type Permit,
   type Room,
   type Semaphore,
   type Value,
+  type WaitGraph,
 } from '../../src/index.js'
 
 interface Person {
@@ -112,6 +116,55 @@ export async function locking(room: Room, locks: LockManager): Promise<void> {
   // @ts-expect-error locks are made by rooms alone
   const made: Lock = { name: 'a', mode: 'exclusive' }
   void made
+}
+
+export async function lockingBeyond({ locks, metrics }: Room): Promise<void> {
+  const lock = await locks.acquire('a', {
+    maxHold: 5_000,
+    owner: 'editor',
+    priority: -3,
+    scope: 'tree',
+    lease: 2_000,
+    lockDelay: 1_000,
+  })
+  await lock.upgrade({ signal: lock.revoking, timeout: 500 })
+  await lock.downgrade()
+  const count = await locks.requestAll(['a', 'b'], (held) => {
+    same<typeof held, Lock[]>(true)
+    return held.length
+  })
+  same<typeof count, number>(true)
+  await locks.requestAll(new Set(['a']), { mode: 'shared', ifAvailable: false }, async ([first]) => first?.upgrade())
+  await locks.requestAll(['a'], { ifAvailable: true }, (held) => same<typeof held, Lock[] | null>(true))
+  await locks.revoke('a', { grace: 500 })
+  for await (const event of locks.watch('doc/')) {
+    same<typeof event, LockEvent>(true)
+    const type: 'granted' | 'released' | 'lost' | 'upgraded' | 'downgraded' = event.type
+    if (type === 'lost') return
+  }
+  const graph: WaitGraph = await locks.waitGraph()
+  const kind: 'lock' | 'upgrade' | 'semaphore' | undefined = graph.waits[0]?.kind
+  const numbers: LockMetrics = (await metrics()).locks
+  const longest: number | undefined = numbers.names['a']?.wait.max
+  void [kind, longest]
+  // @ts-expect-error a scope is one of two
+  await locks.acquire('a', { scope: 'prefix' })
+  // @ts-expect-error a priority is a number
+  await locks.acquire('a', { priority: 'high' })
+  // @ts-expect-error an owner is a string
+  await locks.acquire('a', { owner: 12 })
+  // @ts-expect-error names, not a name
+  await locks.requestAll(12, () => {})
+  // @ts-expect-error a callback is missing
+  await locks.requestAll(['a'])
+  // @ts-expect-error with `ifAvailable` there may be none
+  await locks.requestAll(['a'], { ifAvailable: true }, (held) => held.length)
+  // @ts-expect-error a grace has to be named
+  await locks.revoke('a')
+  // @ts-expect-error a mode is changed by upgrade and downgrade
+  lock.mode = 'shared'
+  // @ts-expect-error what is measured is not written to
+  numbers.total.steals = 0
 }
 
 export async function storing({ store }: Room, lock: Lock): Promise<void> {
@@ -263,6 +316,10 @@ export function failing(error: unknown): string | number {
   if (error instanceof LockLostError) {
     const reason: 'expired' | 'stolen' | 'revoked' | 'frozen' | 'left' | 'reset' = error.reason
     return reason
+  }
+  if (error instanceof DeadlockError) {
+    const { clientId, owner, name } = error.cycle[0] ?? { clientId: '', owner: null, name: '' }
+    return `${clientId} ${owner} ${name}`
   }
   if (error instanceof ComityError) {
     if (error.code === 'no-quorum') return error.message
