@@ -181,7 +181,7 @@ export interface StoreLoss {
   readonly revision: number
 }
 
-export type LockLoss = 'expired' | 'stolen' | 'left'
+export type LockLoss = 'expired' | 'stolen' | 'left' | 'revoked'
 
 export interface HostStatus {
   readonly phase: 'joining' | 'ready' | 'no-quorum'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Command, SessionId } from './command.js'
-import { heldBy, waitingOf } from './lock/queue.js'
+import { heldBy, waitingOf } from './lock/books.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine } from './machine.js'
 import type { MachineEvent, Outcome } from './outcome.js'
 import { readStore } from './store/view.js'

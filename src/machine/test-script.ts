@@ -6,7 +6,7 @@ import { applyEntry, createMachine, type MachineState } from './machine.js'
 import type { Applied, Outcome } from './outcome.js'
 import { defaultSettings } from './settings.js'
 import type { Expected, StoreCommand } from './store/command.js'
-import { machineVersion } from './version.js'
+import { machineVersion, versionNeeded } from './version.js'
 
 // For tests only: writes a log by hand, entry by entry, and applies it to one machine.
 
@@ -71,7 +71,8 @@ export class Script {
   }
 
   resend(session: SessionId, number: number, command: Command, answered = 0): Applied {
-    return this.apply({ type: 'numbered', session, number, answered, command })
+    const needs = versionNeeded(command)
+    return this.apply({ type: 'numbered', session, number, answered, command, ...(needs > 1 && { needs }) })
   }
 }
 
@@ -103,6 +104,28 @@ export function lock(name: string, options: Partial<Extract<LockCommand, { type:
     steal: false,
     lease: 10_000,
     attributes: null,
+    ...options,
+  }
+}
+
+/** A request with what Web Locks do not have. */
+export function acquire(
+  names: string | readonly string[],
+  options: Partial<Extract<LockCommand, { type: 'lock.acquire' }>> = {},
+): LockCommand {
+  return {
+    type: 'lock.acquire',
+    names: typeof names === 'string' ? [names] : names,
+    mode: 'exclusive',
+    ifAvailable: false,
+    steal: false,
+    lease: 10_000,
+    attributes: null,
+    owner: null,
+    scope: 'exact',
+    priority: 0,
+    maxHold: null,
+    lockDelay: 0,
     ...options,
   }
 }

@@ -13,10 +13,18 @@ import type { CommandType } from './outcome.js'
 export const machineVersion = 2
 
 /** Commands that came after version 1, and with which. */
-const since: Partial<Record<CommandType, number>> = {}
+const since: Partial<Record<CommandType, number>> = {
+  'lock.acquire': 2,
+  'lock.upgrade': 2,
+  'lock.downgrade': 2,
+  'lock.revoke': 2,
+  'lock.acknowledge': 2,
+}
 
 /** Which version of the machine that command needs. */
 export function versionNeeded(command: Command): number {
+  // A field may be younger than its command.
+  if (command.type === 'lock.release' && command.name !== undefined) return 2
   return since[command.type] ?? 1
 }
 
