@@ -19,13 +19,14 @@ beforeEach(() => {
   locks = new RoomLocks(connection, { whenNoQuorum: 'wait', timing: () => ({ heartbeat: 50, lease: 10_000 }) })
 })
 
-const granted = { state: 'granted', token: 7, since: 1 } as const
+const granted = { state: 'granted', token: 7, since: 1, endsAt: null } as const
+const plain = { owner: null, scope: 'exact', priority: 0, endsAt: null, revoked: false, upgrading: false } as const
 const hear = () => port.hear(clock.now())
 /** The handle of the oldest request that has not been answered. */
 const asked = () => port.calls('lock.request')[0]?.handle ?? 0
-const grant = (handle: number, token = 7) => port.tell({ type: 'lock.granted', handle, token, since: 1 })
+const grant = (handle: number, token = 7) => port.tell({ type: 'lock.granted', handle, token, since: 1, endsAt: null })
 const lose = (handle: number, reason: 'expired' | 'stolen' | 'left' = 'expired') =>
-  port.tell({ type: 'lock.lost', handle, reason })
+  port.tell({ type: 'lock.lost', handle, name: 'a', reason })
 
 /** What becomes of a promise, looked at without waiting. */
 function watch(promise: Promise<unknown>): { value: unknown } {
@@ -512,6 +513,7 @@ describe('the back/forward cache', () => {
 describe('[R1] verify', () => {
   const record = (changes: Partial<LockRecord>): LockRecord => ({
     ...{ name: 'a', mode: 'exclusive', peerId: 'me', token: 7, since: 0, position: 0, attributes: null, handle: 1 },
+    ...plain,
     ...changes,
   })
 
@@ -534,6 +536,7 @@ describe('observe', () => {
   const tell = (holders: Partial<LockRecord>[], waiters: Partial<LockRecord>[] = []) => {
     const record = (changes: Partial<LockRecord>, position: number): LockRecord => ({
       ...{ name: 'a', mode: 'exclusive', peerId: 'bob', token: 0, since: 0, position, attributes: null, handle: null },
+      ...plain,
       ...changes,
     })
     const notice = port.notices.find((one) => one.type === 'watch')

@@ -3,6 +3,7 @@
  * there has said so to its leader. Heartbeats then come seldom, the echoes and the pages' answers ride on them, and nobody pings. The first
  * thing that is asked ends it: the leader speaks at once. Who asks and hears nothing for an awake time-out asks the voters.
  */
+import { nextDeadline } from '../machine/deadlines.js'
 import type { PeerId } from '../raft/entry.js'
 import type { MessageOf } from '../raft/message.js'
 import type { RaftTiming } from '../raft/state.js'
@@ -163,7 +164,8 @@ export class Idle {
 
   /** The machine is the leader's own: what others wait for is in it, or on its way. */
   #isBusy(): boolean {
-    return this.#context.machine.locks.resources.size > 0 || this.#options.isWaiting()
+    const { machine } = this.#context
+    return machine.locks.resources.size > 0 || nextDeadline(machine) !== null || this.#options.isWaiting()
   }
 
   #reviewWaiting(patience: number): void {

@@ -197,7 +197,7 @@ export class OwnSession {
    */
   wentOver(): void {
     for (const pending of this.#sent) {
-      if (pending.command.type === 'lock.request' || pending.command.type === 'lock.release') continue
+      if (isRequest(pending.command) || isAboutRequest(pending.command)) continue
       pending.settle(unknownOutcome(this.#id, 'the room began a new history'))
       pending.settle = () => {}
     }
@@ -229,10 +229,10 @@ export class OwnSession {
     const again: Pending[] = []
     for (const pending of sent) {
       // What a request got has ended with the session, so asking again takes nothing twice; a release has no object left.
-      if (pending.command.type === 'lock.request') {
+      if (isRequest(pending.command)) {
         if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
         else pending.settle({ type: 'lock.unavailable' })
-      } else if (pending.command.type === 'lock.release') pending.settle({ type: 'lock.released' })
+      } else if (isAboutRequest(pending.command)) pending.settle({ type: 'lock.released' })
       else pending.settle(unknownOutcome(session, `session ${session} ended`))
     }
     this.#waiting = [...again, ...this.#waiting.filter((pending) => !this.#isVoid(pending))]
@@ -240,9 +240,9 @@ export class OwnSession {
     this.#send(true)
   }
 
-  /** A release that waits names a request of the session that has ended. */
+  /** It names a request of the session that has ended. */
   #isVoid(pending: Pending): boolean {
-    if (pending.command.type !== 'lock.release') return false
+    if (!isAboutRequest(pending.command)) return false
     pending.settle({ type: 'lock.released' })
     return true
   }
@@ -305,6 +305,15 @@ export class OwnSession {
     }
     return encodeInstruction(open)
   }
+}
+
+function isRequest({ type }: Command): boolean {
+  return type === 'lock.request' || type === 'lock.acquire'
+}
+
+/** What is left of it when the session has ended is what is left of the request: nothing. It is answered as a release is. */
+function isAboutRequest({ type }: Command): boolean {
+  return type === 'lock.release' || type === 'lock.upgrade' || type === 'lock.downgrade' || type === 'lock.acknowledge'
 }
 
 function unknownOutcome(session: SessionId | null, why: string): Failure {

@@ -3,7 +3,7 @@
  * asks by `Call` and gets a `Reply`; it tells by `Notice`; the host tells by `HostEvent`. All three keep their order.
  */
 import type { RoomSettings, SessionId } from '../machine/command.js'
-import type { LockMode } from '../machine/lock/command.js'
+import type { LockMode, LockScope } from '../machine/lock/command.js'
 import type { Expected, FenceCheck } from '../machine/store/command.js'
 import type { LinkKind } from '../network/link.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
@@ -28,10 +28,19 @@ export type Call =
       readonly steal: boolean
       readonly lease: number
       readonly attributes: Uint8Array | null
+      /** What Web Locks do not have; absent: a plain request. */
+      readonly beyond?: LockBeyond
     }
-  /** Leaves the queue or releases, whichever it is by then (S-9). */
-  | { readonly type: 'lock.release'; readonly handle: LockHandle }
+  /** Leaves the queue or releases, whichever it is by then (S-9). `name`: only this one of several. */
+  | { readonly type: 'lock.release'; readonly handle: LockHandle; readonly name?: string }
+  /** Answered when it is exclusive, or refused. */
+  | { readonly type: 'lock.upgrade'; readonly handle: LockHandle; readonly name: string }
+  /** Also gives up an upgrade that waits, whose call is then answered with the failure `lock-lost`. */
+  | { readonly type: 'lock.downgrade'; readonly handle: LockHandle; readonly name: string }
+  /** Asks every holder of that name to give it back within `grace` ms. */
+  | { readonly type: 'lock.revoke'; readonly name: string; readonly grace: number }
   | { readonly type: 'lock.query' }
+  | { readonly type: 'lock.waitGraph' }
   | {
       readonly type: 'store.set'
       readonly key: string
@@ -53,15 +62,31 @@ export type Call =
   /** Says goodbye, ends the session and stops. The host answers nothing after it. */
   | { readonly type: 'leave' }
 
+export interface LockBeyond {
+  /** Further names: all are granted together. */
+  readonly also: readonly string[]
+  readonly owner: string | null
+  readonly priority: number
+  readonly scope: LockScope
+  /** ms of cluster time. */
+  readonly maxHold: number | null
+  /** ms. */
+  readonly lockDelay: number
+}
+
 export type CallType = Call['type']
 
 /** What each call is answered with. */
 export interface Answers {
   'lock.request':
-    | { readonly state: 'granted'; readonly token: number; readonly since: number }
+    | ({ readonly state: 'granted' } & LockGrant)
     | { readonly state: 'queued' }
     | { readonly state: 'unavailable' }
   'lock.release': null
+  'lock.upgrade': { readonly token: number; readonly since: number }
+  'lock.downgrade': null
+  'lock.revoke': { readonly asked: readonly { readonly peerId: PeerId; readonly token: number }[] }
+  'lock.waitGraph': WaitGraphRecord
   'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }
   'store.set': { readonly revision: number }
   'store.delete': { readonly revision: number; readonly existed: boolean }
@@ -74,6 +99,47 @@ export interface Answers {
 
 export type Reply<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure }
 
+export interface LockGrant {
+  readonly token: number
+  readonly since: number
+  /** Cluster time at which its `maxHold` ends. */
+  readonly endsAt: number | null
+  /** By name, if they differ: an owner that comes in again has the token that it had. */
+  readonly tokens?: Readonly<Record<string, number>>
+}
+
+export interface WaitGraphRecord {
+  readonly waits: readonly {
+    readonly peerId: PeerId
+    readonly owner: string | null
+    /** When it is a request of this very page. */
+    readonly handle: LockHandle | null
+    readonly kind: 'lock' | 'upgrade' | 'semaphore'
+    readonly names: readonly string[]
+    readonly mode: string
+    /** Place in the queue from 1; 0: ahead of it. */
+    readonly position: number
+    readonly behind: readonly {
+      readonly peerId: PeerId
+      readonly owner: string | null
+      readonly name: string
+      readonly state: 'held' | 'waiting'
+    }[]
+  }[]
+}
+
+/** A hold that began, changed or ended. */
+export interface LockEventRecord {
+  readonly what: 'taken' | 'freed'
+  readonly name: string
+  readonly peerId: PeerId
+  readonly mode: LockMode
+  readonly token: number
+  readonly how: 'granted' | 'upgraded' | 'downgraded' | 'reentered' | 'released' | LockLoss
+  /** Cluster time. */
+  readonly at: number
+}
+
 export interface LockRecord {
   readonly name: string
   readonly mode: LockMode
@@ -85,6 +151,14 @@ export interface LockRecord {
   /** Place in the queue from 1; 0 when held. */
   readonly position: number
   readonly attributes: Uint8Array | null
+  readonly owner: string | null
+  readonly scope: LockScope
+  readonly priority: number
+  /** Cluster time at which it ends at the latest, as far as that is decided. */
+  readonly endsAt: number | null
+  /** Its holder was asked to give it back. */
+  readonly revoked: boolean
+  readonly upgrading: boolean
   /** The handle, when it is a request of this very page. */
   readonly handle: LockHandle | null
 }
@@ -111,7 +185,10 @@ export type Notice =
   | {
       readonly type: 'watch'
       readonly id: WatchId
-      readonly what: { readonly type: 'lock'; readonly name: string } | { readonly type: 'store'; readonly key: string }
+      readonly what:
+        | { readonly type: 'lock'; readonly name: string }
+        | { readonly type: 'locks'; readonly prefix: string }
+        | { readonly type: 'store'; readonly key: string }
     }
   | { readonly type: 'unwatch'; readonly id: WatchId }
   /** The testament of that number has replaced all before it: what they held will never be sent. */
@@ -133,16 +210,28 @@ export type HostEvent =
   | { readonly type: 'settings'; readonly settings: RoomSettings }
   | { readonly type: 'members'; readonly members: readonly MemberRecord[] }
   /** A queued request got its lock. */
-  | { readonly type: 'lock.granted'; readonly handle: LockHandle; readonly token: number; readonly since: number }
+  | ({ readonly type: 'lock.granted'; readonly handle: LockHandle } & LockGrant)
   /** A request that waited had to be queued again in a later session, and found no place. */
   | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */
-  | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly reason: LockLoss }
+  | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly name: string; readonly reason: LockLoss }
+  /**
+   * Its holder is asked to give it back: null, and then the cluster time at which it ends: at first what it is at the earliest, once the
+   * room has the acknowledgement what it is (S-7).
+   */
+  | {
+      readonly type: 'lock.revoked'
+      readonly handle: LockHandle
+      readonly name: string
+      readonly endsAt: number | null
+    }
   | {
       readonly type: 'watched'
       readonly id: WatchId
       readonly value:
         | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
+        /** In order, none left out. `resync`: the difference to what was told before, as far as it can be seen (S-10). */
+        | { readonly type: 'locks'; readonly events: readonly LockEventRecord[]; readonly resync: boolean }
         | { readonly type: 'store'; readonly record: StoreRecord | null }
     }
   /** What to send in `pagehide`, one frame per link (M1). Replaces the one before; `confirm`: say so when it has (M2). */

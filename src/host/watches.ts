@@ -1,10 +1,13 @@
 import { observeLock } from '../machine/lock/view.js'
-import type { LockView, MachineEvent } from '../machine/outcome.js'
+import type { Applied, LockView, MachineEvent } from '../machine/outcome.js'
 import { readStore } from '../machine/store/view.js'
 import type { HostContext } from './context.js'
+import { LockWatch } from './lock-watch.js'
 import type { LockHandle, LockRecord, Notice, WatchId } from './page.js'
 
-type What = Extract<Notice, { type: 'watch' }>['what']
+type Whatever = Extract<Notice, { type: 'watch' }>['what']
+/** Of which the present state is told; of others every step. */
+type What = Exclude<Whatever, { type: 'locks' }>
 
 /** What the page observes: told at once, and again after every turn that changed it. */
 export class Watches {
@@ -12,23 +15,29 @@ export class Watches {
   readonly #record: (view: LockView) => LockRecord
   readonly #watches = new Map<WatchId, What>()
   readonly #dirty = new Set<WatchId>()
+  readonly #rows = new Map<WatchId, LockWatch>()
 
   constructor(context: HostContext, record: (view: LockView) => LockRecord) {
     this.#context = context
     this.#record = record
   }
 
-  watch(id: WatchId, what: What): void {
-    this.#watches.set(id, what)
-    this.#dirty.add(id)
+  watch(id: WatchId, what: Whatever): void {
+    if (what.type === 'locks') this.#rows.set(id, new LockWatch(what.prefix, this.#context.machine))
+    else {
+      this.#watches.set(id, what)
+      this.#dirty.add(id)
+    }
   }
 
   unwatch(id: WatchId): void {
+    this.#rows.delete(id)
     this.#watches.delete(id)
     this.#dirty.delete(id)
   }
 
-  happened(events: readonly MachineEvent[]): void {
+  happened({ events, lockEvents = [] }: Pick<Applied, 'events' | 'lockEvents'>): void {
+    for (const row of this.#rows.values()) row.happened(lockEvents, this.#context.machine.clusterTime)
     if (this.#watches.size === 0) return
     for (const event of events) {
       for (const [id, what] of this.#watches) if (concerns(event, what)) this.#dirty.add(id)
@@ -38,6 +47,7 @@ export class Watches {
   /** The machine was replaced by a snapshot: everything may differ. */
   reconcile(): void {
     for (const id of this.#watches.keys()) this.#dirty.add(id)
+    for (const row of this.#rows.values()) row.reconcile(this.#context.machine)
   }
 
   /** A request of this page has its handle now: what shows it is told again. */
@@ -46,6 +56,8 @@ export class Watches {
   }
 
   flush(): void {
+    for (const [id, row] of this.#rows)
+      for (const batch of row.take()) this.#context.emit({ type: 'watched', id, value: { type: 'locks', ...batch } })
     for (const id of this.#dirty) {
       const what = this.#watches.get(id)
       if (what) this.#context.emit({ type: 'watched', id, value: this.#view(what) })
@@ -68,6 +80,8 @@ function concerns(event: MachineEvent, what: What): boolean {
 
 /** A machine's view of a request as the page gets it; `handle` is known for the page's own. */
 export function lockRecord(view: LockView, handle: LockHandle | null): LockRecord {
-  const { name, mode, peerId, token, since, position, attributes } = view
-  return { name, mode, peerId, token, since, position, attributes, handle }
+  const { name, mode, peerId, token, since, position, attributes, owner, scope, priority, endsAt, revoked, upgrading } =
+    view
+  const beyond = { owner, scope, priority, endsAt, revoked, upgrading }
+  return { name, mode, peerId, token, since, position, attributes, ...beyond, handle }
 }

@@ -144,6 +144,8 @@ export interface LockView {
   readonly endsAt: number | null
   /** Its holder was asked to give it back. */
   readonly revoked: boolean
+  /** What its holder has not acknowledged yet of a revoke, ms; null if there is nothing (S-7). */
+  readonly grace: number | null
   /** A share that waits to be exclusive. */
   readonly upgrading: boolean
 }

@@ -1,3 +1,4 @@
+import { compareStrings } from '../../shared/codec.js'
 import { type NodeKey, nodeOf } from '../waiting/graph.js'
 import type { LockMode, LockScope } from './command.js'
 import { compareWaiting } from './order.js'
@@ -119,5 +120,5 @@ export function ownShare(locks: LocksState, wanted: Waiting, names: readonly str
       ),
     ),
   )
-  return shared.map(({ name }) => name).sort()[0] ?? null
+  return shared.map(({ name }) => name).sort(compareStrings)[0] ?? null
 }

@@ -74,14 +74,22 @@ function viewHeld(state: MachineState, resource: Resource, held: Held): LockView
   const { token, revoke, upgrade } = held
   return view(state, resource, held, {
     ...{ token, position: 0, endsAt: endOf(held), revoked: revoke !== undefined, upgrading: upgrade !== undefined },
+    grace: revoke?.grace ?? null,
   })
 }
 
 function viewWaiting(state: MachineState, resource: Resource, waiting: Waiting, position: number): LockView {
-  return view(state, resource, waiting, { token: 0, position, endsAt: null, revoked: false, upgrading: false })
+  return view(state, resource, waiting, {
+    token: 0,
+    position,
+    endsAt: null,
+    revoked: false,
+    grace: null,
+    upgrading: false,
+  })
 }
 
-type Place = Pick<LockView, 'token' | 'position' | 'endsAt' | 'revoked' | 'upgrading'>
+type Place = Pick<LockView, 'token' | 'position' | 'endsAt' | 'revoked' | 'grace' | 'upgrading'>
 
 function view(state: MachineState, { name }: Resource, claim: Claim, place: Place): LockView {
   const { mode, session, request, since, attributes, beyond } = claim
