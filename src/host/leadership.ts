@@ -147,11 +147,11 @@ export class Leadership {
     if (this.propose([encodeInstruction({ type: 'tick', term: raft.term })])) this.#tickedAt = raft.lastIndex
   }
 
-  /** In how many ms of cluster time something in the machine is due, or null. */
+  /** In how many ms of cluster time something in the machine is due; null if nothing is, or if it is and only the next housekeeping helps. */
   get dueIn(): number | null {
     const { machine, clusterTime } = this.#context
     const due = nextDeadline(machine)
-    return due === null || machine.appliedIndex < this.#tickedAt ? null : Math.max(0, due - clusterTime)
+    return due === null || due <= clusterTime ? null : due - clusterTime
   }
 
   /** Answers may have come for which a change of voters waits. */

@@ -645,7 +645,7 @@ const beyondLocks: readonly RoomMutant[] = [
     find: '    default:\n      return null',
     replace: "    case 'tick':\n      return instruction\n    default:\n      return null",
     cites: ['S-6'],
-    tests: { files: ['test/scenario/hostile.test.ts', 'src/host/fuzz.test.ts'] },
+    tests: { files: ['src/host/submissions.test.ts'] },
   },
   {
     ...lockOrder,

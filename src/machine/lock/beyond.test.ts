@@ -340,6 +340,8 @@ describe('upgrade and downgrade', () => {
     const { script, sessions } = roomOf('ann', 'bob', 'cid')
     script.send(sessions.ann, lock('a', shared))
     expect(script.send(sessions.ann, upgrade(1)).outcome).toMatchObject({ token: tokenAt(script.index) })
+    const [old, token] = [tokenAt(script.index - 1), tokenAt(script.index)]
+    expect([old, token].map((one) => isHeldUnder(script.state, 'a', one))).toEqual([false, true])
     script.send(sessions.ann, downgrade(1))
     script.send(sessions.bob, lock('a', shared))
     script.send(sessions.cid, lock('a'))
