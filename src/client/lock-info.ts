@@ -48,8 +48,9 @@ export interface Wait {
   readonly kind: 'lock' | 'upgrade' | 'semaphore'
   /** Of the locks, or of the semaphore, that it waits for. */
   readonly names: readonly string[]
-  readonly mode: LockMode
-  /** Place in the queue, from 1. */
+  /** Null for permits of a semaphore. */
+  readonly mode: LockMode | null
+  /** Place in the queue, from 1; 0 for an upgrade, which stands ahead of it. */
   readonly position: number
   /** Whoever has what it waits for, or stands in the queue before it. */
   readonly behind: readonly {

@@ -1,7 +1,9 @@
 /** What a caller says of a lock, converted and checked before anything is sent. */
 import type { LockBeyond } from '../host/page.js'
 import { type LockMode, lockNameMax } from '../machine/lock/command.js'
+import { lockHoldMax, lockLeaseMax, lockNamesMax } from '../machine/lock/limits.js'
 import { valueBytesMax } from '../machine/store/command.js'
+import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
 import { encodeValue, type Value } from '../shared/value.js'
 import { LimitExceededError } from './errors.js'
 
@@ -67,13 +69,8 @@ export interface RevokeOptions {
   grace: number
 }
 
-const leaseMax = 24 * 60 * 60 * 1000
 /** The longest delay that a platform timer takes, ms. */
 const timeoutMax = 2 ** 31 - 1
-const ownerMax = 256
-const priorityMax = 1_000
-/** Names of one request. */
-const namesMax = 64
 
 export function checkName(name: unknown, argument = 'name'): string {
   if (typeof name === 'symbol') throw new TypeError(`${argument}: expected a string, got a symbol`)
@@ -98,8 +95,8 @@ export function checkNames(names: unknown): string[] {
     const text = checkName(name, `names[${checked.length}]`)
     if (checked.includes(text))
       throw new TypeError(`names[${checked.length}]: ${JSON.stringify(text)} was named before`)
-    if (checked.length === namesMax) {
-      throw new LimitExceededError(`names: expected at most ${namesMax}`, 'lockNames', namesMax)
+    if (checked.length === lockNamesMax) {
+      throw new LimitExceededError(`names: expected at most ${lockNamesMax}`, 'lockNames', lockNamesMax)
     }
     checked.push(text)
   }
@@ -124,7 +121,7 @@ export function checkOptions(options: unknown): LockOptions {
     throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
   }
   const timeout = milliseconds(given, 'timeout', 0, timeoutMax)
-  const lease = milliseconds(given, 'lease', 1, leaseMax)
+  const lease = milliseconds(given, 'lease', 1, lockLeaseMax)
   return {
     mode,
     ifAvailable,
@@ -147,8 +144,8 @@ function dictionary(options: unknown): Record<string, unknown> {
 }
 
 function beyondOptions(given: Record<string, unknown>): LockOptions {
-  const maxHold = milliseconds(given, 'maxHold', 1, leaseMax)
-  const lockDelay = milliseconds(given, 'lockDelay', 0, leaseMax)
+  const maxHold = milliseconds(given, 'maxHold', 1, lockHoldMax)
+  const lockDelay = milliseconds(given, 'lockDelay', 0, lockLeaseMax)
   const owner = ownerOf(given['owner'])
   const priority = priorityOf(given['priority'])
   const { scope } = given
@@ -172,7 +169,7 @@ function ownerOf(owner: unknown): string | undefined {
   }
   if (owner.length <= ownerMax) return owner
   const message = `options.owner: expected at most ${ownerMax} code units, got ${owner.length}`
-  throw new LimitExceededError(message, 'lockOwner', ownerMax)
+  throw new LimitExceededError(message, 'owner', ownerMax)
 }
 
 function priorityOf(priority: unknown): number | undefined {
@@ -196,7 +193,7 @@ export function checkRevoke(options: unknown): RevokeOptions {
   if (options === null || typeof options !== 'object') {
     throw new TypeError('options: expected an object with `grace`')
   }
-  const grace = milliseconds(options as Record<string, unknown>, 'grace', 0, leaseMax)
+  const grace = milliseconds(options as Record<string, unknown>, 'grace', 0, lockHoldMax)
   if (grace === undefined) throw new TypeError('options.grace: expected a number of ms, got undefined')
   return { grace: Math.floor(grace) }
 }

@@ -1,4 +1,5 @@
-import { ownerMax, permitLeaseMax, permitsMax, priorityMax, semaphoreNameMax } from '../machine/semaphore/limits.js'
+import { permitLeaseMax, permitsMax, semaphoreNameMax } from '../machine/semaphore/limits.js'
+import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
 import { checkDuration, checkInteger, checkMembers, checkSignal, checkText } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'

@@ -111,6 +111,19 @@ describe('the leader', () => {
     expect(closes()).toHaveLength(1)
   })
 
+  it.each([
+    ['death', 2, { proof: 'death' }],
+    ['goodbye', 2, {}],
+    ['death', 1, {}],
+  ] as const)(
+    '[L2][F5] says of a %s that it was one, in a room of version %i, as far as that can be said',
+    (how, version, said) => {
+      if (version > 1) context.script.raise(version)
+      departures.note('bob', life(1), how, 0)
+      expect(closes()).toEqual([{ type: 'close', peerId: 'bob', incarnation: life(1), ...said }])
+    },
+  )
+
   it('and stops when it is closed', () => {
     departures.note('bob', life(1), 'goodbye', 0)
     context.commit(() => {})

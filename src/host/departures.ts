@@ -134,7 +134,10 @@ export class Departures {
     if (outstanding && elapsedAtLeast(gone.since, now) < (machine.settings?.timing.heartbeat ?? 0)) return
     if (!raft.committedInTerm) return
     gone.toldAt = now
-    this.#context.submit([encodeInstruction({ type: 'close', peerId, incarnation: gone.incarnation })])
+    const close = { type: 'close', peerId, incarnation: gone.incarnation } as const
+    // Whoever is proven dead may have done something last of which nobody knows: its locks end uncleanly (F5: if the room can say so).
+    const isUnclean = gone.proof === 'death' && machine.version >= 2
+    this.#context.submit([encodeInstruction(isUnclean ? { ...close, proof: 'death' } : close)])
   }
 
   #tell(leader: PeerId, peerId: PeerId, gone: Departure): void {

@@ -401,6 +401,7 @@ export class Host {
     if (!this.#tempo.idle.isCalm || currentRound !== this.#echoedRound) this.#leadership.leases.release()
     this.#echoedRound = currentRound
     this.#leadership.answered()
+    this.#leadership.fireDue()
     this.#belonging.meetings.answered()
     if (!this.#hasWaiting || !this.#raft.committedInTerm) return
     this.#hasWaiting = false
@@ -437,7 +438,8 @@ export class Host {
 
   #arm(): void {
     const housekeeping = this.#housekeptAt + this.#housekeepingEvery - this.#now.monotonic
-    const wait = Math.max(1, Math.min(housekeeping, this.#raft.ticksUntilDue()))
+    const due = this.#leadership.leading ? (this.#leadership.dueIn ?? housekeeping) : housekeeping
+    const wait = Math.max(1, Math.min(housekeeping, due, this.#raft.ticksUntilDue()))
     const at = this.#now.monotonic + wait
     if (this.#timer && this.#timer.at <= at && this.#timer.at > this.#now.monotonic) return
     this.#timer?.timer.cancel()

@@ -4,6 +4,7 @@
  * thing that is asked ends it: the leader speaks at once. Who asks and hears nothing for an awake time-out asks the voters,
  * and so does who knows that it has no leader. A silent death that nobody minds is noticed within five beats (1.25 leases at most) and a round.
  */
+import { nextDeadline } from '../machine/deadlines.js'
 import type { PeerId } from '../raft/entry.js'
 import type { MessageOf } from '../raft/message.js'
 import type { RaftTiming } from '../raft/state.js'
@@ -168,8 +169,10 @@ export class Idle {
 
   /** The machine is the leader's own: what others wait for is in it, or on its way. */
   #isBusy(): boolean {
-    const { locks, semaphores } = this.#context.machine
-    return locks.resources.size > 0 || semaphores.bySession.size > 0 || this.#options.isWaiting()
+    const { machine } = this.#context
+    const { locks, semaphores } = machine
+    const isUsed = locks.resources.size > 0 || semaphores.bySession.size > 0
+    return isUsed || nextDeadline(machine) !== null || this.#options.isWaiting()
   }
 
   /** Whoever has no leader asks too: the others may follow one that has died (M6). */

@@ -1,5 +1,6 @@
 /** What only the leader does besides replicating: it stamps time, watches leases, and decides who votes. */
 import type { Instruction } from '../machine/command.js'
+import { nextDeadline } from '../machine/deadlines.js'
 import { decodeInstruction, encodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { membersOf } from '../raft/configuration.js'
@@ -55,6 +56,8 @@ export class Leadership {
   /** M3: when this leader last decided to do without a silent voter; its election counts as one. */
   #silenceActedAt: Instant
   readonly #versions: VersionPilot
+  /** The entry of the last `tick`: until it is applied the machine's deadlines say nothing new. */
+  #tickedAt = 0
   #leading = false
 
   constructor(context: HostContext, departures: Departures, conditions: Conditions, actions: LeadershipActions) {
@@ -74,6 +77,7 @@ export class Leadership {
 
   begin(): void {
     this.#leading = true
+    this.#tickedAt = 0
     this.#catchUp.restart()
     this.#beNew()
     this.#versions.restart()
@@ -133,6 +137,21 @@ export class Leadership {
     this.#raise()
     this.#pilot()
     this.#succeed()
+  }
+
+  /** C1, S-6: something in the machine is due by the cluster's time. */
+  fireDue(): void {
+    const { machine, clusterTime, raft } = this.#context
+    const due = nextDeadline(machine)
+    if (due === null || due > clusterTime || machine.appliedIndex < this.#tickedAt || !raft.committedInTerm) return
+    if (this.propose([encodeInstruction({ type: 'tick', term: raft.term })])) this.#tickedAt = raft.lastIndex
+  }
+
+  /** In how many ms of cluster time something in the machine is due; null if nothing is, or if it is and only the next housekeeping helps. */
+  get dueIn(): number | null {
+    const { machine, clusterTime } = this.#context
+    const due = nextDeadline(machine)
+    return due === null || due <= clusterTime ? null : due - clusterTime
   }
 
   /** Answers may have come for which a change of voters waits. */

@@ -19,12 +19,21 @@ interface Echo {
   readonly commitIndex: number
 }
 
+interface Confirmation {
+  readonly left: number
+  readonly again: boolean
+  readonly run: () => void
+}
+
 export class OwnLease {
   readonly #context: HostContext
   readonly #session: () => SessionId | null
   readonly #shortestLease: () => number | null
   #askedAt: Instant | null = null
   #unanswered = false
+  /** Questions that the page has not answered, as far as answers can be told from what it says by itself. */
+  #open = 0
+  #confirmations: Confirmation[] = []
   #latest: Instant | null = null
   #echoes: Echo[] = []
   /** The page has been told at least once that this session is certain. */
@@ -48,14 +57,42 @@ export class OwnLease {
 
   ask(): void {
     this.#askedAt = this.#context.now
-    if (this.#unanswered) return
+    if (!this.#unanswered) this.#ask()
+  }
+
+  #ask(): void {
     this.#unanswered = true
+    this.#open += 1
     this.#context.emit({ type: 'ask' })
+  }
+
+  /**
+   * Runs once the page has surely dealt with all that it was told before now, which it does in order: it has answered a question that was
+   * asked after it. Twice: once in a while a page speaks by itself.
+   */
+  confirm(run: () => void): void {
+    this.#ask()
+    this.#confirmations.push({ left: this.#open, again: true, run })
+  }
+
+  #answered(): void {
+    this.#open = Math.max(0, this.#open - 1)
+    const before = this.#confirmations
+    this.#confirmations = []
+    for (const { left, again, run } of before) {
+      if (left > 1) this.#confirmations.push({ left: left - 1, again, run })
+      else if (!again) run()
+      else {
+        this.#ask()
+        this.#confirmations.push({ left: this.#open, again: false, run })
+      }
+    }
   }
 
   /** The page has answered, or spoke on its own: that was its time then. */
   alive(sentAt: Instant): void {
     this.#unanswered = false
+    this.#answered()
     this.#latest = sentAt
     // In an idle room it rides on the next heartbeat's answer (M6).
     if (!this.#context.isCalm) this.#forward()
@@ -76,6 +113,8 @@ export class OwnLease {
   sessionEnded(): void {
     this.#echoes = []
     this.#heardSession = null
+    // Of what the session had, nothing is left to be asked back.
+    this.#confirmations = []
   }
 
   leaderChanged(): void {

@@ -9,7 +9,7 @@ import type { Failure } from '../shared/failure.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 import { sameIncarnation } from './frame.js'
-import { isRelease, isRequest } from './requests.js'
+import { isAboutRequest, isRequest } from './requests.js'
 
 /** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
 const windowSize = 128
@@ -192,7 +192,7 @@ export class OwnSession {
    */
   wentOver(): void {
     for (const pending of this.#sent) {
-      if (isRequest(pending.command) || isRelease(pending.command)) continue
+      if (isRequest(pending.command) || isAboutRequest(pending.command)) continue
       pending.settle(unknownOutcome(this.#id, 'the room began a new history'))
       pending.settle = () => {}
     }
@@ -227,7 +227,7 @@ export class OwnSession {
       if (isRequest(pending.command)) {
         if (pending.wanted()) again.push(Object.assign(pending, { number: null }))
         else pending.settle({ type: 'lock.unavailable' })
-      } else if (isRelease(pending.command)) pending.settle({ type: 'lock.released' })
+      } else if (isAboutRequest(pending.command)) pending.settle({ type: 'lock.released' })
       else pending.settle(unknownOutcome(session, `session ${session} ended`))
     }
     this.#waiting = [...again, ...this.#waiting.filter((pending) => !this.#isVoid(pending))]
@@ -235,9 +235,9 @@ export class OwnSession {
     this.#send(true)
   }
 
-  /** A release that waits names a request of the session that has ended. */
+  /** It names a request of the session that has ended. */
   #isVoid(pending: Pending): boolean {
-    if (!isRelease(pending.command)) return false
+    if (!isAboutRequest(pending.command)) return false
     pending.settle({ type: 'lock.released' })
     return true
   }

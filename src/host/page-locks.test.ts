@@ -11,6 +11,8 @@ let session: OwnSession
 let locks: PageLocks
 let replies: string[]
 let bob: number
+/** What waits for the page to have dealt with what it was told. */
+let confirmations: (() => void)[]
 
 const tell = (applied: Applied) => {
   locks.happened(applied.events)
@@ -21,6 +23,7 @@ const commit = () => context.commit(tell)
 beforeEach(() => {
   context = new TestContext()
   replies = []
+  confirmations = []
   bob = context.script.open('bob')
   session = new OwnSession(context, {
     pendingMax: () => 128,
@@ -29,7 +32,7 @@ beforeEach(() => {
     opened: () => {},
     ended: () => locks.sessionEnded(),
   })
-  locks = new PageLocks(context, session)
+  locks = new PageLocks(context, session, (run) => confirmations.push(run))
   session.open()
   commit()
 })
@@ -45,7 +48,8 @@ const request = (handle: number, options: Partial<Extract<Call, { type: 'lock.re
     },
     (reply) => replies.push(`${handle} ${describeReply(reply)}`),
   )
-const release = (handle: number) => locks.release(handle, (reply) => replies.push(`${handle} ${describeReply(reply)}`))
+const release = (handle: number) =>
+  locks.release(handle, null, (reply) => replies.push(`${handle} ${describeReply(reply)}`))
 const events = () =>
   context.emitted.splice(0).map((event: HostEvent) => {
     if (event.type === 'lock.granted') return `granted ${event.handle}`
@@ -260,4 +264,137 @@ it('the shortest lease of all requests is known', () => {
   expect(locks.shortestLease()).toBe(300)
   release(2)
   expect(locks.shortestLease()).toBe(5_000)
+})
+
+describe('beyond Web Locks', () => {
+  const beyond = { also: [], owner: null, priority: 0, scope: 'exact', maxHold: null, lockDelay: 0 } as const
+  const told = () => context.emitted.splice(0).filter(({ type }) => type.startsWith('lock.'))
+  const upgrade = (handle: number, name = 'a') =>
+    locks.upgrade(handle, name, (reply) =>
+      replies.push(reply.ok ? `upgraded ${reply.value.token}` : reply.failure.code),
+    )
+  const downgrade = (handle: number) =>
+    locks.downgrade(handle, 'a', (reply) => replies.push(reply.ok ? 'downgraded' : reply.failure.code))
+
+  beforeEach(() => {
+    tell(context.script.raise())
+    context.script.time = 100
+  })
+
+  it('[F5] in a room of version 1 it is refused at once, and a plain request is not', () => {
+    context.script.state.version = 1
+    request(1, { beyond })
+    request(2)
+    expect(replies).toEqual(['1 incompatible-peer'])
+    commit()
+    expect(replies).toEqual(['1 incompatible-peer', '2 granted'])
+  })
+
+  it('several names are one request, which is over with the last of them', () => {
+    bobLocks()
+    request(1, { name: 'b', beyond: { ...beyond, also: ['a'], maxHold: 50 } })
+    commit()
+    expect(told()).toEqual([])
+    bobReleases(1)
+    const token = context.script.state.tokenBase + context.script.index
+    expect(told()).toEqual([{ type: 'lock.granted', handle: 1, token, since: 100, endsAt: 150 }])
+    locks.release(1, 'b', () => {})
+    commit()
+    bobLocks({ steal: true })
+    expect(told()).toEqual([{ type: 'lock.lost', handle: 1, name: 'a', reason: 'stolen' }])
+    expect(locks.shortestLease()).toBeNull()
+  })
+
+  it('[S-10] a grant and an upgrade inside a snapshot are found, with each name and token', () => {
+    request(1, { mode: 'shared', beyond: { ...beyond, owner: 'o' } })
+    commit()
+    told()
+    bobLocks({ mode: 'shared' })
+    upgrade(1)
+    commit()
+    context.script.send(bob, { type: 'lock.release', request: 1 })
+    locks.reconcile()
+    expect(replies.at(-1)).toBe(`upgraded ${context.script.state.tokenBase + context.script.index}`)
+    const first = context.script.state.tokenBase + context.script.index
+    context.script.send(bob, lock('b'))
+    request(2, { name: 'b', beyond: { ...beyond, owner: 'o', also: ['a'] } })
+    commit()
+    context.script.send(bob, { type: 'lock.release', request: 3 })
+    locks.reconcile()
+    const token = context.script.state.tokenBase + context.script.index
+    expect(told()).toMatchObject([{ type: 'lock.granted', handle: 2, token, tokens: { a: first, b: token } }])
+  })
+
+  it('an upgrade that waits is answered when it is exclusive', () => {
+    request(1, { mode: 'shared' })
+    commit()
+    bobLocks({ mode: 'shared' })
+    upgrade(1)
+    commit()
+    expect(replies).toEqual(['1 granted'])
+    bobReleases(1)
+    expect(replies).toEqual(['1 granted', `upgraded ${context.script.state.tokenBase + context.script.index}`])
+  })
+
+  it.each<[string, () => void, string[]]>([
+    ['a downgrade', () => downgrade(1), ['lock-lost', 'downgraded']],
+    ['its release', () => release(1), ['lock-lost', '1 done']],
+    ['a theft', () => bobLocks({ steal: true }), ['lock-lost']],
+    ['the end of the session', () => expire(), ['lock-lost']],
+  ])('an upgrade that waits is given up by %s', (_what, end, answers) => {
+    request(1, { mode: 'shared' })
+    commit()
+    bobLocks({ mode: 'shared' })
+    upgrade(1)
+    commit()
+    replies = []
+    end()
+    commit()
+    expect(replies).toEqual(answers)
+  })
+
+  it('what names a request of a session that has ended is answered, and not sent in the next one', () => {
+    request(1)
+    commit()
+    upgrade(1)
+    downgrade(1)
+    context.taken()
+    expire()
+    expect(replies).toEqual(['1 granted', 'lock-lost', 'lock-lost'])
+    commit()
+    expect(context.taken()).toEqual([])
+  })
+
+  it('[S-7] a revoke is acknowledged once the page has dealt with it, and it is told of the least and then of the end', () => {
+    request(1)
+    commit()
+    told()
+    tell(context.script.send(bob, { type: 'lock.revoke', name: 'a', grace: 50 }))
+    const revoked = { type: 'lock.revoked', handle: 1, name: 'a' }
+    expect(told()).toEqual([
+      { ...revoked, endsAt: null },
+      { ...revoked, endsAt: 150 },
+    ])
+    expect(context.taken()).toEqual([])
+    context.script.time = 120
+    for (const run of confirmations) run()
+    commit()
+    expect(told()).toEqual([{ ...revoked, endsAt: 170 }])
+    context.script.time = 170
+    tell(context.script.apply({ type: 'tick', term: 1 }))
+    expect(told()).toEqual([{ type: 'lock.lost', handle: 1, name: 'a', reason: 'revoked' }])
+  })
+
+  it('[S-7][S-10] one inside a snapshot is told and acknowledged as well; one of a lock that is gone is not', () => {
+    request(1)
+    commit()
+    told()
+    context.script.send(bob, { type: 'lock.revoke', name: 'a', grace: 50 })
+    locks.reconcile()
+    expect(told().map(({ type }) => type)).toEqual(['lock.revoked', 'lock.revoked'])
+    release(1)
+    commit()
+    for (const run of confirmations) run()
+    expect([confirmations.length, context.taken()]).toEqual([1, []])
+  })
 })

@@ -8,6 +8,7 @@ import { readSemaphore } from '../machine/semaphore/view.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { listStore, readStore } from '../machine/store/view.js'
+import { viewWaits } from '../machine/waiting/view.js'
 import type { Entry, PeerId } from '../raft/entry.js'
 import type { ReadState } from '../raft/ready.js'
 import { unreachable } from '../shared/assert.js'
@@ -72,7 +73,7 @@ export class PageSide {
         this.#permits.sessionEnded()
       },
     })
-    this.#locks = new PageLocks(context, this.#session)
+    this.#locks = new PageLocks(context, this.#session, (run) => this.#lease.confirm(run))
     this.#permits = new PagePermits(context, this.#session)
     this.#lease = new OwnLease(
       context,
@@ -105,25 +106,24 @@ export class PageSide {
   call(call: Call, reply: (reply: Reply<never>) => void): void {
     switch (call.type) {
       case 'lock.request':
-        if (call.beyond) {
-          reply({
-            ok: false,
-            failure: { code: 'incompatible-peer', message: 'this peer knows plain lock requests only' },
-          })
-          break
-        }
         this.#lease.askFor(call.lease)
         this.#locks.request(call, answerTo<'lock.request'>(reply))
-        this.#watches.touchLock(call.name)
+        for (const name of [call.name, ...(call.beyond?.also ?? [])]) this.#watches.touchLock(name)
         break
       case 'lock.release':
-        this.#locks.release(call.handle, answerTo<'lock.release'>(reply))
+        this.#locks.release(call.handle, call.name ?? null, answerTo<'lock.release'>(reply))
         break
       case 'lock.upgrade':
+        this.#locks.upgrade(call.handle, call.name, answerTo<'lock.upgrade'>(reply))
+        break
       case 'lock.downgrade':
+        this.#locks.downgrade(call.handle, call.name, answerTo<'lock.downgrade'>(reply))
+        break
       case 'lock.revoke':
+        this.#revoke(call, answerTo<'lock.revoke'>(reply))
+        break
       case 'lock.waitGraph':
-        reply({ ok: false, failure: { code: 'incompatible-peer', message: `this peer does not know ${call.type}` } })
+        this.#read(answerTo<'lock.waitGraph'>(reply), (machine) => this.#waitGraph(machine))
         break
       case 'lock.query':
         this.#read(answerTo<'lock.query'>(reply), (machine) => this.#query(machine))
@@ -199,7 +199,7 @@ export class PageSide {
     this.#locks.happened(applied.events)
     this.#permits.happened(applied.events)
     this.#session.applied(applied)
-    this.#watches.happened(applied.events)
+    this.#watches.happened(applied)
     this.#storeWatches.happened(entry.index, applied.events)
     this.#showing.happened(entry, applied.events)
   }
@@ -333,6 +333,28 @@ export class PageSide {
   #query(machine: MachineState): Answers['lock.query'] {
     const { held, pending } = queryLocks(machine)
     return { held: held.map((view) => this.#record(view)), pending: pending.map((view) => this.#record(view)) }
+  }
+
+  #revoke(
+    { name, grace }: Extract<Call, { type: 'lock.revoke' }>,
+    reply: (reply: Reply<Answers['lock.revoke']>) => void,
+  ) {
+    const settle = (result: Outcome | Failure) => {
+      if (!('type' in result)) reply({ ok: false, failure: result })
+      else if (result.type === 'lock.revoked') reply({ ok: true, value: { asked: result.asked } })
+      else if (result.type === 'failed') reply({ ok: false, failure: result.failure })
+      else
+        reply({ ok: false, failure: { code: 'outcome-unknown', message: `a revoke was answered by ${result.type}` } })
+    }
+    this.#session.submit({ type: 'lock.revoke', name, grace }, { settle })
+  }
+
+  #waitGraph(machine: MachineState): Answers['lock.waitGraph'] {
+    const waits = viewWaits(machine).map(({ session, request, ...wait }) => ({
+      ...wait,
+      handle: session === this.#session.id && wait.kind !== 'semaphore' ? this.#locks.handleOf(request) : null,
+    }))
+    return { waits }
   }
 
   #record(view: LockView) {

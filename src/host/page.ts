@@ -3,7 +3,7 @@
  * asks by `Call` and gets a `Reply`; it tells by `Notice`; the host tells by `HostEvent`. All three keep their order.
  */
 import type { RoomSettings, SessionId } from '../machine/command.js'
-import type { LockMode } from '../machine/lock/command.js'
+import type { LockMode, LockScope } from '../machine/lock/command.js'
 import type { TransactionResult } from '../machine/outcome.js'
 import type { Comparison, Expected, FenceCheck, TransactionOperation } from '../machine/store/command.js'
 import type { LinkKind } from '../network/link.js'
@@ -29,15 +29,16 @@ export type Call =
       readonly steal: boolean
       readonly lease: number
       readonly attributes: Uint8Array | null
-      /** What W3C does not have; absent: a plain request. */
+      /** What Web Locks do not have; absent: a plain request. */
       readonly beyond?: LockBeyond
     }
   /** Leaves the queue or releases, whichever it is by then (S-9). `name`: only this one of several. */
   | { readonly type: 'lock.release'; readonly handle: LockHandle; readonly name?: string }
   /** Answered when it is exclusive, or refused. */
   | { readonly type: 'lock.upgrade'; readonly handle: LockHandle; readonly name: string }
-  /** Also withdraws an upgrade that waits, whose call is then refused with the code `lock-lost`. */
+  /** Also gives up an upgrade that waits, whose call is then answered with the failure `lock-lost`. */
   | { readonly type: 'lock.downgrade'; readonly handle: LockHandle; readonly name: string }
+  /** Asks every holder of that name to give it back within `grace` ms. */
   | { readonly type: 'lock.revoke'; readonly name: string; readonly grace: number }
   | { readonly type: 'lock.query' }
   | { readonly type: 'lock.waitGraph' }
@@ -94,20 +95,19 @@ export type Call =
   /** Says goodbye, ends the session and stops. The host answers nothing after it. */
   | { readonly type: 'leave' }
 
-export type CallType = Call['type']
-
-/** What a lock request has beyond W3C (machine version 2). */
 export interface LockBeyond {
-  /** Further names: one request for all of them, granted all at once. */
+  /** Further names: all are granted together. */
   readonly also: readonly string[]
   readonly owner: string | null
   readonly priority: number
-  readonly scope: 'exact' | 'tree'
-  /** ms of cluster time, null for no bound. */
-  readonly maxHold: number | null
+  readonly scope: LockScope
   /** ms of cluster time. */
+  readonly maxHold: number | null
+  /** ms. */
   readonly lockDelay: number
 }
+
+export type CallType = Call['type']
 
 /** What a request got. */
 export interface LockGrant {
@@ -173,18 +173,16 @@ export interface LockRecord {
   /** Place in the queue from 1; 0 when held. */
   readonly position: number
   readonly attributes: Uint8Array | null
+  readonly owner: string | null
+  readonly scope: LockScope
+  readonly priority: number
+  /** Cluster time at which it ends at the latest, as far as that is decided. */
+  readonly endsAt: number | null
+  /** Its holder was asked to give it back. */
+  readonly revoked: boolean
+  readonly upgrading: boolean
   /** The handle, when it is a request of this very page. */
   readonly handle: LockHandle | null
-  readonly owner: string | null
-  readonly scope: 'exact' | 'tree'
-  /** Place among those that wait; 0 unless it was asked for. */
-  readonly priority: number
-  /** Cluster time at which `maxHold` or a revoke's grace ends it, null without. */
-  readonly endsAt: number | null
-  /** It was asked back. */
-  readonly revoked: boolean
-  /** It is held as shared and waits to be exclusive. */
-  readonly upgrading: boolean
 }
 
 /** Who waits for whom, at one index of the log. */
@@ -199,7 +197,9 @@ export interface WaitRecord {
   readonly handle: LockHandle | null
   readonly kind: 'lock' | 'upgrade' | 'semaphore'
   readonly names: readonly string[]
-  readonly mode: LockMode
+  /** Null for permits. */
+  readonly mode: LockMode | null
+  /** Place in the queue from 1; 0: ahead of it. */
   readonly position: number
   readonly behind: readonly {
     readonly peerId: PeerId
@@ -319,7 +319,10 @@ export type HostEvent =
   | { readonly type: 'lock.refused'; readonly handle: LockHandle; readonly failure: Failure }
   /** A held lock was taken. Requests that only waited are queued again by the host. */
   | { readonly type: 'lock.lost'; readonly handle: LockHandle; readonly name: string; readonly reason: LockLoss }
-  /** Somebody asked for it back: it ends at that cluster time (S-7); null: not yet acknowledged. */
+  /**
+   * Its holder is asked to give it back: null, and then the cluster time at which it ends: at first what it is at the earliest, once the
+   * room has the acknowledgement what it is (S-7).
+   */
   | {
       readonly type: 'lock.revoked'
       readonly handle: LockHandle
@@ -336,7 +339,7 @@ export type HostEvent =
       readonly id: WatchId
       readonly value:
         | { readonly type: 'lock'; readonly holders: readonly LockRecord[]; readonly waiters: readonly LockRecord[] }
-        /** `resync`: all that is held (the first time), or the difference to what was told (after a snapshot). */
+        /** In order, none left out. `resync`: the difference to what was told before, as far as it can be seen (S-10). */
         | { readonly type: 'locks'; readonly events: readonly LockEventRecord[]; readonly resync: boolean }
         | { readonly type: 'store'; readonly record: StoreRecord | null }
         | ChangesRecord

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { machineVersion } from '../machine/version.js'
 import type { DownReason, Lane, Link, LinkKind } from '../network/link.js'
 import { emptyConfiguration } from '../raft/entry.js'
 import { readByte, writeByte } from '../shared/bytes.js'
@@ -136,8 +137,8 @@ describe('meeting', () => {
   it('two members of a room introduce themselves, and can address each other', () => {
     const [ann, bob] = [setUp(self('ann')), setUp(self('bob', 4))]
     const { ab, ba } = meet(ann, bob)
-    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true, joined: false, canApply: 1 })
-    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true, joined: false, canApply: 1 })
+    expect(ann.peers.peer('bob')).toEqual({ ...self('bob', 4), founded: true, joined: false, canApply: machineVersion })
+    expect(bob.peers.peer('ann')).toEqual({ ...self('ann'), founded: true, joined: false, canApply: machineVersion })
     ann.peers.send('bob', ping)
     ann.peers.flush()
     const [sent] = ab.sent
@@ -594,7 +595,7 @@ describe('[F1] versions', () => {
   })
 
   it('[F5] who cannot apply the log of the room is refused, by both, from the moment that it has risen', () => {
-    const [ann, bob] = [setUp(self('ann'), lineage, { canApply: 2 }), setUp(self('bob'))]
+    const [ann, bob] = [setUp(self('ann'), lineage, { canApply: 2 }), setUp(self('bob'), lineage, { canApply: 1 })]
     ann.peers.setRoomVersion(2)
     const [ab, ba] = [ann.up(new TestLink('bob')), bob.up(new TestLink('ann'))]
     for (const { data } of ab.sent.splice(0)) bob.peers.receive(ba, data)

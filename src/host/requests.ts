@@ -5,10 +5,16 @@ import type { Command } from '../machine/command.js'
  * twice (S-2): a wait outlives its session.
  */
 export function isRequest({ type }: Command): boolean {
-  return type === 'lock.request' || type === 'semaphore.acquire'
+  return type === 'lock.request' || type === 'lock.acquire' || type === 'semaphore.acquire'
 }
 
-/** Gives back what its session held, or waited for: with the session's end it has no object left. */
-export function isRelease({ type }: Command): boolean {
-  return type === 'lock.release' || type === 'semaphore.release'
+/** What is left of it when the session has ended is what is left of the request: nothing. It is answered as a release is. */
+export function isAboutRequest({ type }: Command): boolean {
+  return (
+    type === 'lock.release' ||
+    type === 'lock.upgrade' ||
+    type === 'lock.downgrade' ||
+    type === 'lock.acknowledge' ||
+    type === 'semaphore.release'
+  )
 }

@@ -1,10 +1,14 @@
 import { observeLock } from '../machine/lock/view.js'
-import type { LockView, MachineEvent } from '../machine/outcome.js'
+import type { Applied, LockView, MachineEvent } from '../machine/outcome.js'
 import { readStore } from '../machine/store/view.js'
 import type { HostContext } from './context.js'
+import { LockWatch } from './lock-watch.js'
 import type { LockHandle, LockRecord, Notice, WatchId } from './page.js'
 
-type What = Exclude<Extract<Notice, { type: 'watch' }>['what'], { type: 'changes' }>
+/** Changes of the store are told by `StoreWatches`. */
+type Whatever = Exclude<Extract<Notice, { type: 'watch' }>['what'], { type: 'changes' }>
+/** Of which the present state is told; of others every step. */
+type What = Exclude<Whatever, { type: 'locks' }>
 
 /** What the page observes: told at once, and again after every turn that changed it. */
 export class Watches {
@@ -12,23 +16,29 @@ export class Watches {
   readonly #record: (view: LockView) => LockRecord
   readonly #watches = new Map<WatchId, What>()
   readonly #dirty = new Set<WatchId>()
+  readonly #rows = new Map<WatchId, LockWatch>()
 
   constructor(context: HostContext, record: (view: LockView) => LockRecord) {
     this.#context = context
     this.#record = record
   }
 
-  watch(id: WatchId, what: What): void {
-    this.#watches.set(id, what)
-    this.#dirty.add(id)
+  watch(id: WatchId, what: Whatever): void {
+    if (what.type === 'locks') this.#rows.set(id, new LockWatch(what.prefix, this.#context.machine))
+    else {
+      this.#watches.set(id, what)
+      this.#dirty.add(id)
+    }
   }
 
   unwatch(id: WatchId): void {
+    this.#rows.delete(id)
     this.#watches.delete(id)
     this.#dirty.delete(id)
   }
 
-  happened(events: readonly MachineEvent[]): void {
+  happened({ events, lockEvents = [] }: Pick<Applied, 'events' | 'lockEvents'>): void {
+    for (const row of this.#rows.values()) row.happened(lockEvents, this.#context.machine.clusterTime)
     if (this.#watches.size === 0) return
     for (const event of events) {
       for (const [id, what] of this.#watches) if (concerns(event, what)) this.#dirty.add(id)
@@ -38,6 +48,7 @@ export class Watches {
   /** The machine was replaced by a snapshot: everything may differ. */
   reconcile(): void {
     for (const id of this.#watches.keys()) this.#dirty.add(id)
+    for (const row of this.#rows.values()) row.reconcile(this.#context.machine)
   }
 
   /** A request of this page has its handle now: what shows it is told again. */
@@ -46,6 +57,8 @@ export class Watches {
   }
 
   flush(): void {
+    for (const [id, row] of this.#rows)
+      for (const batch of row.take()) this.#context.emit({ type: 'watched', id, value: { type: 'locks', ...batch } })
     for (const id of this.#dirty) {
       const what = this.#watches.get(id)
       if (what) this.#context.emit({ type: 'watched', id, value: this.#view(what) })
@@ -56,7 +69,6 @@ export class Watches {
   #view(what: What): Extract<import('./page.js').HostEvent, { type: 'watched' }>['value'] {
     const { machine } = this.#context
     if (what.type === 'store') return { type: 'store', record: readStore(machine, what.key) ?? null }
-    if (what.type === 'locks') return { type: 'locks', events: [], resync: true }
     const { holders, waiters } = observeLock(machine, what.name)
     return { type: 'lock', holders: holders.map(this.#record), waiters: waiters.map(this.#record) }
   }
@@ -64,12 +76,13 @@ export class Watches {
 
 function concerns(event: MachineEvent, what: What): boolean {
   if (what.type === 'lock') return event.type === 'lock.changed' && event.name === what.name
-  return what.type === 'store' && event.type === 'store.changed' && event.key === what.key
+  return event.type === 'store.changed' && event.key === what.key
 }
 
 /** A machine's view of a request as the page gets it; `handle` is known for the page's own. */
 export function lockRecord(view: LockView, handle: LockHandle | null): LockRecord {
-  const { name, mode, peerId, token, since, position, attributes } = view
-  const plain = { owner: null, scope: 'exact', priority: 0, endsAt: null, revoked: false, upgrading: false } as const
-  return { name, mode, peerId, token, since, position, attributes, handle, ...plain }
+  const { name, mode, peerId, token, since, position, attributes, owner, scope, priority, endsAt, revoked, upgrading } =
+    view
+  const beyond = { owner, scope, priority, endsAt, revoked, upgrading }
+  return { name, mode, peerId, token, since, position, attributes, ...beyond, handle }
 }

@@ -132,7 +132,13 @@ export type Instruction =
    * The peer said goodbye (M1) or is proven dead (L2). Names the incarnation, so that it cannot end a later life. A
    * goodbye names its last command, which still counts if it came before; nothing after it does.
    */
-  | { readonly type: 'close'; readonly peerId: PeerId; readonly incarnation: Incarnation }
+  | {
+      readonly type: 'close'
+      readonly peerId: PeerId
+      readonly incarnation: Incarnation
+      /** It did not say so itself: its locks end uncleanly. Of version 2: it ends nothing before. */
+      readonly proof?: 'death'
+    }
   /**
    * The leader of `term` has not heard from the session's page for `silence` ms: ends its locks with a lease of at most
    * that, and the session when that is its longest (S-3). Void in another term (S-6).

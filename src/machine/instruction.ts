@@ -52,7 +52,12 @@ const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
     v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
     v.check(({ command, needs = 1 }) => versionNeeded(command) <= needs, 'a command says which version it needs'),
   ),
-  v.strictObject({ type: v.literal('close'), peerId: id, incarnation }),
+  v.strictObject({
+    type: v.literal('close'),
+    peerId: id,
+    incarnation,
+    proof: v.exactOptional(v.literal('death')),
+  }),
   v.strictObject({ type: v.literal('expire'), session: positive, silence: natural, term: natural }),
   v.strictObject({ type: v.literal('tick'), term: natural }),
   v.strictObject({ type: v.literal('raise'), version: raised }),

@@ -1,11 +1,12 @@
 import type { Entry } from '../raft/entry.js'
 import { assert, unreachable } from '../shared/assert.js'
 import type { Instruction } from './command.js'
+import { fireDue } from './deadlines.js'
 import { decodeInstruction, tokenBaseMax, tokensPerSecond } from './instruction.js'
 import type { Applied } from './outcome.js'
+import { waitsBeside } from './registry.js'
 import { close, expire, numbered, open } from './session/apply.js'
 import type { Context, MachineState } from './state.js'
-
 import { machineVersion, NewerMachineError } from './version.js'
 
 /** What a history that was left can give away before it hears of this one: an entry has one token, and a second some thousand entries. */
@@ -30,19 +31,23 @@ export function applyEntry(state: MachineState, entry: Entry, canApply: number =
   state.appliedIndex = entry.index
   state.appliedTerm = entry.term
   advanceTime(state, entry.time)
-  if (!instruction) return { events: [] }
   const context: Context = {
     state,
     index: entry.index,
     term: entry.term,
     events: [],
     lateEvents: new Map(),
+    lockEvents: [],
     grants: 0,
+    waitsBeside,
   }
   // N2, N3: it has ended. Who waits for an answer learns that there will be none.
   if (state.successor) return { events: [] }
-  const said = applyInstruction(context, instruction)
-  return { ...said, events: [...context.events, ...context.lateEvents.values()] }
+  // C1, T1: what is due is over before anything is granted, whatever the entry is.
+  fireDue(context)
+  const said = instruction ? applyInstruction(context, instruction) : {}
+  const { events, lateEvents, lockEvents } = context
+  return { ...said, events: [...events, ...lateEvents.values()], ...(lockEvents.length > 0 && { lockEvents }) }
 }
 
 /** C1: never back, and whole milliseconds. */
@@ -78,7 +83,7 @@ function applyInstruction(context: Context, instruction: Instruction): Omit<Appl
       expire(context, instruction)
       return {}
     case 'tick':
-      // Moving the time was all: nothing in the machine has a deadline of its own yet (C1, S-6).
+      // S-6: an entry of its own is all that it is. What is due by the entry's time has happened by now (C1).
       return {}
     case 'raise':
       // Never back: a raise that was proposed twice is one.

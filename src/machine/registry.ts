@@ -11,6 +11,7 @@ import { semaphoreCommandSchema, semaphoreOutcomeSchema } from './semaphore/sche
 import type { Caller, Context, MachineState } from './state.js'
 import { storePrimitive } from './store/primitive.js'
 import { storeCommandSchema, storeOutcomeSchema } from './store/schema.js'
+import type { Wait } from './waiting/graph.js'
 
 type PrefixOf<T extends string> = T extends `${infer P}.${string}` ? P : never
 export type Prefix = PrefixOf<CommandType>
@@ -43,6 +44,11 @@ export function applyCommand(context: Context, caller: Caller, command: Command)
   const prefix = command.type.slice(0, command.type.indexOf('.')) as Prefix
   const primitive = primitives[prefix] as Primitive<Command>
   return primitive.apply(context, caller, command)
+}
+
+/** Who waits in the other primitives. */
+export function waitsBeside(state: MachineState, prefix: string): Wait[] {
+  return registered.flatMap(([name, primitive]) => (name === prefix ? [] : (primitive.waits?.(state) ?? [])))
 }
 
 export function leasesOf(state: MachineState, session: SessionId): number[] {

@@ -1,11 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Command, SessionId } from './command.js'
-import { heldBy, waitingOf } from './lock/queue.js'
+import { heldBy, waitingOf } from './lock/books.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine } from './machine.js'
 import type { MachineEvent, Outcome } from './outcome.js'
 import { readStore } from './store/view.js'
-import { lock, put, release, roomOf, Script, swap, transaction } from './test-script.js'
+import { acquire, lock, put, release, roomOf, Script, swap, transaction } from './test-script.js'
 
 // Random logs with everything in them that a log may hold, good and bad.
 
@@ -22,12 +22,17 @@ type Step =
   | { readonly do: 'expire'; readonly peer: string; readonly silence: number; readonly late: boolean }
   | { readonly do: 'command'; readonly peer: string; readonly skip: number; readonly command: Draft }
   | { readonly do: 'garbage'; readonly data: Uint8Array }
-  | { readonly do: 'other'; readonly type: 'noop' | 'configuration' | 'tick' | 'term' | 'found' }
+  | { readonly do: 'other'; readonly type: 'noop' | 'configuration' | 'tick' | 'term' | 'found' | 'raise' }
 
 /** What depends on the state: which of the session's requests to release, what a key is, and about which token to show. */
 type Draft =
   | Command
   | { readonly type: 'releaseOf'; readonly pick: number }
+  | {
+      readonly type: 'lockOf'
+      readonly how: 'upgrade' | 'downgrade' | 'acknowledge' | 'release'
+      readonly pick: number
+    }
   | { readonly type: 'swap'; readonly key: string; readonly by: 'revision' | 'value'; readonly next: Uint8Array }
   | { readonly type: 'fenced'; readonly key: string; readonly lock: string; readonly guess: number }
 
@@ -46,6 +51,32 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
       .map(({ name, ...options }) => lock(name, options)),
   },
   { weight: 4, arbitrary: fc.nat(9).map((pick): Draft => ({ type: 'releaseOf', pick })) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({
+        mode: fc.constantFrom('exclusive' as const, 'shared' as const),
+        scope: fc.constantFrom('exact' as const, 'tree' as const),
+        owner: fc.option(fc.constantFrom('o', 'p')),
+        priority: fc.constantFrom(-1, 0, 1, 5_000),
+        maxHold: fc.option(fc.constantFrom(20, 100, 0)),
+        lockDelay: fc.constantFrom(0, 30),
+        names: fc.array(fc.constantFrom('a', 'a/b', 'b', '\ud800'), { maxLength: 3 }),
+      })
+      .map(({ names, ...options }) => acquire(names, options)),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('lockOf' as const),
+      how: fc.constantFrom('upgrade' as const, 'downgrade' as const, 'acknowledge' as const, 'release' as const),
+      pick: fc.nat(9),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: name.map((name): Draft => ({ type: 'lock.revoke', name, grace: 40 })),
+  },
   {
     weight: 2,
     arbitrary: fc
@@ -118,6 +149,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         'tick' as const,
         'term' as const,
         'found' as const,
+        'raise' as const,
+        'raise' as const,
       ),
     }),
   },
@@ -155,6 +188,7 @@ function performOther(script: Script, type: Extract<Step, { do: 'other' }>['type
   if (type === 'term') script.term += 1
   else if (type === 'tick') script.apply({ type: 'tick', term: script.term })
   else if (type === 'found') script.found(undefined, `room ${script.index}`)
+  else if (type === 'raise') script.raise()
   else if (type === 'noop') script.append({ type: 'noop' })
   else {
     const configuration = { voters: ['ann'], outgoing: [], learners: [], learnersNext: [], incarnations: {} }
@@ -179,6 +213,11 @@ function commandOf({ state }: Script, session: SessionId, draft: Draft): Command
     const requests = [...held, ...waitingOf(state.locks, session).map(({ waiting }) => waiting.request)]
     return release(requests[draft.pick % requests.length] ?? draft.pick + 1)
   }
+  if (draft.type === 'lockOf') {
+    const held = heldBy(state.locks, session)
+    const { resource, held: one } = held[draft.pick % Math.max(1, held.length)] ?? {}
+    return { type: `lock.${draft.how}`, request: one?.request ?? draft.pick + 1, name: resource?.name ?? 'a' }
+  }
   if (draft.type === 'swap') {
     const { value, revision } = readStore(state, draft.key) ?? { value: new Uint8Array(), revision: 0 }
     return swap(draft.key, draft.by === 'value' ? { value } : { revision }, draft.next)
@@ -192,7 +231,8 @@ function commandOf({ state }: Script, session: SessionId, draft: Draft): Command
 /** The log that these steps write. */
 function play(steps: readonly Step[]): Script {
   const script = new Script()
-  script.raise()
+  // Some logs of old rooms, most of new ones.
+  if (steps.length % 4 > 0) script.raise()
   for (const one of steps) perform(script, one)
   return script
 }
@@ -206,6 +246,10 @@ const everyWord: readonly ((MachineEvent | Outcome)['type'] | `swapped ${boolean
   'lock.released',
   'lock.lost',
   'lock.changed',
+  'lock.upgraded',
+  'lock.downgraded',
+  'lock.acknowledged',
+  'lock.revoked',
   'store.set',
   'store.deleted',
   'store.compared',

@@ -1,10 +1,11 @@
 import type { EntryId, Incarnation, PeerId } from '../raft/entry.js'
 import type { Branch, Limits, RoomSettings, SessionId, Successor } from './command.js'
 import type { LocksState } from './lock/state.js'
-import type { MachineEvent, Outcome } from './outcome.js'
+import type { LockEvent, MachineEvent, Outcome } from './outcome.js'
 import type { SemaphoresState } from './semaphore/state.js'
 import { defaultSettings } from './settings.js'
 import type { StoreState } from './store/state.js'
+import type { Wait } from './waiting/graph.js'
 
 /** Everything that the room agrees on. Plain data: only `applyEntry` changes it; bytes inside are never written to. */
 export interface MachineState {
@@ -77,8 +78,12 @@ export interface Context {
   readonly events: MachineEvent[]
   /** Events that are told once per entry, after all others, by what they are about. */
   readonly lateEvents: Map<string, MachineEvent>
+  /** For those who watch locks. */
+  readonly lockEvents: LockEvent[]
   /** How many locks this entry has granted. */
   grants: number
+  /** Who waits in the primitives but that one. */
+  readonly waitsBeside: (state: MachineState, prefix: string) => Wait[]
 }
 
 export function createMachine(): MachineState {
@@ -96,7 +101,7 @@ export function createMachine(): MachineState {
     successor: null,
     sessions: new Map(),
     peers: new Map(),
-    locks: { resources: new Map(), bySession: new Map() },
+    locks: { resources: new Map(), bySession: new Map(), uses: { beyond: 0, trees: 0, timed: 0 } },
     store: { items: new Map(), size: 0 },
     semaphores: { byName: new Map(), bySession: new Map(), lastToken: 0 },
     counters: new Map(),

@@ -109,6 +109,28 @@ export function lock(name: string, options: Partial<Extract<LockCommand, { type:
   }
 }
 
+/** A request with what Web Locks do not have. */
+export function acquire(
+  names: string | readonly string[],
+  options: Partial<Extract<LockCommand, { type: 'lock.acquire' }>> = {},
+): LockCommand {
+  return {
+    type: 'lock.acquire',
+    names: typeof names === 'string' ? [names] : names,
+    mode: 'exclusive',
+    ifAvailable: false,
+    steal: false,
+    lease: 10_000,
+    attributes: null,
+    owner: null,
+    scope: 'exact',
+    priority: 0,
+    maxHold: null,
+    lockDelay: 0,
+    ...options,
+  }
+}
+
 export function release(request: number): LockCommand {
   return { type: 'lock.release', request }
 }

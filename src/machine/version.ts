@@ -20,10 +20,17 @@ const since: Partial<Record<CommandType, number>> = {
   'semaphore.resize': 2,
   'counter.add': 2,
   'counter.compareAndSet': 2,
+  'lock.acquire': 2,
+  'lock.upgrade': 2,
+  'lock.downgrade': 2,
+  'lock.revoke': 2,
+  'lock.acknowledge': 2,
 }
 
 /** Which version of the machine that command needs. */
 export function versionNeeded(command: Command): number {
+  // A field may be younger than its command.
+  if (command.type === 'lock.release' && command.name !== undefined) return 2
   return since[command.type] ?? 1
 }
 

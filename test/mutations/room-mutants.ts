@@ -38,6 +38,7 @@ const session: Where = { file: 'machine/session/apply.ts', tests: { files: ['src
 const machine: Where = { file: 'machine/machine.ts', tests: { files: ['test/scenario/meeting.test.ts'] } }
 const boot: Where = { file: 'host/boot.ts', tests: { files: ['src/host/boot.test.ts'] } }
 const versions: Where = { file: 'host/version-pilot.ts', tests: { files: ['test/scenario/versions.test.ts'] } }
+const lockOrder = { tests: { files: ['src/machine/lock/beyond.test.ts'] } }
 const meeting = { files: ['test/scenario/meeting.test.ts'] }
 
 const permits: Where = {
@@ -460,7 +461,7 @@ const sessions: readonly RoomMutant[] = [
   {
     ...session,
     name: 'a later life leaves the session of the earlier one as it is',
-    find: "if (older) endSession(context, older, 'replaced')",
+    find: "if (older) endSession(context, older, 'replaced', true)",
     replace: 'if (older) forgetAnswers(older, 0)',
     cites: ['S-1'],
   },
@@ -495,11 +496,11 @@ const sessions: readonly RoomMutant[] = [
     cites: ['S-5'],
   },
   {
-    file: 'machine/lock/apply.ts',
+    file: 'machine/lock/ending.ts',
     tests: { files: ['src/machine/lock/lock.test.ts'], title: '[S-9]' },
     name: 'a cancel does not give back what was granted meanwhile',
-    find: 'if (held) removeHeld(context, resource, held)\n  else if (waiting)',
-    replace: 'if (waiting && !held)',
+    find: "takeHeld(context, resource, one, 'released')\n  }",
+    replace: "if (only !== null) takeHeld(context, resource, one, 'released')\n  }",
     cites: ['S-9'],
   },
   {
@@ -578,11 +579,11 @@ const tokens: readonly RoomMutant[] = [
     cites: ['T2'],
   },
   {
-    file: 'machine/lock/queue.ts',
+    file: 'machine/lock/books.ts',
     tests: { files: ['src/machine/lock/lock.test.ts'] },
     name: 'a share is known by its newest token',
-    find: '(resource.share ?? token)',
-    replace: 'token',
+    find: '(resource.share ?? held.reduce((max, { token }) => Math.max(max, token), 0))',
+    replace: 'held.reduce((max, { token }) => Math.max(max, token), 0)',
     cites: ['T2'],
   },
 ]
@@ -830,8 +831,8 @@ const pace: readonly RoomMutant[] = [
   {
     ...idle,
     name: 'a room is idle though a lock is held',
-    find: 'return locks.resources.size > 0 || semaphores.bySession.size > 0 ||',
-    replace: 'return locks.resources.size + semaphores.bySession.size < 0 ||',
+    find: 'const isUsed = locks.resources.size > 0 || semaphores.bySession.size > 0',
+    replace: 'const isUsed = locks.resources.size + semaphores.bySession.size < 0',
     cites: ['M6'],
   },
   {
@@ -1085,7 +1086,85 @@ const founding: readonly RoomMutant[] = [
   },
 ]
 
+const beyondLocks: readonly RoomMutant[] = [
+  {
+    ...lockOrder,
+    name: 'what is due fires after the entry that came in time for nothing',
+    file: 'machine/machine.ts',
+    find: '  fireDue(context)\n  const said = instruction ? applyInstruction(context, instruction) : {}',
+    replace: '  const said = instruction ? applyInstruction(context, instruction) : {}\n  fireDue(context)',
+    cites: ['C1', 'T1'],
+  },
+  {
+    ...lockOrder,
+    name: 'what is due fires in the order of its entries alone',
+    file: 'machine/deadline.ts',
+    find: 'return a.at - b.at || a.index - b.index',
+    replace: 'return a.index - b.index || a.at - b.at',
+    cites: ['C1'],
+  },
+  {
+    ...lockOrder,
+    name: 'the grace of a revoke begins before the holder has acknowledged it',
+    file: 'machine/lock/revoke.ts',
+    find: 'revoke: { grace, endsAt: end } })',
+    replace:
+      'revoke: { grace, endsAt: Math.min(end ?? Number.POSITIVE_INFINITY, context.state.clusterTime + grace) } })',
+    cites: ['S-7'],
+  },
+  {
+    name: 'the host acknowledges a revoke before its page has dealt with it',
+    file: 'host/page-locks.ts',
+    find: 'this.#confirm(() => {',
+    replace: 'for (const now of [(run: () => void) => run()]) now(() => {',
+    cites: ['S-7'],
+    tests: { files: ['src/host/page-locks.test.ts'] },
+  },
+  {
+    name: 'any answer of the page confirms what it was told last',
+    file: 'host/own-lease.ts',
+    find: 'this.#confirmations.push({ left: this.#open, again: true, run })',
+    replace: 'this.#confirmations.push({ left: 1, again: false, run })',
+    cites: ['S-7'],
+    tests: { files: ['src/host/own-lease.test.ts'] },
+  },
+  {
+    name: 'whoever thinks that something is due may say so',
+    file: 'host/submissions.ts',
+    find: '    default:\n      return null',
+    replace: "    case 'tick':\n      return instruction\n    default:\n      return null",
+    cites: ['S-6'],
+    tests: { files: ['src/host/submissions.test.ts'] },
+  },
+  {
+    ...lockOrder,
+    name: 'an upgrade keeps the token of the share',
+    file: 'machine/lock/grant.ts',
+    find: "const next: Held = { ...rest, mode: 'exclusive', token, since: state.clusterTime }",
+    replace: "const next: Held = { ...rest, mode: 'exclusive', since: state.clusterTime }",
+    cites: ['T1'],
+  },
+  {
+    ...lockOrder,
+    name: 'who comes to share passes the one that waits to be exclusive',
+    file: 'machine/lock/obstacles.ts',
+    find: 'return upgrade !== undefined && (wanted.upgrade === undefined || upgrade.requested < wanted.upgrade)',
+    replace: 'return upgrade !== undefined && wanted.upgrade !== undefined && upgrade.requested < wanted.upgrade',
+    cites: ['T1'],
+  },
+  {
+    ...lockOrder,
+    name: 'a share that was exclusive before begins with the token of whoever is left',
+    file: 'machine/lock/books.ts',
+    find: 'resource.share = isShared ? (resource.share ?? held.reduce((max, { token }) => Math.max(max, token), 0)) : null',
+    replace: 'resource.share = isShared ? (held[0]?.token ?? null) : null',
+    cites: ['T2'],
+    tests: { files: ['src/machine/lock/lock.test.ts', 'src/machine/lock/beyond.test.ts'] },
+  },
+]
+
 export const roomMutants: readonly RoomMutant[] = [
+  ...beyondLocks,
   ...frames,
   ...lives,
   ...locksOfTheBrowser,

@@ -79,8 +79,8 @@ describe('lock.request', () => {
     const { outcome, events, number } = script.send(sessions.bob, lock('a', { steal: true }))
     expect(outcome).toMatchObject({ type: 'lock.granted', token: testTokenBase + script.index })
     expect(events).toEqual([
-      { type: 'lock.lost', session: sessions.ann, request: 1, reason: 'stolen' },
-      { type: 'lock.lost', session: sessions.bob, request: 1, reason: 'stolen' },
+      { type: 'lock.lost', session: sessions.ann, request: 1, name: 'a', reason: 'stolen' },
+      { type: 'lock.lost', session: sessions.bob, request: 1, name: 'a', reason: 'stolen' },
       { type: 'lock.changed', name: 'a' },
     ])
     const { holders, waiters } = observeLock(script.state, 'a')

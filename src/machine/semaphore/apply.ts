@@ -4,12 +4,13 @@ import type { Failure } from '../../shared/failure.js'
 import type { SessionId } from '../command.js'
 import type { LossReason, Outcome } from '../outcome.js'
 import { type Caller, type Context, limitExceeded, type MachineState } from '../state.js'
+import { nodeOf } from '../waiting/graph.js'
+import { ownerMax, priorityMax } from '../waiting/limits.js'
+import { refuseDeadlock } from '../waiting/refusal.js'
 import type { SemaphoreCommand } from './command.js'
 import {
-  ownerMax,
   permitLeaseMax,
   permitsMax,
-  priorityMax,
   semaphoreHoldersMax,
   semaphoreNameMax,
   semaphoreQueueMax,
@@ -29,6 +30,8 @@ import {
   waitingOf,
 } from './queue.js'
 import type { Semaphore, WaitingPermits } from './state.js'
+import { semaphoresInUse } from './view.js'
+import { type Queueing, semaphoreWaits } from './waits.js'
 
 type Acquire = Extract<SemaphoreCommand, { type: 'semaphore.acquire' }>
 type Resize = Extract<SemaphoreCommand, { type: 'semaphore.resize' }>
@@ -64,8 +67,10 @@ function acquire(context: Context, caller: Caller, command: Acquire): Outcome {
   const place = placeOf(known, waiting)
   const isGrantable = place === 0 && count <= freeOf(known)
   if (!isGrantable && ifAvailable) return { type: 'semaphore.unavailable' }
-  const full = isGrantable ? holdersFull(known) : queueFull(known)
-  if (full) return full
+  const refusal =
+    (isGrantable ? holdersFull(known) : queueFull(known)) ??
+    deadlocks(context, known, waiting, isGrantable ? null : place)
+  if (refusal) return refusal
   const semaphore = use(context.state, known, permits)
   remember(semaphores, name, waiting)
   if (!isGrantable) {
@@ -91,6 +96,21 @@ function use({ semaphores }: MachineState, semaphore: Semaphore, permits: number
 export function tooManyPermits(name: string, count: number, size: number): Failure {
   const message = `the semaphore ${JSON.stringify(name.slice(0, 100))} has ${size} permits, ${count} were asked for`
   return { code: 'limit-exceeded', message, details: { limit: 'permits', value: size } }
+}
+
+/** `place`: where it would wait, null if it is granted. */
+function deadlocks(context: Context, known: Semaphore, waiting: WaitingPermits, place: number | null): Outcome | null {
+  const { state } = context
+  // It waits for nothing, and nobody whom it passes has waited.
+  if (place === null && known.queue.length === 0) return null
+  const { name, size, held, queue } = known
+  const then: Queueing =
+    place === null
+      ? { name, size, holders: [...held, waiting], waiters: queue }
+      : { name, size, holders: held, waiters: [...queue.slice(0, place), waiting, ...queue.slice(place)] }
+  const others = semaphoresInUse(state).filter((use) => use.name !== name)
+  const waits = [...others, then].flatMap(semaphoreWaits)
+  return refuseDeadlock(state, nodeOf(waiting), [...waits, ...context.waitsBeside(state, 'semaphore')])
 }
 
 function malformed(command: Acquire | Resize): Outcome | null {

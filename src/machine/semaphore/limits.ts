@@ -6,12 +6,6 @@ export const semaphoreNameMax = 1024
 export const permitsMax = 1_000_000
 /** Longest lease of a permit, ms. */
 export const permitLeaseMax = durationMax
-/** Longest owner, in UTF-16 code units. */
-export const ownerMax = 256
-/** A priority is a whole number between this and its negative. */
-export const priorityMax = 1000
-/** So much earlier, in cluster time, a request is taken to have come for each level of its priority, ms. */
-export const ageStep = 1000
 /** Most names of a room that are in use, or have another size than their users bring. */
 export const semaphoresMax = 256
 /** Most requests that wait for one semaphore. */

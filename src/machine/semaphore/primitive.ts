@@ -7,12 +7,15 @@ import type { SemaphoreCommand } from './command.js'
 import { compareRanks, freeOf, heldBy, isUnused, remember } from './queue.js'
 import { savedSemaphoresSchema } from './schema.js'
 import type { Semaphore } from './state.js'
+import { semaphoresInUse } from './view.js'
+import { semaphoreWaits } from './waits.js'
 
 export const semaphorePrimitive: Primitive<SemaphoreCommand> = {
   apply: applySemaphore,
   sessionEnded: endPermits,
   sessionSilent: expirePermits,
   leases: (state, session) => heldBy(state.semaphores, session).map(({ held }) => held.lease),
+  waits: (state) => semaphoresInUse(state).flatMap(semaphoreWaits),
   save: ({ semaphores: { byName, lastToken } }) =>
     byName.size === 0 && lastToken === 0
       ? undefined

@@ -1,7 +1,7 @@
 import type { SessionId } from '../command.js'
 import type { LossReason } from '../outcome.js'
 import type { Context } from '../state.js'
-import { ageStep } from './limits.js'
+import { rankOf } from '../waiting/rank.js'
 import type { HeldPermits, Semaphore, SemaphoresState, WaitingPermits } from './state.js'
 
 // Who is let in, per name. Whoever removes something, or changes the size, calls `settle` afterwards.
@@ -11,16 +11,9 @@ export function freeOf({ size, held }: Semaphore): number {
   return Math.max(0, size - held.reduce((sum, { count }) => sum + count, 0))
 }
 
-/**
- * Who is first. A level of priority counts as `ageStep` ms of waiting, so a request is overtaken only by those who come within the
- * difference: nobody starves, and no timer is needed.
- */
+/** Who is first. */
 export function compareRanks(a: WaitingPermits, b: WaitingPermits): number {
-  return rank(a) - rank(b) || a.requested - b.requested
-}
-
-function rank({ since, priority }: WaitingPermits): number {
-  return since - priority * ageStep
+  return rankOf(a.since, a.priority) - rankOf(b.since, b.priority) || a.requested - b.requested
 }
 
 /** Its place among those who wait, from 0. */

@@ -20,7 +20,7 @@ export function open(context: Context, instruction: Of<'open'>): Applied['opened
     }
     if (order === 'refused') return { peerId, incarnation, attempt, session: null }
     const older = state.sessions.get(newest.session)
-    if (older) endSession(context, older, 'replaced')
+    if (older) endSession(context, older, 'replaced', true)
   }
   const session = context.index
   state.sessions.set(session, {
@@ -108,13 +108,15 @@ function forgetAnswers(session: Session, answered: number): void {
 }
 
 /** M1, L2: ends the life that it names, never another one: not a later one, and not that of a copied store. */
-export function close(context: Context, { peerId, incarnation }: Of<'close'>): void {
+export function close(context: Context, { peerId, incarnation, proof }: Of<'close'>): void {
+  // F5: to the first version a proof is garbage.
+  if (proof && context.state.version < 2) return
   const record = context.state.peers.get(peerId)
   const session = record && context.state.sessions.get(record.session)
   if (!session || session.incarnation.counter > incarnation.counter) return
   // One counter with two nonces is two lives of a copied store (F2): the death of one says nothing of the other.
   if (session.incarnation.counter === incarnation.counter && session.incarnation.nonce !== incarnation.nonce) return
-  endSession(context, session, 'closed')
+  endSession(context, session, 'closed', proof === 'death')
 }
 
 /** S-3, S-6. The session's own fate is judged by what it holds before anything of it ends. */
@@ -122,16 +124,21 @@ export function expire(context: Context, { session: id, silence, term }: Of<'exp
   const session = context.state.sessions.get(id)
   if (!session || term !== context.term) return
   if (silence >= longestLease(context.state, id)) {
-    endSession(context, session, 'expired')
+    endSession(context, session, 'expired', true)
     return
   }
   for (const [, primitive] of registered) primitive.sessionSilent(context, id, silence)
 }
 
-function endSession(context: Context, session: Session, reason: 'closed' | 'expired' | 'replaced'): void {
+function endSession(
+  context: Context,
+  session: Session,
+  reason: 'closed' | 'expired' | 'replaced',
+  unclean: boolean,
+): void {
   const { id, peerId } = session
   for (const [, primitive] of registered) {
-    primitive.sessionEnded(context, id, reason === 'expired' ? 'expired' : 'left')
+    primitive.sessionEnded(context, id, reason === 'expired' ? 'expired' : 'left', unclean)
   }
   context.state.sessions.delete(id)
   context.events.push({ type: 'session.ended', session: id, peerId, reason })

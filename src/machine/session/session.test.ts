@@ -61,8 +61,15 @@ describe('open', () => {
     const session = opened?.session
     expect(session).toBe(script.index)
     expect(events).toEqual([
-      { type: 'lock.lost', session: sessions.ann, request: held.number, reason: 'left' },
-      { type: 'lock.granted', session: sessions.bob, request: waiting.number, token: 1000 + script.index, since: 0 },
+      { type: 'lock.lost', session: sessions.ann, request: held.number, name: 'a', reason: 'left' },
+      {
+        type: 'lock.granted',
+        session: sessions.bob,
+        request: waiting.number,
+        name: 'a',
+        token: 1000 + script.index,
+        since: 0,
+      },
       { type: 'session.ended', session: sessions.ann, peerId: 'ann', reason: 'replaced' },
       { type: 'session.opened', session, peerId: 'ann' },
       { type: 'lock.changed', name: 'a' },
@@ -167,7 +174,7 @@ describe('close', () => {
     script.send(sessions.bob, lock('a'))
     const { events } = script.close('ann')
     expect(events.map((event) => event.type)).toEqual(['lock.lost', 'lock.granted', 'session.ended', 'lock.changed'])
-    expect(events[0]).toEqual({ type: 'lock.lost', session: sessions.ann, request: number, reason: 'left' })
+    expect(events[0]).toEqual({ type: 'lock.lost', session: sessions.ann, request: number, name: 'a', reason: 'left' })
     expect(events[2]).toEqual({ type: 'session.ended', session: sessions.ann, peerId: 'ann', reason: 'closed' })
     expect(observeLock(script.state, 'a').holders.map((view) => view.peerId)).toEqual(['bob'])
   })
@@ -209,7 +216,7 @@ describe('expire', () => {
     const long = script.send(sessions.ann, lock('long', { lease: 20_000 }))
     expect(script.expire(sessions.ann, 1_999).events).toEqual([])
     expect(script.expire(sessions.ann, 2_000).events).toEqual([
-      { type: 'lock.lost', session: sessions.ann, request: short.number, reason: 'expired' },
+      { type: 'lock.lost', session: sessions.ann, request: short.number, name: 'short', reason: 'expired' },
       { type: 'lock.changed', name: 'short' },
     ])
     expect(script.expire(sessions.ann, 19_999).events).toMatchObject([
@@ -217,7 +224,7 @@ describe('expire', () => {
       { type: 'lock.changed', name: 'middle' },
     ])
     expect(script.expire(sessions.ann, 20_000).events).toEqual([
-      { type: 'lock.lost', session: sessions.ann, request: long.number, reason: 'expired' },
+      { type: 'lock.lost', session: sessions.ann, request: long.number, name: 'long', reason: 'expired' },
       { type: 'session.ended', session: sessions.ann, peerId: 'ann', reason: 'expired' },
       { type: 'lock.changed', name: 'long' },
     ])
@@ -239,6 +246,7 @@ describe('expire', () => {
       type: 'lock.lost',
       session: sessions.ann,
       request: waiting.number,
+      name: 'a',
       reason: 'expired',
     })
   })

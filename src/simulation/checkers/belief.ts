@@ -3,6 +3,7 @@ import { historyKey } from '../history-key.js'
 import type { SimPage } from '../page.js'
 import type { World } from '../world.js'
 import type { LogChecker } from './log.js'
+import { excludes } from './territory.js'
 
 interface Holding {
   readonly page: SimPage
@@ -31,17 +32,25 @@ export class BeliefChecker {
   }
 
   check(): void {
+    const certain: Holding[] = []
     for (const [name, holdings] of this.#holdings) {
-      if (holdings.length < 2) {
-        if (holdings[0] && isOver(holdings[0])) this.#holdings.delete(name)
-        continue
-      }
       const left = holdings.filter((holding) => !isOver(holding))
-      if (left.length < holdings.length) this.#holdings.set(name, left)
-      for (const certain of byHistory(left.filter((holding) => this.#isCertain(holding)))) {
-        const exclusive = certain.find(({ lock }) => lock.mode === 'exclusive')
-        if (exclusive && certain.length > 1) this.#convict(name, certain)
-      }
+      if (left.length === 0) this.#holdings.delete(name)
+      else if (left.length < holdings.length) this.#holdings.set(name, left)
+      certain.push(...left.filter((holding) => this.#isCertain(holding)))
+    }
+    if (certain.length < 2) return
+    for (const group of byHistory(certain)) this.#checkGroup(group)
+  }
+
+  #checkGroup(holdings: readonly Holding[]): void {
+    const all = holdings.map((holding) => {
+      const { name, token, mode } = holding.lock
+      return { holding, mode, territory: this.#log.territoryOf(name, token) }
+    })
+    for (const one of all) {
+      const other = all.find(({ territory }) => excludes(one.territory, territory))
+      if (one.mode === 'exclusive' && other) this.#convict(one.holding.lock.name, [one.holding, other.holding])
     }
   }
 

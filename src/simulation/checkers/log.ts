@@ -1,7 +1,7 @@
-import type { Command, SessionId } from '../../machine/command.js'
+import type { Command } from '../../machine/command.js'
 import { decodeInstruction } from '../../machine/instruction.js'
 import { applyEntry, createMachine, encodeMachine, type MachineState } from '../../machine/machine.js'
-import type { Applied, Outcome } from '../../machine/outcome.js'
+import type { Applied, LockEvent, Outcome } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
 import { encode } from '../../shared/codec.js'
 import { encodeValue, type Value } from '../../shared/value.js'
@@ -10,15 +10,10 @@ import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
 import type { HostRecord } from '../worker.js'
 import type { World } from '../world.js'
+import { excludes, ownerKey, type Territory } from './territory.js'
 
 /** Whole machines are compared at every so many entries: encoding one costs as much as fifty entries. */
 const compareEvery = 16
-
-export interface Granted {
-  readonly name: string
-  readonly token: number
-  readonly mode: 'exclusive' | 'shared'
-}
 
 /** One version of a key: what it was from that index on. */
 export interface Version {
@@ -40,7 +35,8 @@ export class LogChecker {
   readonly #terms: number[] = []
   readonly #committedIn: number[] = []
   readonly #machines = new Map<number, number>()
-  readonly #grants = new Map<string, Granted>()
+  /** By token and name. */
+  readonly #territories = new Map<string, Territory>()
   readonly #lastToken = new Map<string, number>()
   readonly #stolen = new Set<string>()
   readonly #executed = new Set<string>()
@@ -98,6 +94,11 @@ export class LogChecker {
   /** It was taken by `steal`: its holder may not know yet, as the API says. */
   wasStolen(name: string, token: number): boolean {
     return this.#stolen.has(`${token} ${name}`)
+  }
+
+  /** Of what was granted under that token: just its name for what this history does not know. */
+  territoryOf(name: string, token: number): Territory {
+    return this.#territories.get(`${token} ${name}`) ?? { name, scope: 'exact', owner: `${token}` }
   }
 
   applied(record: HostRecord, entry: Entry, machine: MachineState, hosts: readonly HostRecord[]): void {
@@ -183,32 +184,23 @@ export class LogChecker {
   }
 
   #learn(entry: Entry, applied: Applied): void {
-    const { answer, events } = applied
+    const { answer, events, lockEvents = [] } = applied
     coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
     if (instruction?.type === 'numbered' && instruction.command && answer?.outcome) {
       const { outcome } = answer
-      const { command, session, number } = instruction
-      if (outcome.type === 'lock.granted' && command.type === 'lock.request') {
-        const { token } = outcome
-        if (token === this.machine.tokenBase + entry.index) this.#granted(session, number, { ...command, token })
-      }
+      const { command } = instruction
       // Else the answer is that of an earlier entry.
       if ('revision' in outcome && outcome.revision === entry.index) this.#executedOnce(command, outcome)
     }
     for (const event of events) {
-      if (event.type === 'lock.granted') this.#grantedLater(event.session, event.request, event.token)
-      if (event.type === 'lock.lost' && event.reason === 'stolen') {
-        const grant = this.#grants.get(`${event.session} ${event.request}`)
-        if (grant) this.#stolen.add(`${grant.token} ${grant.name}`)
-      }
       if (event.type === 'store.changed') this.#changed(event.key, entry.index)
     }
-    for (const { name, held } of this.machine.locks.resources.values()) {
-      const exclusive = held.filter(({ mode }) => mode === 'exclusive').length
-      if (exclusive > 1 || (exclusive === 1 && held.length > 1))
-        this.#world.convict('mutual-exclusion', `${name} has ${held.length} holders after entry ${entry.index}`)
+    for (const event of lockEvents) {
+      if (event.type === 'lock.taken') this.#taken(event)
+      else if (event.how === 'stolen') this.#stolen.add(`${event.token} ${event.name}`)
     }
+    if (lockEvents.length > 0) this.#checkExclusion(entry.index)
     this.#countPermits(entry.index)
   }
 
@@ -224,20 +216,30 @@ export class LogChecker {
     for (const name of this.#out.keys()) if (!byName.has(name)) this.#out.delete(name)
   }
 
-  #grantedLater(session: SessionId, request: number, token: number): void {
-    for (const { name, held } of this.machine.locks.resources.values()) {
-      const found = held.find((held) => held.session === session && held.request === request)
-      if (found) this.#granted(session, request, { name, token, mode: found.mode })
-    }
-  }
-
-  /** T1: the tokens of a name grow from one exclusive holder to the next. */
-  #granted(session: SessionId, request: number, { name, token, mode }: Granted): void {
-    this.#grants.set(`${session} ${request}`, { name, token, mode })
+  /** T1: the tokens of a name grow from one exclusive holder to the next. Who comes in again has the token that it had. */
+  #taken({ name, token, mode, how, session, request }: Extract<LockEvent, { type: 'lock.taken' }>): void {
+    const held = this.machine.locks.resources.get(name)?.held ?? []
+    const beyond = held.find((one) => one.session === session && one.request === request)?.beyond
+    const { scope = 'exact', owner = null } = beyond ?? {}
+    this.#territories.set(`${token} ${name}`, { name, scope, owner: ownerKey(session, request, owner) })
+    if (how === 'reentered' || how === 'downgraded') return
     const last = this.#lastToken.get(name) ?? 0
     if (token < last || (mode === 'exclusive' && token === last))
       this.#world.convict('tokens', `${name} was granted under ${token} after ${last}`)
     this.#lastToken.set(name, token)
+  }
+
+  /** Two that hold what meets are of one owner, or share it. */
+  #checkExclusion(index: number): void {
+    const all = [...this.machine.locks.resources.values()].flatMap(({ name, held }) =>
+      held.map(({ session, request, mode, beyond }) => {
+        const { scope = 'exact', owner = null } = beyond ?? {}
+        return { name, scope, owner: ownerKey(session, request, owner), mode }
+      }),
+    )
+    for (const one of all)
+      if (one.mode === 'exclusive' && all.some((other) => excludes(one, other)))
+        this.#world.convict('mutual-exclusion', `${one.name} is held beside another holder after entry ${index}`)
   }
 
   /** S-2: the values of a workload are unique, so each may be written once. */

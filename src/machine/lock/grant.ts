@@ -1,0 +1,101 @@
+import { compareStrings } from '../../shared/codec.js'
+import type { Grant } from '../outcome.js'
+import type { Context } from '../state.js'
+import { addHeld, changed, dropUnused, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
+import { coverOf, isGrantable, wants, wantsUpgrade } from './obstacles.js'
+import { type Held, namesOf, type Resource, type Waiting } from './state.js'
+
+/** T1: the token is the base plus the index of this entry; where its owner is already, that hold's own. */
+export function grant(context: Context, names: readonly string[], waiting: Waiting, reenters: boolean): Grant {
+  const { state, index } = context
+  const since = state.clusterTime
+  const { names: _, ...claim } = waiting
+  const maxHold = waiting.beyond?.maxHold ?? null
+  const covers = names.map((name) => (reenters ? coverOf(state.locks, waiting, name) : null))
+  const tokens = names.map((name, i) => {
+    const cover = covers[i]
+    const token = cover?.resource.name === name ? cover.held.token : state.tokenBase + index
+    const expires = maxHold === null ? {} : { expiresAt: since + maxHold }
+    const held: Held = { ...claim, since, token, granted: index, place: context.grants, ...expires }
+    context.grants += 1
+    const resource = resourceOf(state.locks, name)
+    addHeld(state.locks, resource, held)
+    context.lockEvents.push({
+      type: 'lock.taken',
+      ...shown(context, resource, held),
+      how: cover ? 'reentered' : 'granted',
+    })
+    changed(context, name)
+    return { name, token }
+  })
+  const token = tokens[0]?.token ?? 0
+  return {
+    token,
+    since,
+    ...(maxHold !== null && { endsAt: since + maxHold }),
+    ...(tokens.some((one) => one.token !== token) && { tokens }),
+  }
+}
+
+/** T1: exclusive from now on, under a new token. */
+export function upgraded(context: Context, resource: Resource, held: Held): { token: number; since: number } {
+  const { state, index } = context
+  const { upgrade: _, ...rest } = held
+  const token = state.tokenBase + index
+  const next: Held = { ...rest, mode: 'exclusive', token, since: state.clusterTime }
+  replaceHeld(context, resource, held, next)
+  context.lockEvents.push({ type: 'lock.taken', ...shown(context, resource, next), how: 'upgraded' })
+  return { token, since: next.since }
+}
+
+/**
+ * Grants what can be granted around these names, and drops those that nobody uses any more. Who is before whom is fixed, so the order of
+ * looking decides nothing but the order of the grants; a grant may let in somebody at a name that was looked at before.
+ */
+export function settle(context: Context, touched: Iterable<string>): void {
+  const { locks } = context.state
+  const names = [...new Set(touched)].sort(compareStrings)
+  for (let again = true; again; ) {
+    again = false
+    for (const name of names) {
+      const resource = locks.resources.get(name)
+      if (resource && settleOne(context, resource)) again = locks.uses.beyond > 0
+    }
+  }
+  for (const name of names) {
+    const resource = locks.resources.get(name)
+    if (resource) dropUnused(locks, resource)
+  }
+}
+
+function settleOne(context: Context, resource: Resource): boolean {
+  const { locks } = context.state
+  let granted = false
+  for (const held of resource.held.filter(({ upgrade }) => upgrade !== undefined)) {
+    if (!isGrantable(locks, wantsUpgrade(resource.name, held, held.upgrade?.requested ?? 0))) continue
+    const { session, request } = held
+    context.events.push({
+      type: 'lock.upgraded',
+      session,
+      request,
+      name: resource.name,
+      ...upgraded(context, resource, held),
+    })
+    granted = true
+  }
+  for (const waiting of [...resource.queue]) {
+    if (isGrantable(locks, wants(resource.name, waiting))) {
+      grantWaiting(context, resource.name, waiting)
+      granted = true
+    } else if (locks.uses.beyond === 0) break
+  }
+  return granted
+}
+
+function grantWaiting(context: Context, name: string, waiting: Waiting): void {
+  const { session, request } = waiting
+  const names = namesOf(name, waiting)
+  takeWaiting(context, name, waiting)
+  const got = grant(context, names, waiting, true)
+  context.events.push({ type: 'lock.granted', session, request, name: names[0] ?? name, ...got })
+}

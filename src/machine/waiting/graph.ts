@@ -1,0 +1,127 @@
+/**
+ * Who waits for whom, over all primitives, and whether that can ever end: the reduction of the resource graph (Holt, 1972). Whoever waits
+ * for nothing is assumed to give back all it has; who can then be granted what it waits for is assumed to do the same; and so on. Who is
+ * left waits for ever. A request after which its owner would be among them is refused, and changes nothing.
+ *
+ * Nodes are owners: what one owner has it never waits for. A request without an owner is a node of its own.
+ */
+import type { LockMode } from '../lock/command.js'
+
+/** Names a node: the same text for everything that one owner has or waits for. */
+export type NodeKey = string
+
+/** Everything that the owner of a session asked for, whatever the primitive; without one, this one request. */
+export function nodeOf(who: {
+  readonly session: number
+  readonly request: number
+  readonly owner: string | null
+}): NodeKey {
+  return who.owner === null ? `${who.session} request ${who.request}` : `${who.session} owner ${who.owner}`
+}
+
+/** How far a reduction has come. */
+export interface World {
+  /** That node has given back everything, or never had anything. */
+  isGone(node: NodeKey): boolean
+  /** That one was granted, which for a wait means: its node has it until it is gone. */
+  isGranted(wait: Wait): boolean
+}
+
+/** One whom somebody waits for. */
+export interface Blocker {
+  readonly node: NodeKey
+  readonly session: number
+  readonly owner: string | null
+  /** Of the lock or semaphore. */
+  readonly name: string
+  readonly state: 'held' | 'waiting'
+}
+
+/** One request that is not granted. */
+export interface Wait {
+  readonly node: NodeKey
+  readonly session: number
+  readonly owner: string | null
+  /** The number of the request's command; an upgrade: of the request that it upgrades. */
+  readonly request: number
+  readonly kind: 'lock' | 'upgrade' | 'semaphore'
+  /** What it waits for. */
+  readonly names: readonly string[]
+  /** Null for permits. */
+  readonly mode: LockMode | null
+  /** Place in the queue from 1; 0: ahead of it. */
+  readonly position: number
+  /**
+   * Who is in the way in that world, in an order that follows from the state; nobody: it can be granted. In a world where nobody is gone and
+   * nothing granted it names all who could ever be in the way; it never gets longer as more are gone.
+   */
+  behind(world: World): readonly Blocker[]
+}
+
+export interface CycleStep {
+  readonly session: number
+  readonly owner: string | null
+  /** What it waits for. */
+  readonly name: string
+}
+
+/** A circle of nodes that wait for each other in which that node is stuck, or null if it is not. */
+export function deadlockOf(node: NodeKey, waits: readonly Wait[]): readonly CycleStep[] | null {
+  const related = waitsBehind(node, waits)
+  const stuck = reduce([...related.values()].flat())
+  return stuck.isGone(node) ? null : cycleFrom(node, related, stuck)
+}
+
+/** The waits of the node and of all on whom it depends. */
+function waitsBehind(node: NodeKey, waits: readonly Wait[]): Map<NodeKey, Wait[]> {
+  const byNode = grouped(waits)
+  const related = new Map<NodeKey, Wait[]>()
+  const open = [node]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const mine = byNode.get(next)
+    if (!mine || related.has(next)) continue
+    related.set(next, mine)
+    for (const wait of mine) for (const blocker of wait.behind(beginning)) open.push(blocker.node)
+  }
+  return related
+}
+
+const beginning: World = { isGone: () => false, isGranted: () => false }
+
+function reduce(waits: readonly Wait[]): World {
+  const left = new Map([...grouped(waits)].map(([node, mine]) => [node, mine.length]))
+  const granted = new Set<Wait>()
+  const world: World = { isGone: (node) => (left.get(node) ?? 0) === 0, isGranted: (wait) => granted.has(wait) }
+  for (let before = -1; before < granted.size; ) {
+    before = granted.size
+    for (const wait of waits) {
+      if (granted.has(wait) || wait.behind(world).length > 0) continue
+      granted.add(wait)
+      left.set(wait.node, (left.get(wait.node) ?? 1) - 1)
+    }
+  }
+  return world
+}
+
+function cycleFrom(node: NodeKey, waits: ReadonlyMap<NodeKey, readonly Wait[]>, world: World): CycleStep[] {
+  const path: (CycleStep & { readonly node: NodeKey })[] = []
+  for (let at = node; ; ) {
+    const again = path.findIndex((step) => step.node === at)
+    if (again >= 0) return path.slice(again).map(({ session, owner, name }) => ({ session, owner, name }))
+    const wait = waits.get(at)?.find((one) => !world.isGranted(one))
+    const blocker = wait?.behind(world).find((one) => !world.isGone(one.node))
+    if (!wait || !blocker) return path.map(({ session, owner, name }) => ({ session, owner, name }))
+    path.push({ node: at, session: wait.session, owner: wait.owner, name: blocker.name })
+    at = blocker.node
+  }
+}
+
+function grouped(waits: readonly Wait[]): Map<NodeKey, Wait[]> {
+  const groups = new Map<NodeKey, Wait[]>()
+  for (const wait of waits) {
+    const group = groups.get(wait.node)
+    if (group) group.push(wait)
+    else groups.set(wait.node, [wait])
+  }
+  return groups
+}

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+import type { Call, LockBeyond } from '../../src/host/page.js'
+import { observeLock } from '../../src/machine/lock/view.js'
+import type { SimTab } from '../../src/simulation/tab.js'
+import { Story, withLease } from './story.js'
+
+const lease = 4_000
+const plain: LockBeyond = { also: [], owner: null, priority: 0, scope: 'exact', maxHold: null, lockDelay: 0 }
+
+function ask(story: Story, tab: SimTab, handle: number, name: string, beyond: Partial<LockBeyond> = {}) {
+  const call: Call = {
+    ...{ type: 'lock.request', handle, name, mode: 'exclusive', ifAvailable: false, steal: false, lease },
+    ...{ attributes: null, beyond: { ...plain, ...beyond } },
+  }
+  return story.settle(tab.page.connection.call(call))
+}
+
+const holders = (story: Story, tab: SimTab, name: string) =>
+  observeLock(story.hostOf(tab).host.machine, name).holders.map(({ peerId }) => peerId)
+
+const lastIndex = (story: Story, tab: SimTab) => story.hostOf(tab).host.status.lastIndex
+
+describe('what is due in the machine', () => {
+  it('[C1][S-6] comes about in a quiet room, by one tick of the leader, and the next one has the lock', async () => {
+    const story = new Story('due', withLease(lease))
+    const [first, holder, other] = await story.open(3)
+    if (!first || !holder || !other) throw new Error('three tabs')
+    await ask(story, holder, 1_001, 'doc', { maxHold: 8_000 })
+    const grantedAt = story.now
+    await ask(story, other, 1_001, 'doc')
+    // Nobody asks for anything meanwhile: without the hold the room would be idle.
+    await story.pass(7_500)
+    const index = lastIndex(story, first)
+    expect(holders(story, first, 'doc')).toEqual([story.peerOf(holder)])
+    await story.until(() => holders(story, first, 'doc')[0] === story.peerOf(other), 1_000)
+    expect(story.now - grantedAt).toBeGreaterThan(7_900)
+    expect(story.now - grantedAt).toBeLessThan(8_300)
+    await story.pass(1_000)
+    expect(lastIndex(story, first)).toBe(index + 1)
+  })
+
+  it('[C1] is seen to by the next leader when the one who granted it is gone', async () => {
+    const story = new Story('due later', withLease(lease))
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [holder, other] = tabs.filter((tab) => tab !== leader)
+    if (!holder || !other) throw new Error('three tabs')
+    await ask(story, holder, 1_001, 'doc', { maxHold: 3_000 })
+    leader.crash()
+    await story.until(() => holders(story, other, 'doc').length === 0, 10_000)
+    expect(story.hostOf(other).host.machine.clusterTime).toBeGreaterThanOrEqual(3_000)
+  })
+
+  it('lock-delay keeps everybody out after a holder that was proven dead, and is over in time', async () => {
+    const story = new Story('delay', withLease(lease))
+    const [first, holder, other] = await story.open(3)
+    if (!first || !holder || !other) throw new Error('three tabs')
+    await ask(story, holder, 1_001, 'doc', { lockDelay: 2_000 })
+    await ask(story, other, 1_001, 'doc')
+    holder.crash()
+    await story.until(() => holders(story, other, 'doc').length === 0, lease)
+    const freeAt = story.now
+    await story.until(() => holders(story, other, 'doc')[0] === story.peerOf(other), lease)
+    expect(story.now - freeAt).toBeGreaterThan(1_900)
+    expect(story.now - freeAt).toBeLessThan(2_300)
+  })
+})
+
+describe('a revoke', () => {
+  const revoke = (story: Story, tab: SimTab, grace: number) =>
+    story.settle(tab.page.connection.call({ type: 'lock.revoke', name: 'doc', grace }))
+
+  it('[S-7] is acknowledged by itself, and its grace begins then', async () => {
+    const story = new Story('revoke', withLease(lease))
+    const [, holder, other] = await story.open(3)
+    if (!holder || !other) throw new Error('three tabs')
+    await ask(story, holder, 1_001, 'doc')
+    const { asked } = await revoke(story, other, 1_000)
+    expect(asked).toMatchObject([{ peerId: story.peerOf(holder) }])
+    const askedAt = story.now
+    await story.until(() => holders(story, other, 'doc').length === 0, lease)
+    expect(story.now - askedAt).toBeGreaterThan(950)
+    expect(story.now - askedAt).toBeLessThan(1_500)
+  })
+
+  it('[S-7] of a page that is blocked takes nothing before its lease ends', async () => {
+    const story = new Story('revoke blocked', withLease(lease))
+    const [, holder, other] = await story.open(3)
+    if (!holder || !other) throw new Error('three tabs')
+    await ask(story, holder, 1_001, 'doc')
+    holder.block(20_000)
+    await story.pass(100)
+    const askedAt = story.now
+    await revoke(story, other, 100)
+    await story.until(() => holders(story, other, 'doc').length === 0, 2 * lease)
+    expect(story.now - askedAt).toBeGreaterThan(lease - 1_500)
+  })
+})
+
+it('[R1] the wait graph is read as it is when it is asked for, with the handles of the one who asks', async () => {
+  const story = new Story('graph', withLease(lease))
+  const [, holder, other] = await story.open(3)
+  if (!holder || !other) throw new Error('three tabs')
+  await ask(story, holder, 1_001, 'doc')
+  await ask(story, other, 1_007, 'doc', { also: ['more'], owner: 'me' })
+  const { waits } = await story.settle(other.page.connection.call({ type: 'lock.waitGraph' }))
+  expect(waits).toEqual([
+    {
+      ...{ peerId: story.peerOf(other), owner: 'me', handle: 1_007, kind: 'lock', names: ['doc', 'more'] },
+      ...{ mode: 'exclusive', position: 1 },
+      behind: [{ peerId: story.peerOf(holder), owner: null, name: 'doc', state: 'held' }],
+    },
+  ])
+})
