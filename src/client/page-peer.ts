@@ -97,7 +97,7 @@ export class PagePeer implements SharedRoom {
     addEventListener('pageshow', this.#onPageShow)
     addEventListener('online', this.#onKick)
     document.addEventListener('visibilitychange', this.#onKick)
-    this.#unfollow = followCondition(this.connection)
+    this.#unfollow = followCondition(this.connection, () => isLoneVoter(this.#members))
   }
 
   onpeerchange(listener: () => void): () => void {
@@ -269,6 +269,12 @@ export class PagePeer implements SharedRoom {
   readonly #onKick = (): void => {
     if (document.visibilityState === 'visible') this.#network?.kick()
   }
+}
+
+/** One votes, and somebody else who is here could. */
+function isLoneVoter(members: readonly MemberRecord[]): boolean {
+  const voters = members.filter(({ role }) => role === 'voter')
+  return voters.length === 1 && members.some(({ role, connected }) => role === 'learner' && connected)
 }
 
 /** The browser's own, kept from before a page may put `room.locks` in its place: a life must not wait for its own room. */

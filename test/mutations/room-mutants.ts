@@ -603,9 +603,24 @@ const membership: readonly RoomMutant[] = [
   {
     ...autopilot,
     name: 'an even number votes',
-    find: 'return bounded % 2 === 1 || browsers === 2 ? bounded : bounded - 1',
+    find: 'return bounded % 2 === 1 || (bounded === 2 && mayBePair) ? bounded : bounded - 1',
     replace: 'return bounded',
     cites: ['M4'],
+  },
+  {
+    ...autopilot,
+    name: 'of two tabs one votes, hidden or not: the other could not go on without it when it is frozen',
+    find: 'const mayBePair = browsers === 2 || isLeaderHidden',
+    replace: 'const mayBePair = browsers === 2',
+    cites: ['M4', 'S-4'],
+  },
+  {
+    file: 'host/leadership.ts',
+    tests: { files: ['test/scenario/frozen-alone.test.ts'] },
+    name: 'one of two that freezes has the other ask for its vote, before it can leave it',
+    find: "if (move?.urgency === 'now' && this.#owesVote(move.to)) return",
+    replace: '',
+    cites: ['M2', 'S-4'],
   },
   {
     ...autopilot,
