@@ -59,6 +59,7 @@ export class WorkerPeer implements WorkerApi {
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
   #archiving: Promise<void> = Promise.resolve()
+  #isLost = false
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post
@@ -69,7 +70,8 @@ export class WorkerPeer implements WorkerApi {
       this.#room = request.room
       this.#kept = await claim(request, this.#locks)
       const { browserId, storage } = this.#kept
-      const { peerId, storage: opened } = this.#kept.claim
+      const { peerId, storage: opened, lock } = this.#kept.claim
+      lock.onlost = () => this.#lose()
       return { peerId, browserId, incarnation: opened.incarnation, storage }
     })
   }
@@ -77,7 +79,7 @@ export class WorkerPeer implements WorkerApi {
   async begin(request: BeginRequest, registrar: Remote<RegistrarApi> | RegistrarApi | null): Promise<Reply<null>> {
     return answered(async () => {
       const kept = this.#kept
-      if (!kept) throw new Error('begin before claim')
+      if (!kept || this.#isLost) throw new Error('begin without a claim')
       this.#registrar = registrar && registrarOf(registrar)
       const settled = await settleRoom(kept.claim, {
         room: this.#room,
@@ -149,6 +151,7 @@ export class WorkerPeer implements WorkerApi {
           const since = this.#leaderlessSince ?? performance.now()
           this.#leaderlessSince = event.status.raftLeader === null ? since : null
         }
+        if (this.#isLost) return
         if (event.type === 'reset' && event.successor) this.#leaveHistory(peerId, event, event.successor, identities)
         else this.#post({ comity: 'event', event })
       },
@@ -165,8 +168,6 @@ export class WorkerPeer implements WorkerApi {
       },
     })
     this.#host = host
-    claim.lock.onlost = () =>
-      host.fail(storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'))
     identities.whenLost((fault) => host.fail(storageFailure(fault, "this browser's registry of identities is lost")))
     host.start()
     this.#lookAfterResidents()
@@ -285,6 +286,15 @@ export class WorkerPeer implements WorkerApi {
           .catch(reportError)
       this.#lookAfterResidents()
     })
+  }
+
+  /** L3: another life of this identity may begin any moment. This one ends, without a word of its own: the page comes back as a new one. */
+  #lose(): void {
+    this.#isLost = true
+    this.#post({ comity: 'lost' })
+    this.#host?.fail(
+      storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'),
+    )
   }
 
   #leave(): void {

@@ -137,9 +137,10 @@ export class PagePeer implements SharedRoom {
     if (!claim.ok) throw errorOf(claim.failure)
     this.#claimed = claim.value
     if (claim.value.storage === 'indexeddb') remember(room, claim.value.peerId)
-    this.#endLife = await beginLife(claim.value, () => {
+    const lost = () => {
       if (this.#port === port) this.#beginAnew()
-    })
+    }
+    this.#endLife = await beginLife(claim.value, lost)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
       const begun = await port.begin(
@@ -151,6 +152,7 @@ export class PagePeer implements SharedRoom {
       else this.#end(errorOf(begun.failure))
     }
     void begin()
+    port.whenLost(lost)
     for (const tell of this.#peerChanged) tell()
   }
 
@@ -221,7 +223,7 @@ export class PagePeer implements SharedRoom {
     this.#disconnect()
   }
 
-  /** L3: without its life lock nobody would see this life end, and half of what proves its death is there already. */
+  /** L3: without one of its locks nobody would see this life end, or somebody else may be the same peer: half of what proves its death is there. */
   #beginAnew(): void {
     this.#endThisLife()
     this.#reenter()
