@@ -13,7 +13,7 @@ import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
-import { PeerRelayNetwork } from '../network/peer-relay.js'
+import { PeerRelayNetwork, patienceMs, residentPatienceMs } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import { lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
@@ -183,7 +183,7 @@ export class WorkerPeer implements WorkerApi {
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
-      relays: relaysOf(peerId, storage.incarnation),
+      relays: relaysOf(peerId, storage.incarnation, residentPatienceMs),
       seed: randomSeed(),
       randomText,
       // It has no session, and asks for no token.
@@ -335,8 +335,8 @@ function registrarOf(api: Remote<RegistrarApi> | RegistrarApi): Registrar {
   }
 }
 
-function relaysOf(peerId: PeerId, incarnation: Incarnation): PeerRelayNetwork {
-  return new PeerRelayNetwork({ peerId, incarnation, secret: crypto.getRandomValues(new Uint8Array(32)) })
+function relaysOf(peerId: PeerId, incarnation: Incarnation, patience = patienceMs): PeerRelayNetwork {
+  return new PeerRelayNetwork({ peerId, incarnation, patience, secret: crypto.getRandomValues(new Uint8Array(32)) })
 }
 
 function randomSeed(): number {

@@ -9,7 +9,7 @@ import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } fro
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
 import type { RoomSettings } from '../machine/command.js'
-import { PeerRelayNetwork } from '../network/peer-relay.js'
+import { PeerRelayNetwork, patienceMs, residentPatienceMs } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { lifeOf } from '../shared/life.js'
@@ -194,7 +194,10 @@ export class SimWorker {
       expectedRoomId: wiring.expectedRoomId,
       clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
       networks: [surgery.network?.(network, self) ?? network],
-      relays: new PeerRelayNetwork({ peerId, incarnation, secret: this.#secretOf(self) }),
+      relays: new PeerRelayNetwork({
+        ...{ peerId, incarnation, secret: this.#secretOf(self) },
+        patience: self.resident ? residentPatienceMs : patienceMs,
+      }),
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,

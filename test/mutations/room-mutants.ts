@@ -615,6 +615,14 @@ const membership: readonly RoomMutant[] = [
     cites: ['M4', 'S-4'],
   },
   {
+    file: 'network/peer-relay.ts',
+    tests: { files: ['test/scenario/two-browsers.test.ts'], title: 'does so at once' },
+    name: 'a node without a page waits for links of its own, as a tab does',
+    find: 'return this.#options.patience ?? patienceMs',
+    replace: 'return patienceMs',
+    cites: ['L4'],
+  },
+  {
     file: 'host/leadership.ts',
     tests: { files: ['test/scenario/frozen-alone.test.ts'] },
     name: 'one of two that freezes has the other ask for its vote, before it can leave it',
