@@ -8,6 +8,7 @@ import { Host } from '../host/host.js'
 import { failureIn, HostFailure } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+import { Tidying } from '../host/tidying.js'
 
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
@@ -55,6 +56,7 @@ export class WorkerPeer implements WorkerApi {
   #host: Host | null = null
   #watch: DeathWatch | null = null
   #residents: Residents | null = null
+  #tidying: Tidying | null = null
   #broadcasts = new Set<BroadcastNetwork>()
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
@@ -120,7 +122,7 @@ export class WorkerPeer implements WorkerApi {
   }
 
   #start(kept: Kept, request: BeginRequest, { stored, expectedRoomId, tokenFloor }: Founded): void {
-    const { claim, identities, browserId } = kept
+    const { claim, identities, browserId, attic } = kept
     const { peerId, storage } = claim
     const self = { peerId, incarnation: storage.incarnation, browserId, resident: false }
     this.#watch = new DeathWatch(this.#room, this.#locks, systemClock, (life) => this.#died(life))
@@ -131,6 +133,8 @@ export class WorkerPeer implements WorkerApi {
       onDead: (life) => this.#died(life),
       start: (dead, disk) => this.#startResident(dead, disk, request, kept),
     })
+    this.#tidying =
+      attic && new Tidying({ room: this.#room, self: peerId, locks: this.#locks, attic, clock: systemClock })
     const host = new Host({
       self,
       storage,
@@ -275,6 +279,7 @@ export class WorkerPeer implements WorkerApi {
       const host = this.#host
       if (!host) return
       this.#residents?.review()
+      void this.#tidying?.look(host).catch(reportError)
       const missing = host.unreachableVoters
       const leaderlessFor = this.#leaderlessSince === null ? 0 : performance.now() - this.#leaderlessSince
       // What this tab's own log says may be old: in the end whoever has died here is taken in.

@@ -21,6 +21,7 @@ export interface RoomMutant {
 
 type Where = Pick<RoomMutant, 'file' | 'tests'>
 
+const tidying: Where = { file: 'host/tidying.ts', tests: { files: ['src/host/tidying.test.ts'] } }
 const autopilot: Where = { file: 'host/autopilot.ts', tests: { files: ['src/host/autopilot.test.ts'] } }
 const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/host/departures.test.ts'] } }
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
@@ -613,6 +614,27 @@ const membership: readonly RoomMutant[] = [
     find: 'const mayBePair = browsers === 2 || isLeaderHidden',
     replace: 'const mayBePair = browsers === 2',
     cites: ['M4', 'S-4'],
+  },
+  {
+    ...tidying,
+    name: 'an identity is forgotten while its page lives',
+    find: 'if (incarnation && !(await take(lifeLockName(peerId, incarnation)))) return false',
+    replace: '',
+    cites: ['L2'],
+  },
+  {
+    ...tidying,
+    name: 'the only copy of another history is forgotten',
+    find: 'return isSame && lastIndex <= node.status.commitIndex',
+    replace: 'return lastIndex <= node.status.commitIndex',
+    cites: ['N3'],
+  },
+  {
+    ...tidying,
+    name: 'who has not heard who votes by now forgets a voter',
+    find: 'return isSame && lastIndex <= node.status.commitIndex',
+    replace: 'return isSame',
+    cites: ['L4'],
   },
   {
     file: 'network/peer-relay.ts',
