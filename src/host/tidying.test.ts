@@ -57,7 +57,7 @@ async function forgotten({ ages, remains, members, status, lineage = history, he
 
 const old = { me: 40 * day, other: 40 * day }
 
-describe('[L1] [L2] an identity is forgotten', () => {
+describe('[L1][L2][L4][N3] an identity is forgotten', () => {
   it('when nobody has used it for long', async () => {
     expect(await forgotten({ ages: { ...old, newer: 20 * day } })).toEqual(['other'])
   })

@@ -38,7 +38,7 @@ async function goesOn({ story, voter, other }: Room, moment: number): Promise<vo
   expect((await story.settle(voter.page.room.store.get('key')))?.value).toBe('written meanwhile')
 }
 
-describe('[S-4] [M4] two tabs of one browser, of which one votes', () => {
+describe('[S-4][M4][M2] two tabs of one browser, of which one votes', () => {
   it.each([1, 3, 10])(
     'that one is hidden, and frozen later with a moment of %i ms: the other goes on',
     async (moment) => {
