@@ -116,6 +116,8 @@ export class WorkerPort implements HostPort {
   #early: HostEvent[] = []
   /** The worker says that this connection's link has ended. */
   onended: ((connectionId: string) => void) | null = null
+  #isLost = false
+  #onlost: () => void = () => {}
   #closed = false
 
   constructor(worker: Worker) {
@@ -129,6 +131,7 @@ export class WorkerPort implements HostPort {
       if (this.#closed) return
       if (data?.comity === 'event') this.#tell(data.event)
       else if (data?.comity === 'ended') this.onended?.(data.connectionId)
+      else if (data?.comity === 'lost') this.#lose()
     })
   }
 
@@ -141,6 +144,12 @@ export class WorkerPort implements HostPort {
     const early = this.#early
     this.#early = []
     for (const event of early) this.#tell(event)
+  }
+
+  /** L3. Told once, at once if it has happened already: the worker has no right to its identity any more, and has stopped. */
+  whenLost(tell: () => void): void {
+    this.#onlost = tell
+    if (this.#isLost) tell()
   }
 
   claim(request: ClaimRequest): Promise<Reply<Claimed>> {
@@ -170,6 +179,11 @@ export class WorkerPort implements HostPort {
     if (this.#closed) return
     this.#closed = true
     this.#worker.terminate()
+  }
+
+  #lose(): void {
+    this.#isLost = true
+    this.#onlost()
   }
 
   #tell(event: HostEvent): void {

@@ -74,6 +74,8 @@ export type WorkerMessage =
   /** First of all: the worker runs. */
   | { readonly comity: 'hello'; readonly version: number }
   | { readonly comity: 'event'; readonly event: HostEvent }
+  /** L3: the browser has taken the identity lock away, and nothing follows: only a new life is believed. */
+  | { readonly comity: 'lost' }
   /** A link over this connection has ended: the page may close it. */
   | { readonly comity: 'ended'; readonly connectionId: string }
 

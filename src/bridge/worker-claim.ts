@@ -1,6 +1,7 @@
 /** Where a peer's identity and log are kept: on the browser's disk, or in memory where that is asked for or nothing else can be had. */
 import { type Claim, claimIdentity } from '../host/boot.js'
 import type { IdentityStore } from '../host/browser.js'
+import type { Attic } from '../host/tidying.js'
 import { type StorageFault, storageFaultOf } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
 import { Identities, randomText } from '../storage/identities.js'
@@ -16,6 +17,8 @@ export interface Kept {
   readonly identities: IdentityStore & { whenLost(tell: (fault: StorageFault) => void): void; close(): void }
   readonly browserId: string
   readonly storage: 'indexeddb' | 'memory'
+  /** Null where nothing is kept that could be forgotten. */
+  readonly attic: Attic | null
 }
 
 /** Rejects with a `StorageFault` where there is a disk that cannot be used now: a reload, or free space, may help. */
@@ -35,7 +38,7 @@ async function claimOnDisk({ room, preferred }: ClaimRequest, locks: BrowserLock
   try {
     const browserId = await identities.browserId()
     const claim = await claimIdentity({ room, locks, identities, clock: systemClock }, preferred)
-    return { claim, identities, browserId, storage: 'indexeddb' }
+    return { claim, identities, browserId, storage: 'indexeddb', attic: identities }
   } catch (error) {
     identities.close()
     throw error
@@ -46,7 +49,7 @@ async function claimInMemory(room: string, locks: BrowserLocks): Promise<Kept> {
   const known = (await knownOnDisk(room)) ?? { browserId: await browserIdByLock(locks), roomId: null }
   const identities = new MemoryIdentities(known)
   const claim = await claimIdentity({ room, locks, identities, clock: systemClock }, null)
-  return { claim, identities, browserId: known.browserId, storage: 'memory' }
+  return { claim, identities, browserId: known.browserId, storage: 'memory', attic: null }
 }
 
 /** N1: a browser that carries the room does not found it again, whatever this tab keeps of it. Null where nothing is stored. */

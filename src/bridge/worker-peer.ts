@@ -8,12 +8,13 @@ import { Host } from '../host/host.js'
 import { failureIn, HostFailure } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+import { Tidying } from '../host/tidying.js'
 
 import { BroadcastNetwork } from '../network/broadcast-channel.js'
 import { DataChannelNetwork } from '../network/data-channel.js'
 import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
-import { PeerRelayNetwork } from '../network/peer-relay.js'
+import { PeerRelayNetwork, patienceMs, residentPatienceMs } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import { lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
@@ -55,10 +56,12 @@ export class WorkerPeer implements WorkerApi {
   #host: Host | null = null
   #watch: DeathWatch | null = null
   #residents: Residents | null = null
+  #tidying: Tidying | null = null
   #broadcasts = new Set<BroadcastNetwork>()
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
   #archiving: Promise<void> = Promise.resolve()
+  #isLost = false
 
   constructor(post: (message: WorkerMessage) => void) {
     this.#post = post
@@ -69,7 +72,8 @@ export class WorkerPeer implements WorkerApi {
       this.#room = request.room
       this.#kept = await claim(request, this.#locks)
       const { browserId, storage } = this.#kept
-      const { peerId, storage: opened } = this.#kept.claim
+      const { peerId, storage: opened, lock } = this.#kept.claim
+      lock.onlost = () => this.#lose()
       return { peerId, browserId, incarnation: opened.incarnation, storage }
     })
   }
@@ -77,7 +81,7 @@ export class WorkerPeer implements WorkerApi {
   async begin(request: BeginRequest, registrar: Remote<RegistrarApi> | RegistrarApi | null): Promise<Reply<null>> {
     return answered(async () => {
       const kept = this.#kept
-      if (!kept) throw new Error('begin before claim')
+      if (!kept || this.#isLost) throw new Error('begin without a claim')
       this.#registrar = registrar && registrarOf(registrar)
       const settled = await settleRoom(kept.claim, {
         room: this.#room,
@@ -118,7 +122,7 @@ export class WorkerPeer implements WorkerApi {
   }
 
   #start(kept: Kept, request: BeginRequest, { stored, expectedRoomId, tokenFloor }: Founded): void {
-    const { claim, identities, browserId } = kept
+    const { claim, identities, browserId, attic } = kept
     const { peerId, storage } = claim
     const self = { peerId, incarnation: storage.incarnation, browserId, resident: false }
     this.#watch = new DeathWatch(this.#room, this.#locks, systemClock, (life) => this.#died(life))
@@ -129,6 +133,8 @@ export class WorkerPeer implements WorkerApi {
       onDead: (life) => this.#died(life),
       start: (dead, disk) => this.#startResident(dead, disk, request, kept),
     })
+    this.#tidying =
+      attic && new Tidying({ room: this.#room, self: peerId, locks: this.#locks, attic, clock: systemClock })
     const host = new Host({
       self,
       storage,
@@ -149,6 +155,7 @@ export class WorkerPeer implements WorkerApi {
           const since = this.#leaderlessSince ?? performance.now()
           this.#leaderlessSince = event.status.raftLeader === null ? since : null
         }
+        if (this.#isLost) return
         if (event.type === 'reset' && event.successor) this.#leaveHistory(peerId, event, event.successor, identities)
         else this.#post({ comity: 'event', event })
       },
@@ -165,8 +172,6 @@ export class WorkerPeer implements WorkerApi {
       },
     })
     this.#host = host
-    claim.lock.onlost = () =>
-      host.fail(storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'))
     identities.whenLost((fault) => host.fail(storageFailure(fault, "this browser's registry of identities is lost")))
     host.start()
     this.#lookAfterResidents()
@@ -182,7 +187,7 @@ export class WorkerPeer implements WorkerApi {
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       clock: systemClock,
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
-      relays: relaysOf(peerId, storage.incarnation),
+      relays: relaysOf(peerId, storage.incarnation, residentPatienceMs),
       seed: randomSeed(),
       randomText,
       // It has no session, and asks for no token.
@@ -274,6 +279,7 @@ export class WorkerPeer implements WorkerApi {
       const host = this.#host
       if (!host) return
       this.#residents?.review()
+      void this.#tidying?.look(host).catch(reportError)
       const missing = host.unreachableVoters
       const leaderlessFor = this.#leaderlessSince === null ? 0 : performance.now() - this.#leaderlessSince
       // What this tab's own log says may be old: in the end whoever has died here is taken in.
@@ -285,6 +291,15 @@ export class WorkerPeer implements WorkerApi {
           .catch(reportError)
       this.#lookAfterResidents()
     })
+  }
+
+  /** L3: another life of this identity may begin any moment. This one ends, without a word of its own: the page comes back as a new one. */
+  #lose(): void {
+    this.#isLost = true
+    this.#post({ comity: 'lost' })
+    this.#host?.fail(
+      storageFailure(new StorageFault('lock-lost', 'the browser took it away'), 'the lock of this identity'),
+    )
   }
 
   #leave(): void {
@@ -325,8 +340,8 @@ function registrarOf(api: Remote<RegistrarApi> | RegistrarApi): Registrar {
   }
 }
 
-function relaysOf(peerId: PeerId, incarnation: Incarnation): PeerRelayNetwork {
-  return new PeerRelayNetwork({ peerId, incarnation, secret: crypto.getRandomValues(new Uint8Array(32)) })
+function relaysOf(peerId: PeerId, incarnation: Incarnation, patience = patienceMs): PeerRelayNetwork {
+  return new PeerRelayNetwork({ peerId, incarnation, patience, secret: crypto.getRandomValues(new Uint8Array(32)) })
 }
 
 function randomSeed(): number {

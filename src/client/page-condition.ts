@@ -23,9 +23,14 @@ export function isPhone({ mobile, coarse, hover }: DeviceSigns): boolean {
  * So the page, which nobody sees, keeps the browser waiting for so long, ms.
  */
 const lastWordTakes = 40
+/** Whoever votes alone has to share the vote before it can leave it (M4): a change of voters and a promise, each durable with both tabs, ms. */
+const sharingTakes = 300
 
-/** Tells the connection how the page is, now and with every change, until the function that it gives is called. */
-export function followCondition(connection: RoomConnection): () => void {
+/**
+ * Tells the connection how the page is, now and with every change, until the function that it gives is called. `votesAlone`: others are here,
+ * and none of them votes.
+ */
+export function followCondition(connection: RoomConnection, votesAlone: () => boolean): () => void {
   const phone = isPhone(readSigns())
   const tell = (frozen: boolean) => {
     const condition: PageCondition = { visible: document.visibilityState === 'visible', phone, frozen }
@@ -34,7 +39,7 @@ export function followCondition(connection: RoomConnection): () => void {
   const onVisibility = () => tell(false)
   const onFreeze = () => {
     tell(true)
-    if (connection.status?.role === 'leader') spin(lastWordTakes)
+    if (connection.status?.role === 'leader') spin(votesAlone() ? sharingTakes : lastWordTakes)
   }
   const onResume = () => tell(false)
   document.addEventListener('visibilitychange', onVisibility)

@@ -98,7 +98,7 @@ export class PagePeer implements SharedRoom {
     addEventListener('pageshow', this.#onPageShow)
     addEventListener('online', this.#onKick)
     document.addEventListener('visibilitychange', this.#onKick)
-    this.#unfollow = followCondition(this.connection)
+    this.#unfollow = followCondition(this.connection, () => isLoneVoter(this.#members))
   }
 
   onpeerchange(listener: () => void): () => void {
@@ -138,9 +138,10 @@ export class PagePeer implements SharedRoom {
     if (!claim.ok) throw errorOf(claim.failure)
     this.#claimed = claim.value
     if (claim.value.storage === 'indexeddb') remember(room, claim.value.peerId)
-    this.#endLife = await beginLife(claim.value, () => {
+    const lost = () => {
       if (this.#port === port) this.#beginAnew()
-    })
+    }
+    this.#endLife = await beginLife(claim.value, lost)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
       const begun = await port.begin(
@@ -152,6 +153,7 @@ export class PagePeer implements SharedRoom {
       else this.#end(errorOf(begun.failure))
     }
     void begin()
+    port.whenLost(lost)
     for (const tell of this.#peerChanged) tell()
   }
 
@@ -222,7 +224,7 @@ export class PagePeer implements SharedRoom {
     this.#disconnect()
   }
 
-  /** L3: without its life lock nobody would see this life end, and half of what proves its death is there already. */
+  /** L3: without one of its locks nobody would see this life end, or somebody else may be the same peer: half of what proves its death is there. */
   #beginAnew(): void {
     this.#endThisLife()
     this.#reenter()
@@ -270,6 +272,12 @@ export class PagePeer implements SharedRoom {
   readonly #onKick = (): void => {
     if (document.visibilityState === 'visible') this.#network?.kick()
   }
+}
+
+/** One votes, and somebody else who is here could. */
+function isLoneVoter(members: readonly MemberRecord[]): boolean {
+  const voters = members.filter(({ role }) => role === 'voter')
+  return voters.length === 1 && members.some(({ role, connected }) => role === 'learner' && connected)
 }
 
 /** The browser's own, kept from before a page may put `room.locks` in its place: a life must not wait for its own room. */

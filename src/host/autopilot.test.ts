@@ -24,6 +24,7 @@ function candidate(text: string): Candidate {
     learnerOnly: flags.includes('l'),
     caughtUp: !flags.includes('b') && !flags.includes('-'),
     unfit: flags.includes('f') || (flags.includes('h') && flags.includes('p')),
+    frozen: flags.includes('f'),
     settled: !flags.includes('u') && !flags.includes('r'),
     returned: flags.includes('r'),
     visible: !flags.includes('h'),
@@ -75,7 +76,18 @@ describe('how many vote', () => {
     [9, 9, 2, 1],
     [9, 9, 1, 1],
   ])('[M4] of %i peers of %i browsers, at most %i: %i', (peers, browsers, max, wanted) => {
-    expect(votersWanted(peers, browsers, max)).toBe(wanted)
+    expect(votersWanted(peers, browsers, max, false)).toBe(wanted)
+  })
+
+  it.each([
+    [1, 1, 7, 1],
+    [2, 1, 7, 2],
+    [2, 1, 1, 1],
+    [3, 1, 7, 3],
+    [4, 1, 7, 3],
+    [4, 4, 7, 3],
+  ])('[M4] while who leads is hidden, of %i peers of %i browsers, at most %i: %i', (peers, browsers, max, wanted) => {
+    expect(votersWanted(peers, browsers, max, true)).toBe(wanted)
   })
 })
 
@@ -89,6 +101,13 @@ describe('a table of situations', () => {
     ['a resident of a dead tab does not come in', 'A||Bgl', null],
     ['[M2] two of two browsers both vote', 'A|B', 'AB|'],
     ['[L4] of two tabs of one browser one does', 'A1|B1', null],
+    ['[S-4] ... but both do while the one that leads may be frozen: it is hidden', 'A1h|B1', 'AB|'],
+    ['[S-4] ... whether the other is hidden or not', 'A1h|B1h', 'AB|'],
+    ['[S-4] ... not if the other is', 'A1h|B1f', null],
+    ['[S-4] ... nor for longer than that', 'A1 B1', 'A|B'],
+    ['[S-4] a leader that is being frozen takes whoever runs, though it may be frozen next', 'A1f|B1hp', 'AB|'],
+    ['[S-4] ... even if nobody would count on it else', 'A1f|B1r', 'AB|'],
+    ['[S-4] ... not one that is behind', 'A1f|B1b', null],
     ['[M4] three tabs do: both others in one step', 'A1|B1 C1', 'ABC|'],
     ['... whatever the number was', 'A1 B1|C1', 'ABC|'],
     ['a fourth tab does not', 'A1 B1 C1|D1 E1', null],
@@ -246,6 +265,7 @@ const flags = fc.record({
   visible: fc.boolean(),
   phone: fc.boolean(),
   unfit: fc.boolean(),
+  frozen: fc.boolean(),
   settled: fc.boolean(),
   returned: fc.boolean(),
   rtt: fc.constantFrom(null, 4, 400),
@@ -290,6 +310,8 @@ describe('whatever the situation is', () => {
         const step = nextConfiguration(given)
         if (!step) return
         const { configuration: before, candidates, leader, votersMax } = given
+        // S-4: a leader that has no time to choose takes whoever runs.
+        const isStopping = candidates.get(leader)?.unfit === true && candidates.get(leader)?.frozen === true
         const [was, is] = [new Set(before.voters), new Set(step.voters)]
         const joined = step.voters.filter((peerId) => !was.has(peerId))
         const left = before.voters.filter((peerId) => !is.has(peerId))
@@ -304,7 +326,7 @@ describe('whatever the situation is', () => {
         for (const peerId of joined) {
           const { live, gone, learnerOnly, caughtUp, unfit } = candidates.get(peerId) ?? candidate(peerId)
           expect({ live, gone, learnerOnly, caughtUp, unfit }).toEqual({
-            ...{ live: true, gone: false, learnerOnly: false, caughtUp: true, unfit: false },
+            ...{ live: true, gone: false, learnerOnly: false, caughtUp: true, unfit: isStopping && unfit },
           })
         }
         if (joined.length + left.length > 0) {
@@ -335,6 +357,7 @@ describe('whatever the situation is', () => {
         ...one,
         ...{ live: true, silent: false, caughtUp: true, gone: false, settled: true },
         unfit: one.peerId !== given.leader && one.unfit,
+        frozen: one.peerId !== given.leader && one.frozen && one.unfit,
         learnerOnly: one.peerId !== given.leader && one.learnerOnly,
       }))
       return { ...given, candidates: new Map(candidates.map((one) => [one.peerId, one])) }
@@ -350,7 +373,8 @@ describe('whatever the situation is', () => {
         }
         const fit = [...given.candidates.values()].filter((one) => !one.learnerOnly && !one.unfit)
         const browsers = new Set(fit.map((one) => one.browserId)).size
-        expect(configuration.voters.length).toBe(votersWanted(fit.length, browsers, given.votersMax))
+        const isHidden = given.candidates.get(given.leader)?.visible === false
+        expect(configuration.voters.length).toBe(votersWanted(fit.length, browsers, given.votersMax, isHidden))
         const represented = new Set(configuration.voters.map((peerId) => given.candidates.get(peerId)?.browserId))
         if (browsers > 1) expect(represented.size).toBe(configuration.voters.length)
         expect([...configuration.voters, ...configuration.learners].sort()).toEqual([...given.candidates.keys()].sort())

@@ -23,6 +23,8 @@ export interface Candidate {
   readonly caughtUp: boolean
   /** Its page may stop at any moment without a word: hidden on a phone, or frozen. */
   readonly unfit: boolean
+  /** Its browser has announced to stop its page, and has not let it go on since. */
+  readonly frozen: boolean
   /** It has stayed and been fit for long enough to be counted on. */
   readonly settled: boolean
   /** It was unfit before, in this life. */
@@ -110,13 +112,17 @@ function retired(situation: Situation): Configuration[] {
 /**
  * A leader whose page may stop is no good to the room, and hands over to nobody who is no better: so the best learner votes, whatever the
  * number is then. With three, or as many as may be, it takes a seat; below that it gets one, and of two votes at the least there is always room.
+ * Who is being frozen takes whoever is not (S-4).
  */
 function relieved(situation: Situation): Configuration[] {
   const { configuration, leader, votersMax } = situation
   if (isFit(situation, leader)) return []
   const others = configuration.voters.filter((peerId) => peerId !== leader && isLive(situation, peerId))
-  if (others.some((peerId) => isFit(situation, peerId))) return []
-  const [heir] = configuration.learners.filter((peerId) => isReady(situation, peerId)).sort(preferring(situation))
+  const isStopping = isFrozen(situation, leader)
+  const isBetter = (peerId: PeerId) => (isStopping ? !isFrozen(situation, peerId) : isFit(situation, peerId))
+  if (others.some(isBetter)) return []
+  const canLead = (peerId: PeerId) => isReady(situation, peerId) || (isStopping && isAwake(situation, peerId))
+  const [heir] = configuration.learners.filter(canLead).sort(preferring(situation))
   const worst = [...others].sort(preferring(situation)).at(-1)
   const isFull = configuration.voters.length >= Math.max(2, Math.min(3, votersMax))
   if (heir === undefined || (isFull && worst === undefined)) return []
@@ -236,10 +242,15 @@ function surplus(situation: Situation, staying: readonly PeerId[], joining: read
   return isWaiting ? unfit : tooMany.reverse()
 }
 
-/** M4: from three browsers up one of each, an odd number; of two browsers one each (M2); of one browser up to three tabs. */
-export function votersWanted(peers: number, browsers: number, max: number): number {
+/**
+ * M4: from three browsers up one of each, an odd number; of two browsers one each (M2); of one browser up to three tabs. Of two tabs one
+ * is enough while it is seen, since the other carries its vote on when it dies (L4); but what is hidden may be frozen, which proves nothing
+ * (L2). So both vote then, and the one that is frozen has no more to do in its last moment than to show the vote that it has promised (M2).
+ */
+export function votersWanted(peers: number, browsers: number, max: number, isLeaderHidden: boolean): number {
   const bounded = Math.max(1, Math.min(browsers > 1 ? browsers : Math.min(peers, 3), max))
-  return bounded % 2 === 1 || browsers === 2 ? bounded : bounded - 1
+  const mayBePair = browsers === 2 || isLeaderHidden
+  return bounded % 2 === 1 || (bounded === 2 && mayBePair) ? bounded : bounded - 1
 }
 
 /** Of these the leader first, then who votes already, then the best (`byFitness`): no change for its own sake. */
@@ -254,7 +265,8 @@ function chooseVoters(situation: Situation, from: readonly PeerId[]): PeerId[] {
   const prefer = preferring(situation)
   const ranked = [...from].sort((a, b) => rank(a) - rank(b) || prefer(a, b))
   const browsers = new Set(ranked.map(browserOf))
-  const wanted = votersWanted(ranked.length, browsers.size, votersMax)
+  const isLeaderHidden = candidates.get(leader)?.visible === false
+  const wanted = votersWanted(ranked.length, browsers.size, votersMax, isLeaderHidden)
   if (browsers.size === 1) return ranked.slice(0, wanted)
   return ranked.filter((peerId) => browsers.delete(browserOf(peerId))).slice(0, wanted)
 }
@@ -286,6 +298,12 @@ function isReady(situation: Situation, peerId: PeerId): boolean {
   return candidate.settled || (!candidate.returned && !isRedundant(situation))
 }
 
+/** It runs and has the log: all that matters to a leader that has no time to choose. */
+function isAwake(situation: Situation, peerId: PeerId): boolean {
+  const isThere = mayVote(situation, peerId) && situation.candidates.get(peerId)?.caughtUp === true
+  return isThere && !isFrozen(situation, peerId)
+}
+
 /** The voters could lose any one of those that are fit and here, and go on. */
 function isRedundant(situation: Situation): boolean {
   const { voters } = situation.configuration
@@ -295,6 +313,10 @@ function isRedundant(situation: Situation): boolean {
 
 function isFit({ candidates }: Situation, peerId: PeerId): boolean {
   return candidates.get(peerId)?.unfit !== true
+}
+
+function isFrozen({ candidates }: Situation, peerId: PeerId): boolean {
+  return candidates.get(peerId)?.frozen === true
 }
 
 function isSilent({ candidates }: Situation, peerId: PeerId): boolean {

@@ -3,7 +3,7 @@ import type { Instruction } from '../machine/command.js'
 import { nextDeadline } from '../machine/deadlines.js'
 import { decodeInstruction, encodeInstruction } from '../machine/instruction.js'
 import { findSessionOfPeer } from '../machine/session/view.js'
-import { membersOf } from '../raft/configuration.js'
+import { isPairWith, membersOf } from '../raft/configuration.js'
 import type { Configuration, PeerId } from '../raft/entry.js'
 import type { ProgressStatus, Status } from '../raft/ready.js'
 import { elapsedAtLeast, type Instant } from '../shared/instant.js'
@@ -157,6 +157,8 @@ export class Leadership {
   /** Answers may have come for which a change of voters waits. */
   answered(): void {
     if (this.#check.isOpen) this.#pilot()
+    // S-4: no housekeeping comes any more to a page that is about to stop.
+    if (this.#conditions.own.frozen) this.#succeed()
   }
 
   /** S-5: an entry that ends a session forbids its echoes from the moment it stands in the log. */
@@ -227,8 +229,15 @@ export class Leadership {
     const move = betterLeader(this.#runner(this.#myself()), runners)
     const isCalm = status.configurationIndex <= status.commitIndex && raft.committedInTerm
     if (move && move.urgency !== 'now' && !isCalm) return
+    if (move?.urgency === 'now' && this.#owesVote(move.to)) return
     const to = this.#succession.next(move, now)
     if (to !== null && this.#handOver(to, move?.urgency === 'now')) this.#actions.handedOver(to)
+  }
+
+  /** M2: to be told to lead is of no use to one of two without the vote of the other, who will not be there to give it. */
+  #owesVote(to: PeerId): boolean {
+    const { raft, self } = this.#context
+    return isPairWith(raft.configuration, self.peerId, to) && raft.promisedVote?.to !== to
   }
 
   /**
@@ -261,8 +270,7 @@ export class Leadership {
   }
 
   #runner({ peerId, live, gone, caughtUp, settled, returned, ...fitness }: Candidate): Runner {
-    const frozen = this.#conditions.of(peerId)?.frozen === true
-    return { peerId, ...fitness, frozen, ready: live && !gone && caughtUp, steady: settled || !returned }
+    return { peerId, ...fitness, ready: live && !gone && caughtUp, steady: settled || !returned }
   }
 
   get #lease(): number {
@@ -342,14 +350,15 @@ export class Leadership {
 
 /** Of whom nothing is known, nothing bad is known; but nobody counts on it who does not have to. */
 function fitnessOf(condition: Condition | null): Fitness {
-  if (!condition)
-    return { unfit: false, settled: false, returned: true, visible: true, phone: false, rtt: null, stayed: 0 }
-  const { visible, phone, rtt, stayed, fitFor } = condition
+  if (!condition) return { ...unknown, unfit: false, settled: false, returned: true }
+  const { visible, phone, frozen, rtt, stayed, fitFor } = condition
   const unfit = isUnfit(condition)
-  return { unfit, settled: fitFor >= settledAfter, returned: fitFor < stayed, visible, phone, rtt, stayed }
+  return { unfit, settled: fitFor >= settledAfter, returned: fitFor < stayed, visible, phone, frozen, rtt, stayed }
 }
 
-type Fitness = Pick<Candidate, 'unfit' | 'settled' | 'returned' | 'visible' | 'phone' | 'rtt' | 'stayed'>
+const unknown = { visible: true, phone: false, frozen: false, rtt: null, stayed: 0 }
+
+type Fitness = Pick<Candidate, 'unfit' | 'frozen' | 'settled' | 'returned' | 'visible' | 'phone' | 'rtt' | 'stayed'>
 
 function removesSilent(
   before: Configuration,

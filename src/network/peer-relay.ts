@@ -16,6 +16,8 @@ import { isEqual, type Party, RelayIdentity } from './peer-relay-seal.js'
 
 /** How long a pair may take to connect by itself before it is relayed, ms. */
 export const patienceMs = 2_000
+/** The same for a dead tab's node (L4), which connects to tabs of its own browser alone, at once; who is elsewhere it reaches by them only. */
+export const residentPatienceMs = 50
 /** An `open` that is not answered by then is tried by another relay, ms. */
 export const openWithinMs = 1_500
 /** A direct link that has been up for this long has taken over: the relayed one ends. So does one that nobody wants any more. */
@@ -34,6 +36,8 @@ export interface PeerRelayOptions {
   readonly incarnation: Incarnation
   /** 32 random bytes, new in every life. */
   readonly secret: Uint8Array
+  /** What it misses for so long it looks for through others, ms. @default `patienceMs` */
+  readonly patience?: number
 }
 
 interface Remote {
@@ -62,6 +66,10 @@ export class PeerRelayNetwork implements CarriedNetwork {
   constructor(options: PeerRelayOptions) {
     this.#options = options
     this.#identity = new RelayIdentity(options.secret)
+  }
+
+  get #patience(): number {
+    return this.#options.patience ?? patienceMs
   }
 
   carry(carrier: Carrier): void {
@@ -114,7 +122,7 @@ export class PeerRelayNetwork implements CarriedNetwork {
     const { now } = carrier
     remote.missingSince ??= now
     if (remote.opening && now - remote.opening.at >= openWithinMs) remote.opening = null
-    if (remote.opening || remote.answering || now - remote.missingSince < patienceMs) return
+    if (remote.opening || remote.answering || now - remote.missingSince < this.#patience) return
     const via = nextRoute(carrier.routesTo(remote.peerId), remote.lastVia)
     if (via === null) return
     const nonce = this.#identity.newNonce()

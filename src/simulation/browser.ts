@@ -1,4 +1,5 @@
 import type { IdentityStore } from '../host/browser.js'
+import type { Attic, Remains } from '../host/tidying.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Storage } from '../storage/storage.js'
 import { DeviceClock, type DeviceClockOptions } from './clock.js'
@@ -24,6 +25,8 @@ export class SimBrowser {
   isPhone = false
   /** Its tabs join as `role: 'learner'`. */
   isLearnerOnly = false
+  /** When each identity was claimed last, wall time. */
+  readonly #lastUsed = new Map<PeerId, number>()
   readonly #world: World
   readonly #onwrite: WriteListener
   readonly #prng: Prng
@@ -40,16 +43,7 @@ export class SimBrowser {
 
   /** The store of identities as a thread has it: every answer takes a moment. */
   identitiesOf(thread: Thread, wrap: (storage: Storage) => Storage = (storage) => storage): IdentityStore {
-    const later = <T>(label: string, run: () => T): Promise<T> =>
-      new Promise((resolve, reject) =>
-        thread.post(this.#prng.tail(0.5, 20), label, () => {
-          try {
-            resolve(run())
-          } catch (error) {
-            reject(error)
-          }
-        }),
-      )
+    const later = this.#laterOn(thread)
     return {
       browserId: () => later('browser id', () => this.id),
       list: () =>
@@ -62,7 +56,7 @@ export class SimBrowser {
       archive: (peerId, tokenFloor) => later('archive', () => void this.archived.set(peerId, tokenFloor)),
       archived: () => later('archived identities', () => [...this.archived.keys()].map((peerId) => ({ peerId }))),
       tokenFloor: () => later('token floor', () => Math.max(0, ...this.archived.values())),
-      create: () => later('new identity', () => ({ peerId: this.#create() })),
+      create: () => later('new identity', () => ({ peerId: this.#create(thread) })),
       roomId: () => later('room id', () => this.roomId),
       setRoomId: (roomId) =>
         later('remember room', () => {
@@ -71,6 +65,40 @@ export class SimBrowser {
       lastIncarnation: (peerId) => later('last life', () => this.#lastLife(peerId)),
       open: (peerId) => later('open disk', () => wrap(this.#open(peerId, thread))),
     }
+  }
+
+  atticOf(thread: Thread): Attic {
+    const later = this.#laterOn(thread)
+    return {
+      list: () =>
+        later('identities', () =>
+          [...this.disks.keys()]
+            .filter((peerId) => !this.archived.has(peerId))
+            .map((peerId) => ({ peerId, lastUsed: this.#lastUsed.get(peerId) ?? 0 })),
+        ),
+      remains: (peerId) => later('remains', () => this.#remains(peerId)),
+      remove: (peerId) => later('forget', () => this.lose(peerId)),
+    }
+  }
+
+  #laterOn(thread: Thread) {
+    return <T>(label: string, run: () => T): Promise<T> =>
+      new Promise((resolve, reject) =>
+        thread.post(this.#prng.tail(0.5, 20), label, () => {
+          try {
+            resolve(run())
+          } catch (error) {
+            reject(error)
+          }
+        }),
+      )
+  }
+
+  #remains(peerId: PeerId): Remains {
+    const { lineage = null, groups } = this.disks.get(peerId)?.read() ?? { groups: new Map() }
+    const { entries = [], snapshot = null } = groups.get(0) ?? {}
+    const lastIndex = entries.at(-1)?.index ?? snapshot?.meta.index ?? 0
+    return { incarnation: this.#lastLife(peerId), lineage, lastIndex }
   }
 
   /** As a cloned profile has it: the same identity, with what its disk holds at this moment (F2). */
@@ -84,10 +112,11 @@ export class SimBrowser {
   }
 
   /** Its first letters are random, so that no order of ids means anything. */
-  #create(): PeerId {
+  #create(thread: Thread): PeerId {
     this.#identities += 1
     const peerId = `${this.#prng.text(3)}-${this.id}${this.#identities}`
     this.disks.set(peerId, new SimDisk(this.#world, peerId, this.#onwrite))
+    this.#lastUsed.set(peerId, thread.clock.now().wall)
     return peerId
   }
 
@@ -114,6 +143,7 @@ export class SimBrowser {
     if (!disk) throw new Error(`there is no identity ${peerId} in browser ${this.id}`)
     this.disks.delete(peerId)
     this.disks.set(peerId, disk)
+    this.#lastUsed.set(peerId, thread.clock.now().wall)
     return disk.open(thread)
   }
 }

@@ -8,8 +8,9 @@ import { failureIn } from '../host/host-failure.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
+import { Tidying } from '../host/tidying.js'
 import type { RoomSettings } from '../machine/command.js'
-import { PeerRelayNetwork } from '../network/peer-relay.js'
+import { PeerRelayNetwork, patienceMs, residentPatienceMs } from '../network/peer-relay.js'
 import type { PeerId } from '../raft/entry.js'
 import type { Failure } from '../shared/failure.js'
 import { lifeOf } from '../shared/life.js'
@@ -47,6 +48,7 @@ export class SimWorker {
   #host: Host | null = null
   #watch: DeathWatch | null = null
   #residents: Residents | null = null
+  #tidying: Tidying | null = null
   #leaderlessSince: number | null = null
   #registrar: Registrar | null = null
   #archiving: Promise<void> = Promise.resolve()
@@ -132,6 +134,8 @@ export class SimWorker {
       onDead: (life) => this.#died(life),
       start: (dead, disk) => this.#startResident(dead, disk),
     })
+    const attic = this.#browser.atticOf(this.thread)
+    this.#tidying = new Tidying({ room, self: peerId, locks: this.#locks, attic, clock: this.thread.clock })
     const record = this.#createHost(self, storage, {
       stored,
       expectedRoomId,
@@ -194,7 +198,10 @@ export class SimWorker {
       expectedRoomId: wiring.expectedRoomId,
       clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
       networks: [surgery.network?.(network, self) ?? network],
-      relays: new PeerRelayNetwork({ peerId, incarnation, secret: this.#secretOf(self) }),
+      relays: new PeerRelayNetwork({
+        ...{ peerId, incarnation, secret: this.#secretOf(self) },
+        patience: self.resident ? residentPatienceMs : patienceMs,
+      }),
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,
@@ -318,6 +325,10 @@ export class SimWorker {
       const host = this.#host
       if (!host) return
       this.#residents?.review()
+      void this.#tidying?.look(host).then((forgotten) => {
+        for (const peerId of forgotten) this.#sim.world.note(`${this.thread.name} forgets ${peerId}`)
+        if (forgotten.length > 0) this.#sim.world.coverage.hit('browser identity forgotten')
+      })
       const missing = host.unreachableVoters
       const leaderlessFor =
         this.#leaderlessSince === null ? 0 : this.thread.clock.now().monotonic - this.#leaderlessSince

@@ -6,7 +6,7 @@ import type { DBSchema, IDBPDatabase } from 'idb'
 import type { Incarnation } from '../raft/entry.js'
 import { type StorageFault, storageFaultOf } from '../shared/storage-fault.js'
 import { databaseName, IndexedDbStorage } from './indexeddb.js'
-import { openDatabase, watchConnection } from './open.js'
+import { deleteDatabase, openDatabase, watchConnection } from './open.js'
 import type { Storage } from './storage.js'
 
 interface Schema extends DBSchema {
@@ -125,6 +125,17 @@ export class Identities {
   /** The last life that the identity's database saw. Only under its identity lock. */
   async lastIncarnation(peerId: string): Promise<Incarnation | null> {
     return IndexedDbStorage.lastIncarnation(databaseName(this.#room, peerId))
+  }
+
+  /** What its database holds. Only under its identity lock. */
+  remains(peerId: string): ReturnType<typeof IndexedDbStorage.remains> {
+    return IndexedDbStorage.remains(databaseName(this.#room, peerId))
+  }
+
+  /** Forgets the identity. The database first: an identity without one is never claimed (B13), a database without one never found. */
+  async remove(peerId: string): Promise<void> {
+    await deleteDatabase(databaseName(this.#room, peerId))
+    await this.#database.delete('identities', [this.#room, peerId])
   }
 
   /** Opens the identity's database for a new life (F2), and makes it the first to be taken back. */

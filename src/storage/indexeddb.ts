@@ -98,6 +98,27 @@ export class IndexedDbStorage implements Storage {
     }
   }
 
+  /** What tells whether anybody may need that database. `lastIndex`: of the log of group 0, with its snapshot. */
+  static async remains(
+    name: string,
+  ): Promise<{ incarnation: Incarnation | null; lineage: Lineage | null; lastIndex: number }> {
+    const database = await openPeer(name)
+    try {
+      const transaction = database.transaction(['meta', 'log', 'snapshots'])
+      const meta = transaction.objectStore('meta')
+      const ofRoom = IDBKeyRange.bound([0, 0], [0, Number.POSITIVE_INFINITY])
+      const last = await transaction.objectStore('log').openKeyCursor(ofRoom, 'prev')
+      const snapshot = await transaction.objectStore('snapshots').get(0)
+      return {
+        incarnation: ((await meta.get('incarnation')) as Incarnation | undefined) ?? null,
+        lineage: ((await meta.get('lineage')) as Lineage | undefined) ?? null,
+        lastIndex: last?.key[1] ?? snapshot?.index ?? 0,
+      }
+    } finally {
+      database.close()
+    }
+  }
+
   /** One after the other: what was asked for behind a write that fails has to fail too. */
   write(batch: WriteBatch): Promise<void> {
     const written = this.#last.then(() => this.#write(batch))

@@ -1,5 +1,5 @@
 /** Opens a database within a bounded time: a tab with older code, a frozen one above all, can hold an upgrade up for ever. */
-import { type DBSchema, type IDBPDatabase, type OpenDBCallbacks, openDB } from 'idb'
+import { type DBSchema, deleteDB, type IDBPDatabase, type OpenDBCallbacks, openDB } from 'idb'
 import { StorageFault, storageFaultOf } from '../shared/storage-fault.js'
 
 /** Opening takes milliseconds; what takes longer than this waits for somebody who may never let go, ms. */
@@ -36,6 +36,22 @@ export async function openDatabase<S extends DBSchema>(
   // Should it open after all, it would hold up others in its turn.
   opening.then((database) => database.close()).catch(() => {})
   throw new StorageFault('blocked', `the database ${name} did not open within ${openWithin} ms: ${why}`)
+}
+
+/** Rejects with a `StorageFault`: `blocked` while somebody has it open who does not give way. Then it is deleted later. */
+export async function deleteDatabase(name: string): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    const fault = new StorageFault('blocked', `the database ${name} was not deleted within ${openWithin} ms`)
+    timer = setTimeout(() => reject(fault), openWithin)
+  })
+  try {
+    await Promise.race([deleteDB(name), late])
+  } catch (error) {
+    throw storageFaultOf(error, 'unavailable')
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Told once when a connection is gone under its user; it is closed by then. */

@@ -40,6 +40,11 @@ const isSet = `kit.outcome(() => kit.room.store.set('text', 'agreed meanwhile'))
 const text = `kit.room.store.get('text').then((record) => record?.value)`
 const state = `kit.lock('paragraph').state`
 
+/** No tool hides a page for longer without freezing it. */
+const hide = `
+  Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })
+  document.dispatchEvent(new Event('visibilitychange'))`
+
 /** What the page's own listeners read of its lock, in the first line of each; the library's were there before. */
 const watch = `
   globalThis.seen = []
@@ -91,6 +96,29 @@ test('two browsers: [S-4][M2] the other one goes on alone while the leader is fr
   expect(await first.evaluate(text)).toBe('agreed meanwhile')
   await until('two voters again', async () => (await second.evaluate(voterCount)) === 2)
 })
+
+for (const [title, isHiddenBefore] of [
+  ['hidden before', true],
+  ['seen until then', false],
+] as const) {
+  test(`two tabs of one browser: [S-4][M4] the one that votes, ${title}, is frozen, and the other goes on`, async ({
+    open,
+  }) => {
+    const [first, second] = await open([2], 1)
+    if (!first || !second) throw new Error('two tabs')
+    expect(await first.evaluate(leader)).toBe(first.peerId)
+    if (isHiddenBefore) {
+      await first.evaluate(hide)
+      await until('both vote', async () => (await second.evaluate(voterCount)) === 2)
+    }
+    await first.become('frozen')
+    await until('the other one leads', async () => (await second.evaluate(leader)) === second.peerId)
+    expect(await second.evaluate(isSet)).toBe(true)
+    expect(await second.evaluate(voterCount)).toBe(1)
+    await first.become('active')
+    expect(await first.evaluate(text)).toBe('agreed meanwhile')
+  })
+}
 
 test('[S-4] a frozen holder loses its lock to the lease, and is unsure of it before it hears so', async ({ open }) => {
   const [, holder, next] = await open([3], 3)

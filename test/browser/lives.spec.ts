@@ -182,7 +182,7 @@ test('[L3] a page whose life lock the browser takes away holds nothing any more,
   expect((await other.acquire('next', { timeout: 3_000 })).ok).toBe(true)
 })
 
-test('[L3] a peer whose identity lock the browser takes away promises nothing any more: its room has failed, its locks are free', async ({
+test('[L3] a peer whose identity lock the browser takes away promises nothing any more, and comes back as a new life', async ({
   context,
 }) => {
   const other = await enter(context, 'identity lock')
@@ -190,6 +190,8 @@ test('[L3] a peer whose identity lock the browser takes away promises nothing an
   expect((await tab.acquire('paragraph')).ok).toBe(true)
   await takeAway(other, 'identity', tab)
   await until('its lock is lost', async () => (await tab.lockState('paragraph')) === 'lost')
-  expect(await tab.failure()).toMatchObject({ name: 'StorageError', code: 'storage' })
   expect((await other.acquire('paragraph', { timeout: 2_000 })).ok).toBe(true)
+  await until('it is ready again', async () => (await tab.status()) === 'ready')
+  expect(await tab.set('text', 'a new life')).toMatchObject({ ok: true })
+  expect(await other.get('text')).toBe('a new life')
 })

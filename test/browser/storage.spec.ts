@@ -141,3 +141,35 @@ test('identities: one per claim and room, the newest first, with keys that no sc
     rooms: ['id', null],
   })
 })
+
+test('an identity is forgotten: its database and its place in the registry', async ({ context }) => {
+  const page = await openPage(context)
+  const seen = await page.evaluate(async () => {
+    const identities = await window.storagePage.Identities.openRegistry('forgetful')
+    const [kept, gone] = [await identities.create(), await identities.create()]
+    const unused = await identities.remains(gone.peerId)
+    const lineage = { roomId: 'room', epoch: 0, forkId: '' }
+    for (const { peerId } of [kept, gone]) {
+      const storage = await identities.open(peerId)
+      const entries = [1, 2].map((index) => ({ term: 1, index, time: 0, type: 'noop' as const }))
+      const hardState = { term: 1, votedFor: null, promisedTo: null, commitIndex: 0 }
+      await storage.write({ lineage, groups: [{ group: 0, entries, hardState }] })
+      storage.close()
+    }
+    const { incarnation, ...remains } = await identities.remains(gone.peerId)
+    await identities.remove(gone.peerId)
+    const names = (await indexedDB.databases()).map(({ name }) => name)
+    const left = (await identities.list()).map(({ peerId }) => peerId)
+    identities.close()
+    return {
+      ...{ unused, remains, counter: incarnation?.counter },
+      left: left.join() === kept.peerId,
+      databases: [kept, gone].map(({ peerId }) => names.includes(`comity:forgetful:${peerId}`)),
+    }
+  })
+  expect(seen).toEqual({
+    unused: { incarnation: null, lineage: null, lastIndex: 0 },
+    remains: { lineage: { roomId: 'room', epoch: 0, forkId: '' }, lastIndex: 2 },
+    ...{ counter: 1, left: true, databases: [true, false] },
+  })
+})

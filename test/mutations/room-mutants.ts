@@ -21,6 +21,7 @@ export interface RoomMutant {
 
 type Where = Pick<RoomMutant, 'file' | 'tests'>
 
+const tidying: Where = { file: 'host/tidying.ts', tests: { files: ['src/host/tidying.test.ts'] } }
 const autopilot: Where = { file: 'host/autopilot.ts', tests: { files: ['src/host/autopilot.test.ts'] } }
 const departures: Where = { file: 'host/departures.ts', tests: { files: ['src/host/departures.test.ts'] } }
 const histories: Where = { file: 'host/histories.ts', tests: { files: ['src/host/histories.test.ts'] } }
@@ -745,9 +746,53 @@ const membership: readonly RoomMutant[] = [
   {
     ...autopilot,
     name: 'an even number votes',
-    find: 'return bounded % 2 === 1 || browsers === 2 ? bounded : bounded - 1',
+    find: 'return bounded % 2 === 1 || (bounded === 2 && mayBePair) ? bounded : bounded - 1',
     replace: 'return bounded',
     cites: ['M4'],
+  },
+  {
+    ...autopilot,
+    name: 'of two tabs one votes, hidden or not: the other could not go on without it when it is frozen',
+    find: 'const mayBePair = browsers === 2 || isLeaderHidden',
+    replace: 'const mayBePair = browsers === 2',
+    cites: ['M4', 'S-4'],
+  },
+  {
+    ...tidying,
+    name: 'an identity is forgotten while its page lives',
+    find: 'if (incarnation && !(await take(lifeLockName(peerId, incarnation)))) return false',
+    replace: '',
+    cites: ['L2'],
+  },
+  {
+    ...tidying,
+    name: 'the only copy of another history is forgotten',
+    find: 'return isSame && lastIndex <= node.status.commitIndex',
+    replace: 'return lastIndex <= node.status.commitIndex',
+    cites: ['N3'],
+  },
+  {
+    ...tidying,
+    name: 'who has not heard who votes by now forgets a voter',
+    find: 'return isSame && lastIndex <= node.status.commitIndex',
+    replace: 'return isSame',
+    cites: ['L4'],
+  },
+  {
+    file: 'network/peer-relay.ts',
+    tests: { files: ['test/scenario/two-browsers.test.ts'], title: 'does so at once' },
+    name: 'a node without a page waits for links of its own, as a tab does',
+    find: 'return this.#options.patience ?? patienceMs',
+    replace: 'return patienceMs',
+    cites: ['L4'],
+  },
+  {
+    file: 'host/leadership.ts',
+    tests: { files: ['test/scenario/frozen-alone.test.ts'] },
+    name: 'one of two that freezes has the other ask for its vote, before it can leave it',
+    find: "if (move?.urgency === 'now' && this.#owesVote(move.to)) return",
+    replace: '',
+    cites: ['M2', 'S-4'],
   },
   {
     ...autopilot,

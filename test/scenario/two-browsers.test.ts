@@ -115,6 +115,23 @@ describe('[M2] two browsers', () => {
     await story.acquire(first, 'other doc', { timeout: 3_000 })
   })
 
+  it('[L4] ... and does so at once: its node reaches the other browser by that tab, and waits for no link of its own', async () => {
+    for (const n of [1, 2, 3]) {
+      const story = new Story(`leader crashes at home ${n}`, abroad)
+      const tabs = await story.open(2, 1)
+      const leader = story.leaderOf(tabs)
+      const far = tabs.at(-1)
+      if (!far || far === leader) throw new Error('the first browser founds and leads')
+      await story.acquire(leader, 'doc')
+      const next = story.ask(far, 'doc')
+      await story.pass(1_000)
+      const at = story.now
+      leader.crash()
+      await story.until(() => next.at !== null, lease, 'the next grant')
+      expect((next.at ?? 0) - at).toBeLessThan(700)
+    }
+  })
+
   it('each goes on alone on its side of a cut only if it led, and both are one room again', async () => {
     const { story, leader, other } = await pair('cut')
     const kept = await story.acquire(other, 'doc')
