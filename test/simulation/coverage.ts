@@ -82,11 +82,17 @@ const members = [
 ]
 
 const answers = [
+  'failed deadlock',
+  'failed lock-lost',
   'failed stale-fence',
+  'lock.acknowledged',
+  'lock.downgraded',
   'lock.granted',
   'lock.queued',
   'lock.released',
+  'lock.revoked',
   'lock.unavailable',
+  'lock.upgraded',
   'refused gap',
   'refused session-ended',
   'store.deleted',
@@ -149,7 +155,10 @@ export const branches: readonly string[] = [
   'lock.granted',
   'lock.lost expired',
   'lock.lost left',
+  'lock.lost revoked',
   'lock.lost stolen',
+  'lock.revoked',
+  'lock.upgraded',
   'session.ended closed',
   'session.ended expired',
   'session.ended replaced',
