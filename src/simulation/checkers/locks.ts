@@ -132,6 +132,7 @@ export class LockChecker {
     if (mode === 'exclusive') this.#shares.delete(name)
     else if (!this.#shares.has(name)) this.#shares.set(name, token)
     if (how === 'granted' || how === 'upgraded') this.#checkToken(event)
+    if (how === 'reentered') this.#world.coverage.hit('lock re-entered')
     if (how === 'reentered' || asked.steal) return
     if (how === 'granted' || how === 'upgraded') this.#checkDelay(hold, index)
     if (how === 'granted') this.#checkOrder(hold, index)
@@ -187,6 +188,8 @@ export class LockChecker {
     const isDue = hold.endsAt !== null && hold.endsAt <= clusterTime
     const isUnclean = (how === 'expired' && !isDue) || (how === 'left' && isUnexpected(instruction))
     const { scope, asked } = hold
+    if (isDue && how === 'expired') this.#world.coverage.hit('lock ended by its maxHold')
+    if (isUnclean && asked.lockDelay > 0) this.#world.coverage.hit('lock-delay begun')
     // Nobody's own: it keeps out its last owner as well.
     if (isUnclean) this.#delays.push({ name, scope, owner: `delay ${key}`, until: clusterTime + asked.lockDelay })
   }
