@@ -83,8 +83,9 @@ export class Tenants {
   async #use(stay: Stay, lock: Lock): Promise<void> {
     const { prng, company, owner, depth } = stay
     const dice = prng.fraction()
-    if (dice < 0.25 && lock.mode === 'shared') await company.tolerate('upgrade', () => lock.upgrade(waitOf(stay)))
-    else if (dice < 0.25) await company.tolerate('downgrade', () => lock.downgrade())
+    if (dice < 0.25 && lock.mode === 'shared')
+      await company.tolerate('upgrade', () => change(lock, () => lock.upgrade(waitOf(stay))))
+    else if (dice < 0.25) await company.tolerate('downgrade', () => change(lock, () => lock.downgrade()))
     else if (dice < 0.6 && owner !== null && depth < depthMax) await this.#goDeeper({ ...stay, depth: depth + 1 })
     else if (dice < 0.75) await company.tolerate('tenant set', () => company.write(lock))
     else if (lock.state === 'held') this.#fence(stay, lock)
@@ -136,6 +137,15 @@ export class Tenants {
   #fence({ owner }: Stay, { name, token, mode }: Lock): void {
     if (mode === 'exclusive')
       this.#sim.fence.write(name, token, owner === null && !this.#sim.log.wasStolen(name, token))
+  }
+}
+
+/** Whoever leaves the room gives back what it holds: its mode cannot be changed then, and no error says more. */
+async function change(lock: Lock, run: () => Promise<void>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    if (lock.state !== 'released') throw error
   }
 }
 
