@@ -41,6 +41,10 @@ export class Courts {
     return court
   }
 
+  get all(): readonly Court[] {
+    return [...new Set([this.main, ...this.#byLineage.values()])]
+  }
+
   #open(record: HostRecord, { foundation }: Lineage): Court {
     if (this.#byLineage.size === 0) return this.main
     if (!foundation) return this.#create()

@@ -16,7 +16,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3 | 4 | 5
+export type Edition = 1 | 2 | 3 | 4 | 5 | 6
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -28,7 +28,8 @@ export interface RunOptions {
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
    * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, ambushes, and rooms that
-   * come apart, 5 with users of a semaphore and a counter (default). Seeds are pinned with the edition in which they failed.
+   * come apart, 5 with users of a semaphore and a counter, 6 with users of what locks have beyond Web Locks (default). Seeds are pinned with the edition
+   * in which they failed.
    */
   readonly edition?: Edition
 }
@@ -72,6 +73,8 @@ interface Extras {
   readonly ambush: Prng | null
   /** Whether the pages share a semaphore and a counter too. */
   readonly shares: boolean
+  /** Whether they use what locks have beyond Web Locks. */
+  readonly settles: boolean
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -82,11 +85,11 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 5, surgery = {} } = options
+  const { edition = 6, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
-  const workload = new Workload(sim, { compareAndSet: edition >= 3, shares: extras.shares })
+  const workload = new Workload(sim, { compareAndSet: edition >= 3, ...extras })
   sim.onpage = (page) => workload.start(page)
   let undecided: readonly string[] = []
   try {
@@ -137,6 +140,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   ambush?.end()
   faults.end()
   await sim.world.run(4_000)
+  for (const court of sim.courts.all) court.log.locks.checkDeadlocks()
   workload.stop()
   await checkLiveness(sim, workload)
   // Parts of one browser see each other, whatever happens; and whoever is broken for ever has no part in coming together.
@@ -237,7 +241,8 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
   const shares = edition >= 5 && new Prng(`${seed}/shares`).chance(0.4)
-  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares }
+  const settles = edition >= 6 && new Prng(`${seed}/settles`).chance(0.4)
+  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares, settles }
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
   if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
   return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }

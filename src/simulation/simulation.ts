@@ -99,7 +99,7 @@ export class Simulation {
     this.ether.signaling = () => this.registrar?.isUp ?? false
     this.logMatching = new LogMatchingChecker(this.world)
     this.courts = new Courts(this.world, this.logMatching, (peerId) => this.#diskOf(peerId))
-    this.belief = new BeliefChecker(this.world, this.log)
+    this.belief = new BeliefChecker(this.world, this.log, (record) => this.courts.of(record).log)
     this.history = new HistoryChecker(this.world, this.log)
     this.fence = new FenceRegister(this.world)
     this.world.check(() => this.#check())

@@ -6,8 +6,9 @@ import type { Value } from '../shared/value.js'
 import { type Recorded, Recorder } from './linearizability/recorder.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
-import { type Company, Sharers } from './sharers.js'
+import { Sharers } from './sharers.js'
 import type { Simulation } from './simulation.js'
+import { type Tenancy, Tenants } from './tenants.js'
 
 /** What the users of one run are like. */
 interface Habits {
@@ -17,6 +18,14 @@ interface Habits {
   readonly longHolds: number
   readonly pauseMs: number
   readonly names: readonly string[]
+}
+
+interface WorkloadOptions {
+  readonly compareAndSet: boolean
+  /** Whether there are users of a semaphore and a counter. */
+  readonly shares: boolean
+  /** Whether there are users of what locks have beyond Web Locks. */
+  readonly settles: boolean
 }
 
 const keys = ['k1', 'k2', 'k3'] as const
@@ -33,6 +42,7 @@ export class Workload {
   readonly habits: Habits
   readonly compareAndSet: boolean
   readonly #sharers: Sharers | null
+  readonly #tenants: Tenants | null
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -43,11 +53,12 @@ export class Workload {
 
   constructor(
     sim: Simulation,
-    { compareAndSet = true, shares = false }: { readonly compareAndSet?: boolean; readonly shares?: boolean } = {},
+    { compareAndSet = true, shares = false, settles = false }: Partial<WorkloadOptions> = {},
   ) {
     this.#sim = sim
     this.compareAndSet = compareAndSet
     this.#sharers = shares ? new Sharers(sim) : null
+    this.#tenants = settles ? new Tenants(sim) : null
     const prng = sim.world.prng.fork('habits')
     this.habits = {
       locks: prng.pick([0.3, 0.5, 0.8]),
@@ -72,6 +83,12 @@ export class Workload {
       const actor = new Actor(this, this.#sim, { name: `${page.thread.name} shares`, page, prng, readsOnly: false })
       this.#actors.add(actor)
       void this.#sharers.use(page, prng, actor).then(() => this.#actors.delete(actor))
+    }
+    if (this.#tenants) {
+      const prng = this.#sim.world.prng.fork(`tenant ${page.thread.name}`)
+      const actor = new Actor(this, this.#sim, { name: `${page.thread.name} settles`, page, prng, readsOnly: false })
+      this.#actors.add(actor)
+      void this.#tenants.use(page, prng, actor).then(() => this.#actors.delete(actor))
     }
   }
 
@@ -109,7 +126,7 @@ interface Role {
   readonly readsOnly: boolean
 }
 
-class Actor implements Company {
+class Actor implements Tenancy {
   readonly #workload: Workload
   readonly #sim: Simulation
   readonly #page: SimPage
@@ -169,6 +186,24 @@ class Actor implements Company {
 
   get isOver(): boolean {
     return this.#workload.isOver
+  }
+
+  /** T2: a fence refuses no certain holder. A token that came meanwhile, by an upgrade that was given up, is another one. */
+  async write(lock: Lock): Promise<void> {
+    const { token, state } = lock
+    try {
+      await this.#set(lock)
+    } catch (error) {
+      const isSame = state === 'held' && lock.state === 'held' && lock.token === token
+      const isRefused = error instanceof ComityError && error.code === 'stale-fence'
+      if (isRefused && isSame && !this.#sim.log.wasStolen(lock.name, token))
+        this.#sim.world.convict('fence', `a write under ${lock.name} ${token} was refused, and its holder is certain`)
+      throw error
+    }
+  }
+
+  count(what: string): void {
+    this.#workload.count(what)
   }
 
   record<T>(op: string, key: string, input: unknown, answer: Promise<T>, output: (given: T) => unknown): Promise<T> {

@@ -71,7 +71,7 @@ export class Story {
   ask(tab: SimTab, name: string, options: LockOptions = {}): Watched<Lock> {
     return this.watch(
       tab.page.room.locks.acquire(name, options).then((lock) => {
-        this.sim.belief.got(tab.page, lock)
+        this.sim.belief.got(tab.page, lock, options.scope)
         return lock
       }),
     )

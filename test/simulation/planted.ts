@@ -5,7 +5,7 @@
 import type { HostPort } from '../../src/bridge/protocol.js'
 import type { LockService } from '../../src/host/browser.js'
 import { decodeFrame, encodeFrame, type Frame, type Item } from '../../src/host/frame.js'
-import type { Answers, Call, HostEvent, Reply } from '../../src/host/page.js'
+import type { Answers, Call, HostEvent, LockGrant, Reply } from '../../src/host/page.js'
 import type { Self } from '../../src/host/peers.js'
 import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
 import type { Link, Network } from '../../src/network/link.js'
@@ -87,6 +87,61 @@ function unaware(port: HostPort): HostPort {
 /** A page that is not told which permits it has lost. */
 function unawareOfPermits(port: HostPort): HostPort {
   return wrapPort(port, (event) => (event.type === 'permit.lost' ? null : event))
+}
+
+/** A page that is not told when its `maxHold` is over, and counts on its lease alone. */
+function unending(port: HostPort): HostPort {
+  const call = async (call: Call) => {
+    const reply = await port.call(call)
+    return call.type === 'lock.request' && reply.ok && isGrant(reply.value)
+      ? { ...reply, value: { ...reply.value, endsAt: null } }
+      : reply
+  }
+  return wrapPort(
+    port,
+    (event) => (event.type === 'lock.granted' ? { ...event, endsAt: null } : event),
+    call as HostPort['call'],
+  )
+}
+
+function isGrant(value: unknown): value is LockGrant {
+  return typeof value === 'object' && value !== null && 'token' in value && 'endsAt' in value
+}
+
+/** A page that is not told that its lock was asked back, and says that it has heard all the same. */
+function undisturbed(port: HostPort): HostPort {
+  return wrapPort(port, (event) => (event.type === 'lock.revoked' ? null : event))
+}
+
+/** A page that keeps the token of its share when it is exclusive. */
+function keepingToken(port: HostPort): HostPort {
+  const tokens = new Map<number, number>()
+  const call = async (call: Call) => {
+    const reply = await port.call(call)
+    if (!reply.ok || !isToken(reply.value)) return reply
+    if (call.type === 'lock.request') tokens.set(call.handle, reply.value.token)
+    if (call.type !== 'lock.upgrade') return reply
+    return { ...reply, value: { ...reply.value, token: tokens.get(call.handle) ?? reply.value.token } }
+  }
+  return wrapPort(
+    port,
+    (event) => {
+      if (event.type === 'lock.granted') tokens.set(event.handle, event.token)
+      return event
+    },
+    call as HostPort['call'],
+  )
+}
+
+function isToken(value: unknown): value is { readonly token: number } {
+  return typeof value === 'object' && value !== null && 'token' in value
+}
+
+/** A page that does not say whose request it is: whoever goes in again waits for itself. */
+function ownerless(port: HostPort): HostPort {
+  const call = (call: Call) =>
+    port.call(call.type === 'lock.request' && call.beyond ? { ...call, beyond: { ...call.beyond, owner: null } } : call)
+  return wrapPort(port, (event) => event, call as HostPort['call'])
 }
 
 /** A page that hears of a reset, and not of what it has lost by it. */
@@ -438,5 +493,33 @@ export const plantedBugs: readonly PlantedBug[] = [
     surgery: { port: adding },
     within: 90,
     shows: ['linearizability'],
+  },
+  {
+    name: 'a page counts on its lease when a maxHold is over',
+    rule: 'S-7',
+    surgery: { port: unending },
+    within: 30,
+    shows: ['belief', 'fence'],
+  },
+  {
+    name: 'the grace of a revoke begins before the page knows',
+    rule: 'S-7',
+    surgery: { port: undisturbed },
+    within: 30,
+    shows: ['belief', 'fence'],
+  },
+  {
+    name: 'an upgrade keeps the token of the share',
+    rule: 'T1 T2',
+    surgery: { port: keepingToken },
+    within: 20,
+    shows: ['fence'],
+  },
+  {
+    name: 'whoever goes in again waits for itself',
+    rule: 'API',
+    surgery: { port: ownerless },
+    within: 20,
+    shows: ['liveness', 'leftovers'],
   },
 ]

@@ -1,6 +1,8 @@
 import type { Lock } from '../../client/lock.js'
+import type { LockScope } from '../../machine/lock/command.js'
 import { historyKey } from '../history-key.js'
 import type { SimPage } from '../page.js'
+import type { HostRecord } from '../worker.js'
 import type { World } from '../world.js'
 import type { LogChecker } from './log.js'
 import { excludes } from './territory.js'
@@ -8,6 +10,8 @@ import { excludes } from './territory.js'
 interface Holding {
   readonly page: SimPage
   readonly lock: Lock
+  /** As it was asked for. */
+  readonly scope: LockScope
 }
 
 /**
@@ -17,18 +21,20 @@ interface Holding {
 export class BeliefChecker {
   readonly #world: World
   readonly #log: LogChecker
+  readonly #logOf: (record: HostRecord) => LogChecker
   readonly #holdings = new Map<string, Holding[]>()
 
-  constructor(world: World, log: LogChecker) {
+  constructor(world: World, log: LogChecker, logOf: (record: HostRecord) => LogChecker) {
     this.#world = world
     this.#log = log
+    this.#logOf = logOf
   }
 
   /** A page was given a lock. */
-  got(page: SimPage, lock: Lock): void {
+  got(page: SimPage, lock: Lock, scope: LockScope = 'exact'): void {
     const holdings = this.#holdings.get(lock.name) ?? []
     this.#holdings.set(lock.name, holdings)
-    holdings.push({ page, lock })
+    holdings.push({ page, lock, scope })
   }
 
   check(): void {
@@ -39,19 +45,28 @@ export class BeliefChecker {
       else if (left.length < holdings.length) this.#holdings.set(name, left)
       certain.push(...left.filter((holding) => this.#isCertain(holding)))
     }
+    for (const holding of certain) this.#checkRoom(holding)
     if (certain.length < 2) return
     for (const group of byHistory(certain)) this.#checkGroup(group)
   }
 
   #checkGroup(holdings: readonly Holding[]): void {
     const all = holdings.map((holding) => {
-      const { name, token, mode } = holding.lock
-      return { holding, mode, territory: this.#log.territoryOf(name, token) }
+      const { lock, scope } = holding
+      return { holding, mode: lock.mode, territory: { ...this.#log.territoryOf(lock.name, lock.token), scope } }
     })
     for (const one of all) {
       const other = all.find(({ territory }) => excludes(one.territory, territory))
       if (one.mode === 'exclusive' && other) this.#convict(one.holding.lock.name, [one.holding, other.holding])
     }
+  }
+
+  /** S-4, S-7: while a page reads `held` the room has not ended the hold. So nobody was granted what meets it. */
+  #checkRoom({ page, lock }: Holding): void {
+    const record = page.worker?.record
+    if (!record?.host.lineage || this.#logOf(record).locks.isHeld(lock.name, lock.token)) return
+    const who = `${page.thread.name} (${page.peerId})`
+    this.#world.convict('belief', `${who} reads held for ${lock.name} under ${lock.token}, which has ended`)
   }
 
   /** A frozen page reads nothing. What was stolen may be believed for a while: `steal` waits for nobody. */

@@ -1,7 +1,7 @@
 import type { Command } from '../../machine/command.js'
 import { decodeInstruction } from '../../machine/instruction.js'
 import { applyEntry, createMachine, encodeMachine, type MachineState } from '../../machine/machine.js'
-import type { Applied, LockEvent, Outcome } from '../../machine/outcome.js'
+import type { Applied, Outcome } from '../../machine/outcome.js'
 import type { Configuration, Entry } from '../../raft/entry.js'
 import { encode } from '../../shared/codec.js'
 import { encodeValue, type Value } from '../../shared/value.js'
@@ -10,7 +10,8 @@ import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
 import type { HostRecord } from '../worker.js'
 import type { World } from '../world.js'
-import { excludes, ownerKey, type Territory } from './territory.js'
+import { LockChecker } from './locks.js'
+import type { Territory } from './territory.js'
 
 /** Whole machines are compared at every so many entries: encoding one costs as much as fifty entries. */
 const compareEvery = 16
@@ -28,6 +29,7 @@ export interface Version {
  */
 export class LogChecker {
   readonly machine: MachineState = createMachine()
+  readonly locks: LockChecker
   readonly #world: World
   readonly #diskOf: (peerId: string) => SimDisk | null
   readonly #entries: Entry[] = []
@@ -35,10 +37,6 @@ export class LogChecker {
   readonly #terms: number[] = []
   readonly #committedIn: number[] = []
   readonly #machines = new Map<number, number>()
-  /** By token and name. */
-  readonly #territories = new Map<string, Territory>()
-  readonly #lastToken = new Map<string, number>()
-  readonly #stolen = new Set<string>()
   readonly #executed = new Set<string>()
   readonly #versions = new Map<string, Version[]>()
   /** By semaphore, how many permits were out after the last entry. */
@@ -49,6 +47,7 @@ export class LogChecker {
   constructor(world: World, diskOf: (peerId: string) => SimDisk | null) {
     this.#world = world
     this.#diskOf = diskOf
+    this.locks = new LockChecker(world, this.machine)
   }
 
   /** N3: another history, that shares the first entries of this one. */
@@ -93,12 +92,12 @@ export class LogChecker {
 
   /** It was taken by `steal`: its holder may not know yet, as the API says. */
   wasStolen(name: string, token: number): boolean {
-    return this.#stolen.has(`${token} ${name}`)
+    return this.locks.wasStolen(name, token)
   }
 
   /** Of what was granted under that token: just its name for what this history does not know. */
   territoryOf(name: string, token: number): Territory {
-    return this.#territories.get(`${token} ${name}`) ?? { name, scope: 'exact', owner: `${token}` }
+    return this.locks.territoryOf(name, token)
   }
 
   applied(record: HostRecord, entry: Entry, machine: MachineState, hosts: readonly HostRecord[]): void {
@@ -184,7 +183,7 @@ export class LogChecker {
   }
 
   #learn(entry: Entry, applied: Applied): void {
-    const { answer, events, lockEvents = [] } = applied
+    const { answer, events } = applied
     coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
     if (instruction?.type === 'numbered' && instruction.command && answer?.outcome) {
@@ -196,11 +195,7 @@ export class LogChecker {
     for (const event of events) {
       if (event.type === 'store.changed') this.#changed(event.key, entry.index)
     }
-    for (const event of lockEvents) {
-      if (event.type === 'lock.taken') this.#taken(event)
-      else if (event.how === 'stolen') this.#stolen.add(`${event.token} ${event.name}`)
-    }
-    if (lockEvents.length > 0) this.#checkExclusion(entry.index)
+    this.locks.applied(entry, instruction, applied)
     this.#countPermits(entry.index)
   }
 
@@ -214,32 +209,6 @@ export class LogChecker {
       this.#out.set(name, out)
     }
     for (const name of this.#out.keys()) if (!byName.has(name)) this.#out.delete(name)
-  }
-
-  /** T1: the tokens of a name grow from one exclusive holder to the next. Who comes in again has the token that it had. */
-  #taken({ name, token, mode, how, session, request }: Extract<LockEvent, { type: 'lock.taken' }>): void {
-    const held = this.machine.locks.resources.get(name)?.held ?? []
-    const beyond = held.find((one) => one.session === session && one.request === request)?.beyond
-    const { scope = 'exact', owner = null } = beyond ?? {}
-    this.#territories.set(`${token} ${name}`, { name, scope, owner: ownerKey(session, request, owner) })
-    if (how === 'reentered' || how === 'downgraded') return
-    const last = this.#lastToken.get(name) ?? 0
-    if (token < last || (mode === 'exclusive' && token === last))
-      this.#world.convict('tokens', `${name} was granted under ${token} after ${last}`)
-    this.#lastToken.set(name, token)
-  }
-
-  /** Two that hold what meets are of one owner, or share it. */
-  #checkExclusion(index: number): void {
-    const all = [...this.machine.locks.resources.values()].flatMap(({ name, held }) =>
-      held.map(({ session, request, mode, beyond }) => {
-        const { scope = 'exact', owner = null } = beyond ?? {}
-        return { name, scope, owner: ownerKey(session, request, owner), mode }
-      }),
-    )
-    for (const one of all)
-      if (one.mode === 'exclusive' && all.some((other) => excludes(one, other)))
-        this.#world.convict('mutual-exclusion', `${one.name} is held beside another holder after entry ${index}`)
   }
 
   /** S-2: the values of a workload are unique, so each may be written once. */
