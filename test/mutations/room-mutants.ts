@@ -1173,6 +1173,14 @@ const beyondLocks: readonly RoomMutant[] = [
   },
   {
     ...lockOrder,
+    name: 'a grace begins of which its holder does not know yet',
+    file: 'machine/lock/revoke.ts',
+    find: 'if (grace > asked.grace) return',
+    replace: 'if (grace < 0) return',
+    cites: ['S-7'],
+  },
+  {
+    ...lockOrder,
     name: 'who comes to share passes the one that waits to be exclusive',
     file: 'machine/lock/obstacles.ts',
     find: 'return upgrade !== undefined && (wanted.upgrade === undefined || upgrade.requested < wanted.upgrade)',
