@@ -14,8 +14,11 @@ import { bundleWorker } from './worker-bundle.js'
 
 const dist = join(root, 'dist')
 
-/** Bytes after gzip. The page's entry is what everyone waits for; simple-peer and the worker come by `import()`. */
-const budgets = { 'page entry': 30 * 1024, worker: 90 * 1024 }
+/**
+ * Bytes after gzip: what there is, and a twentieth. The page's entry is what everyone waits for; simple-peer and the worker come by `import()`.
+ * A lock's own code does not: a page that is open, offline, must not need a chunk that its server may have replaced meanwhile.
+ */
+const budgets = { 'page entry': 36.5 * 1024, worker: 106.5 * 1024 }
 
 interface Size {
   readonly name: string

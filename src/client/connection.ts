@@ -104,11 +104,15 @@ export class RoomConnection {
 
   /** What the locks of this page have met with. */
   readonly meter: LockMeter
+  /** What its permits have. */
+  readonly permitMeter: LockMeter<{ readonly name: string }>
 
   /** `timeline`: where the platform shows how long waiting and holding took, if anywhere. */
   constructor(clock: Clock, timeline: LockTimeline | null = null) {
     this.#clock = clock
-    this.meter = new LockMeter(() => clock.now().monotonic, timeline)
+    const now = () => clock.now().monotonic
+    this.meter = new LockMeter(now, timeline)
+    this.permitMeter = new LockMeter(now, null)
   }
 
   /** Why nothing can be asked any more, null while it can. */

@@ -153,8 +153,8 @@ export class LockTimeoutError extends ComityError {
 
 /**
  * Why a lock was lost. `expired`: its lease ran out unheard, or `maxHold` is over. `stolen`: by a request with `steal`. `revoked`: it was asked
- * back, and the grace is over. `frozen`: its lease ran out while the page was frozen or the machine slept. `left`: the page went away, or
- * its handle on the room. `reset`: the room's history ended here.
+ * back, and the grace is over. `frozen`: its lease ran out while the page was frozen or the machine slept. `left`: the page went away,
+ * perhaps into the back/forward cache. `reset`: the room's history ended here.
  */
 export type LockLossReason = 'expired' | 'stolen' | 'revoked' | 'frozen' | 'left' | 'reset'
 

@@ -1,4 +1,4 @@
-/** What the locks of one page have met with, by name: how long they waited and were held, and how they ended. */
+/** What the locks, and the permits, of one page have met with, by name: how long they waited and were held, and how they ended. */
 import type { LockLossReason } from './errors.js'
 import { type Histogram, HistogramBuilder } from './histogram.js'
 
@@ -8,11 +8,11 @@ export interface LockNumbers {
   readonly wait: Histogram
   /** From the grant in hand to its end, ms. */
   readonly hold: Histogram
-  /** Requests and upgrades that found the lock taken, and waited or were told so. */
+  /** Requests and upgrades that found the lock taken, or too few permits, and waited or were told so. */
   readonly contentions: number
   /** Locks that ran out under this page: by their lease, in a freeze, by `maxHold`. */
   readonly expiries: number
-  /** Locks that were stolen from this page. */
+  /** Locks that were stolen from this page. Of permits always 0, as `revocations`. */
   readonly steals: number
   /** Times that this page was asked for a lock back. */
   readonly revocations: number
@@ -31,10 +31,11 @@ export interface LockMetrics {
 export type LockCount = 'contentions' | 'expiries' | 'steals' | 'revocations' | 'deadlocks' | 'timeouts'
 
 /** Where the platform shows times: `performance.measure` in a page, nothing in a simulation. Times by the page's monotonic clock. */
-export interface LockTimeline {
-  waited(lock: MeasuredLock, from: number, to: number): void
-  held(lock: MeasuredLock, from: number, to: number): void
+export interface Timeline<T> {
+  waited(what: T, from: number, to: number): void
+  held(what: T, from: number, to: number): void
 }
+export type LockTimeline = Timeline<MeasuredLock>
 
 export interface MeasuredLock {
   readonly name: string
@@ -62,14 +63,14 @@ class Numbers {
   }
 }
 
-export class LockMeter {
+export class LockMeter<T extends { readonly name: string } = MeasuredLock> {
   readonly #now: () => number
-  readonly #timeline: LockTimeline | null
+  readonly #timeline: Timeline<T> | null
   readonly #total = new Numbers()
   /** The one used last stands last. */
   readonly #names = new Map<string, Numbers>()
 
-  constructor(now: () => number, timeline: LockTimeline | null) {
+  constructor(now: () => number, timeline: Timeline<T> | null) {
     this.#now = now
     this.#timeline = timeline
   }
@@ -83,14 +84,14 @@ export class LockMeter {
     for (const numbers of this.#both(name)) numbers.counts[what] += 1
   }
 
-  granted(lock: MeasuredLock, askedAt: number): void {
+  granted(lock: T, askedAt: number): void {
     const now = this.#now()
     for (const { wait } of this.#both(lock.name)) wait.add(now - askedAt)
     this.#timeline?.waited(lock, askedAt, now)
   }
 
   /** `loss`: why it was lost, null for a release. */
-  ended(lock: MeasuredLock, grantedAt: number, loss: LockLossReason | null): void {
+  ended(lock: T, grantedAt: number, loss: LockLossReason | null): void {
     const now = this.#now()
     for (const { hold } of this.#both(lock.name)) hold.add(now - grantedAt)
     this.#timeline?.held(lock, grantedAt, now)

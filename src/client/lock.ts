@@ -78,6 +78,7 @@ export class HeldLock implements Lock {
   #token: number
   #endsAt: number | null
   #isRevoked = false
+  #isRevokeTold = false
   #phase: 'mine' | 'lost' | 'released' = 'mine'
   #reason: LockLossReason = 'expired'
   #released: Promise<void> | null = null
@@ -199,8 +200,13 @@ export class HeldLock implements Lock {
     if (!this.#isRevoked) this.#connection.meter.count(this.name, 'revocations')
     this.#isRevoked = true
     if (endsAt === null) return
-    this.#endsAt = this.#endsAt === null ? endsAt : Math.min(this.#endsAt, endsAt)
+    // The room has the last word: at first the least that is left, and what it is once it knows that this page has heard (S-7).
+    this.#endsAt = Math.min(this.#grant.endsAt ?? endsAt, endsAt)
     const grace = this.#connection.remaining(this.#endsAt)
+    const isFirst = !this.#isRevokeTold
+    this.#isRevokeTold = true
+    // A page that was blocked hears of the least when that is over: its grace is still to come.
+    if (isFirst && grace === 0) return
     const message = `the lock ${JSON.stringify(this.name)} was asked back: it is lost in ${grace} ms`
     if (!this.#revoking.signal.aborted) this.#revoking.abort(new LockRevokedError(message, grace))
   }

@@ -210,14 +210,27 @@ describe('revoking', () => {
     expect([lock.state, lock.signal.reason]).toEqual(['lost', expect.objectContaining({ reason: 'revoked' })])
   })
 
-  it('a second one shortens, and never lengthens; nor does it lengthen maxHold', async () => {
+  it('[S-7] the room has the last word of when, but for maxHold: at first it says the least, and then what it is', async () => {
     const { lock, handle } = await acquire({ maxHold: 3_000 }, { endsAt: cluster() + 3_000 })
     tell(handle, cluster() + 5_000)
     expect(lock.deadline).toBeCloseTo(clock.monotonic + 2_980 / 1.03)
     tell(handle, cluster() + 1_000)
     expect(lock.deadline).toBeCloseTo(clock.monotonic + 980 / 1.03)
-    tell(handle, cluster() + 2_000)
-    expect(lock.deadline).toBeCloseTo(clock.monotonic + 980 / 1.03)
+    tell(handle, cluster() + 1_200)
+    expect(lock.deadline).toBeCloseTo(clock.monotonic + 1_180 / 1.03)
+  })
+
+  it('[S-7] a page that was blocked when it was told has the whole grace from when it could hear of it', async () => {
+    const { lock, handle } = await acquire()
+    const leastEnd = cluster() + 500
+    clock.pass(2_000)
+    tell(handle, null)
+    tell(handle, leastEnd)
+    expect([lock.state, lock.revoking.aborted]).toEqual(['unsure', false])
+    hear()
+    tell(handle, cluster() + 500)
+    expect(lock.revoking.reason).toMatchObject({ grace: 480 })
+    expect(lock.state).toBe('held')
   })
 
   it('one that came before the lock was certain is known when it is handed over', async () => {

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Answers, LockLoss } from '../host/page.js'
 import type { GrantListener, RoomConnection } from './connection.js'
-import { OutcomeUnknownError, type PermitLossReason, PermitLostError } from './errors.js'
+import { ComityError, OutcomeUnknownError, type PermitLossReason, PermitLostError } from './errors.js'
 
 /** What one `acquire` of a semaphore has given: so many of its permits, given back together. */
 export interface Permit extends AsyncDisposable {
@@ -48,6 +48,7 @@ export class HeldPermit implements Permit {
   readonly #grant: Grant
   readonly #controller = new AbortController()
   readonly #onEnd: () => void
+  readonly #since: number
   #phase: 'mine' | 'lost' | 'released' = 'mine'
   #released: Promise<void> | null = null
 
@@ -56,6 +57,7 @@ export class HeldPermit implements Permit {
     this.#connection = connection
     this.#grant = grant
     this.#onEnd = onEnd
+    this.#since = connection.permitMeter.now()
     if (typeof Symbol.asyncDispose === 'symbol') {
       Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.release() })
     }
@@ -98,12 +100,14 @@ export class HeldPermit implements Permit {
   lose(reason: PermitLossReason): void {
     if (this.#phase !== 'mine') return
     this.#phase = 'lost'
+    this.#connection.permitMeter.ended(this, this.#since, reason)
     this.#onEnd()
     this.#controller.abort(new PermitLostError(this.name, reason))
   }
 
   async #giveBack(): Promise<void> {
     this.#phase = 'released'
+    this.#connection.permitMeter.ended(this, this.#since, null)
     const { handle } = this.#grant
     this.#connection.forget(handle)
     this.#onEnd()
@@ -130,6 +134,7 @@ export class PermitRequest implements GrantListener {
   readonly #connection: RoomConnection
   readonly #parameters: PermitParameters
   readonly #listener: PermitListener
+  readonly #askedAt: number
   #handle: number
   /** Answers to an earlier asking are void: the permits that they speak of are gone. */
   #asked = 0
@@ -140,6 +145,7 @@ export class PermitRequest implements GrantListener {
     this.#connection = connection
     this.#parameters = parameters
     this.#listener = listener
+    this.#askedAt = connection.permitMeter.now()
     this.#handle = connection.expectGrant(this)
     if (connection.attached) this.#ask()
   }
@@ -190,6 +196,7 @@ export class PermitRequest implements GrantListener {
     if (this.#phase !== 'waiting') return
     this.#phase = 'ended'
     this.#connection.forget(this.#handle)
+    if (error instanceof ComityError && error.code === 'deadlock') this.#count('deadlocks')
     this.#listener.failed(error)
   }
 
@@ -211,11 +218,13 @@ export class PermitRequest implements GrantListener {
   #answered(answer: Answers['semaphore.acquire']): void {
     if (this.#phase !== 'waiting') return
     if (answer.state === 'granted') this.granted(answer)
-    if (answer.state === 'unavailable') this.unavailable()
+    else if (answer.state === 'unavailable') this.unavailable()
+    else this.#count('contentions')
   }
 
   unavailable(): void {
     if (this.#phase !== 'waiting') return
+    this.#count('contentions')
     this.#phase = 'ended'
     this.#connection.forget(this.#handle)
     this.#listener.granted(null)
@@ -228,7 +237,12 @@ export class PermitRequest implements GrantListener {
       this.#phase = 'ended'
       this.#listener.ended()
     })
+    this.#connection.permitMeter.granted(this.#permit, this.#askedAt)
     this.#listener.granted(this.#permit)
+  }
+
+  #count(what: 'contentions' | 'deadlocks'): void {
+    this.#connection.permitMeter.count(this.#parameters.name, what)
   }
 
   #withdraw(): void {

@@ -53,6 +53,8 @@ export interface Settings {
 export type Metrics = HostMetrics & {
   /** How long this page's locks waited and were held, and what became of them. */
   readonly locks: LockMetrics
+  /** The same of its permits, by the name of the semaphore: they are neither stolen nor asked back. */
+  readonly semaphores: LockMetrics
 }
 
 export interface RoomEventMap {
@@ -269,7 +271,7 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
   async metrics(): Promise<Metrics> {
     const { connection } = this.#shared
     const metrics = await connection.call({ type: 'metrics' })
-    return { ...metrics, locks: connection.meter.snapshot() }
+    return { ...metrics, locks: connection.meter.snapshot(), semaphores: connection.permitMeter.snapshot() }
   }
 
   leave(): Promise<void> {

@@ -318,3 +318,42 @@ describe('bad arguments', () => {
     expect(port.calls('semaphore.acquire')).toMatchObject([{ name: '\ud800' }])
   })
 })
+
+it('waiting and holding are counted, and what became of them', async () => {
+  const numbers = () => connection.permitMeter.snapshot()
+  const { permit, handle } = await acquire()
+  clock.pass(30)
+  lose(handle)
+  expect(permit.state).toBe('lost')
+  const acquiring = semaphore.acquire()
+  await quiet()
+  const later = asked()
+  await port.answer('semaphore.acquire', { state: 'queued' })
+  clock.pass(20)
+  hear()
+  grant(later)
+  void (await acquiring).release()
+  const refused = watch(semaphore.acquire(1, { timeout: 50 }))
+  await quiet()
+  await port.answer('semaphore.acquire', { state: 'queued' })
+  clock.pass(50)
+  const unavailable = watch(semaphore.acquire(1, { ifAvailable: true }))
+  await quiet()
+  await port.answer('semaphore.acquire', { state: 'unavailable' })
+  const stuck = watch(semaphore.acquire(1, { owner: 'me' }))
+  await quiet()
+  await port.refuse('semaphore.acquire', { code: 'deadlock', message: 'a circle' })
+  await quiet()
+  expect([refused.value, unavailable.value, stuck.value]).toEqual([
+    expect.any(PermitTimeoutError),
+    null,
+    expect.objectContaining({ code: 'deadlock' }),
+  ])
+  const { total, names } = numbers()
+  expect(total).toMatchObject({
+    ...{ contentions: 3, expiries: 1, deadlocks: 1, timeouts: 1, steals: 0, revocations: 0 },
+    ...{ wait: { count: 2, sum: 20 }, hold: { count: 2, sum: 30 } },
+  })
+  expect(names).toEqual({ a: total })
+  expect(connection.meter.snapshot().total.wait.count).toBe(0)
+})

@@ -124,7 +124,10 @@ export class RoomSemaphores {
         ended: () => this.#open.delete(leave),
       })
       this.#open.add(leave)
-      const late = (timeout: number) => new PermitTimeoutError(parameters.name, timeout)
+      const late = (timeout: number) => {
+        connection.permitMeter.count(parameters.name, 'timeouts')
+        return new PermitTimeoutError(parameters.name, timeout)
+      }
       const stop = boundWait(connection, bounds, late, giveUp)
     })
   }

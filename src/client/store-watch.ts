@@ -17,7 +17,7 @@ interface Told {
   readonly resync?: true
 }
 
-export interface SetChange<T extends Value = Value> extends Told {
+export interface SetChange<T = Value> extends Told {
   readonly type: 'set'
   readonly key: string
   readonly value: T
@@ -28,7 +28,7 @@ export interface SetChange<T extends Value = Value> extends Told {
   readonly previous: Revised<T> | undefined
 }
 
-export interface DeleteChange<T extends Value = Value> extends Told {
+export interface DeleteChange<T = Value> extends Told {
   readonly type: 'delete'
   readonly key: string
   readonly value: undefined
@@ -50,7 +50,7 @@ export interface ResyncChange extends Told {
   readonly resync: true
 }
 
-export type Change<T extends Value = Value> = SetChange<T> | DeleteChange<T> | ResyncChange
+export type Change<T = Value> = SetChange<T> | DeleteChange<T> | ResyncChange
 
 export interface WatchOptions {
   /**
@@ -69,14 +69,14 @@ export interface CheckedWatch {
 }
 
 /** A change, decoded only when somebody takes it. */
-type Waiting<T extends Value> = () => Change<T>
+type Waiting<T> = () => Change<T>
 
-interface Taker<T extends Value> {
+interface Taker<T> {
   readonly resolve: (result: IteratorResult<Change<T>, undefined>) => void
   readonly reject: (reason: unknown) => void
 }
 
-export class StoreWatch<T extends Value> implements AsyncIterableIterator<Change<T>, undefined, undefined> {
+export class StoreWatch<T> implements AsyncIterableIterator<Change<T>, undefined, undefined> {
   readonly #watch: { stop(): void; taken(): void }
   readonly #stops: (() => void)[] = []
   /** At most what one message brought, and a second one where the host has changed. */
@@ -198,7 +198,7 @@ function resyncOf(until: WatchPosition, last: boolean): ResyncChange {
   return { type: 'resync', ...nothing, revision: until.revision, position, last, resync: true }
 }
 
-function changeOf<T extends Value>(record: ChangeRecord, resync: boolean): Change<T> {
+function changeOf<T>(record: ChangeRecord, resync: boolean): Change<T> {
   const { key, revision, now, previous, position, last } = record
   const told = {
     ...{ key, revision, position, last },

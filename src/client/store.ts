@@ -32,14 +32,14 @@ export interface ReadOptions {
 }
 
 /** A key with its value. */
-export interface Entry<T extends Value = Value> extends Revised<T> {
+export interface Entry<T = Value> extends Revised<T> {
   readonly key: string
   /** It is deleted with the session that wrote it last. */
   readonly ephemeral: boolean
 }
 
 /** Sorted by key, by UTF-16 code units. */
-export interface Entries<T extends Value = Value> extends ReadonlyArray<Entry<T>> {
+export interface Entries<T = Value> extends ReadonlyArray<Entry<T>> {
   /** They are all as of this revision: `watch(prefix, { from: revision })` goes on from here without a gap. */
   readonly revision: number
 }
@@ -58,7 +58,7 @@ export interface Store {
    * The value, or undefined. `linearizable` (default): as of some moment during the call, after a round trip to a quorum;
    * `local`: what this peer has applied, at once, perhaps stale.
    */
-  get<T extends Value = Value>(key: string, options?: ReadOptions): Promise<Revised<T> | undefined>
+  get<T = Value>(key: string, options?: ReadOptions): Promise<Revised<T> | undefined>
   /** Resolves with the revision once a quorum has it. `LimitExceededError`, `StaleFenceError`, `OutcomeUnknownError`. */
   set(key: string, value: Value, options?: SetOptions): Promise<number>
   /** Resolves with whether there was a value. */
@@ -91,7 +91,7 @@ export interface Store {
    */
   transact(ops: Transaction, options?: WriteOptions): Promise<TransactionOutcome>
   /** All keys that begin with `prefix`, all of them by default, as of one moment during the call (`local`: of the past). */
-  entries<T extends Value = Value>(prefix?: string, options?: ReadOptions): Promise<Entries<T>>
+  entries<T = Value>(prefix?: string, options?: ReadOptions): Promise<Entries<T>>
   /**
    * Every change of a key that begins with `prefix` (default: of every key), in the order of the room, none twice and none skipped: from this
    * call on, or after `from`. What one transaction changed comes together, with one revision, the last of it marked `last`.
@@ -102,9 +102,9 @@ export interface Store {
    *
    * One consumer: `break` or `return()` ends it, as does `leave()`; a room that fails rejects. Nothing piles up for one that does not ask.
    */
-  watch<T extends Value = Value>(prefix?: string, options?: WatchOptions): AsyncIterableIterator<Change<T>, undefined>
+  watch<T = Value>(prefix?: string, options?: WatchOptions): AsyncIterableIterator<Change<T>, undefined>
   /** The value as this peer has it, and each one after; bursts may be skipped but for the last. */
-  observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined>
+  observe<T = Value>(key: string): Observable<Revised<T> | undefined>
 }
 
 interface Observed {
@@ -122,7 +122,7 @@ export class RoomStore implements Store {
     this.#connection = connection
   }
 
-  async get<T extends Value = Value>(key: string, options: ReadOptions = {}): Promise<Revised<T> | undefined> {
+  async get<T = Value>(key: string, options: ReadOptions = {}): Promise<Revised<T> | undefined> {
     const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
     const storeKey = checkKey(key)
     if (this.#left) throw new RoomLeftError()
@@ -173,7 +173,7 @@ export class RoomStore implements Store {
     return outcomeOf(checked, await this.#connection.call({ type: 'store.transact', ...checked, fence }))
   }
 
-  async entries<T extends Value = Value>(prefix = '', options: ReadOptions = {}): Promise<Entries<T>> {
+  async entries<T = Value>(prefix = '', options: ReadOptions = {}): Promise<Entries<T>> {
     const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
     const checked = checkKey(prefix, 'prefix')
     if (this.#left) throw new RoomLeftError()
@@ -183,7 +183,7 @@ export class RoomStore implements Store {
     return Object.defineProperty(decoded, 'revision', { value: revision }) as Entry<T>[] & { revision: number }
   }
 
-  watch<T extends Value = Value>(prefix = '', options: WatchOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
+  watch<T = Value>(prefix = '', options: WatchOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
     const { from, signal } = checkOptions(options)
     const checked = { prefix: checkKey(prefix, 'prefix'), from: checkFrom(from), signal: checkSignal(signal) }
     const watch: StoreWatch<T> = new StoreWatch(this.#connection, checked, () => this.#watching.delete(watch))
@@ -192,7 +192,7 @@ export class RoomStore implements Store {
     return watch
   }
 
-  observe<T extends Value = Value>(key: string): Observable<Revised<T> | undefined> {
+  observe<T = Value>(key: string): Observable<Revised<T> | undefined> {
     const storeKey = checkKey(key)
     let observed = this.#observed.get(storeKey)
     if (!observed) {

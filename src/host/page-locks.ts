@@ -205,11 +205,15 @@ export class PageLocks {
       this.#context.emit({ type: 'lock.revoked', handle, name, endsAt: view.endsAt })
       return
     }
-    const atLeast = Math.min(machine.clusterTime + view.grace, view.endsAt ?? Number.POSITIVE_INFINITY)
+    const { grace } = view
+    const atLeast = Math.min(machine.clusterTime + grace, view.endsAt ?? Number.POSITIVE_INFINITY)
     this.#context.emit({ type: 'lock.revoked', handle, name, endsAt: atLeast })
     this.#confirm(() => {
       if (this.#numberOf(handle, name) !== number) return
-      this.#session.submit({ type: 'lock.acknowledge', request: number, name }, { exempt: true, settle: () => {} })
+      this.#session.submit(
+        { type: 'lock.acknowledge', request: number, name, grace },
+        { exempt: true, settle: () => {} },
+      )
     })
   }
 

@@ -60,6 +60,11 @@ export class PagePermits {
     this.#session.submit({ type: 'semaphore.release', request: request.number }, { exempt: true, settle: done })
   }
 
+  /** The page's handle of the request with that number, if it is one for permits. */
+  handleOf(number: number): LockHandle | null {
+    return this.#handles.get(number) ?? null
+  }
+
   shortestLease(): number | null {
     let shortest: number | null = null
     for (const { call } of this.#requests.values())

@@ -352,7 +352,7 @@ export class PageSide {
   #waitGraph(machine: MachineState): Answers['lock.waitGraph'] {
     const waits = viewWaits(machine).map(({ session, request, ...wait }) => ({
       ...wait,
-      handle: session === this.#session.id && wait.kind !== 'semaphore' ? this.#locks.handleOf(request) : null,
+      handle: session === this.#session.id ? (this.#locks.handleOf(request) ?? this.#permits.handleOf(request)) : null,
     }))
     return { waits }
   }

@@ -216,7 +216,10 @@ function commandOf({ state }: Script, session: SessionId, draft: Draft): Command
   if (draft.type === 'lockOf') {
     const held = heldBy(state.locks, session)
     const { resource, held: one } = held[draft.pick % Math.max(1, held.length)] ?? {}
-    return { type: `lock.${draft.how}`, request: one?.request ?? draft.pick + 1, name: resource?.name ?? 'a' }
+    const of = { request: one?.request ?? draft.pick + 1, name: resource?.name ?? 'a' }
+    return draft.how === 'acknowledge'
+      ? { type: 'lock.acknowledge', ...of, grace: 40 }
+      : { type: `lock.${draft.how}`, ...of }
   }
   if (draft.type === 'swap') {
     const { value, revision } = readStore(state, draft.key) ?? { value: new Uint8Array(), revision: 0 }

@@ -47,8 +47,35 @@ const permits: Where = {
   tests: { files: ['src/machine/semaphore/model.test.ts', 'src/machine/semaphore/semaphore.test.ts'] },
 }
 const permitsApply: Where = { ...permits, file: 'machine/semaphore/apply.ts' }
+const permitsWait: Where = {
+  file: 'machine/semaphore/waits.ts',
+  tests: { files: ['src/machine/waiting/deadlock.test.ts'] },
+}
 const pagePermits: Where = { file: 'host/page-permits.ts', tests: { files: ['src/host/page-permits.test.ts'] } }
 const semaphores: readonly RoomMutant[] = [
+  {
+    ...permitsWait,
+    name: 'a deadlock of permits is looked for as if small requests passed large ones',
+    find: 'if (isFirst && sum(out) + count <= size) return []',
+    replace: 'if (sum(out) + count <= size) return []',
+    cites: ['API'],
+  },
+  {
+    ...permitsWait,
+    name: 'a deadlock of permits is looked for among semaphores alone',
+    file: 'machine/semaphore/apply.ts',
+    find: "[...waits, ...context.waitsBeside(state, 'semaphore')]",
+    replace: 'waits',
+    cites: ['API'],
+  },
+  {
+    ...permitsWait,
+    name: 'who gets permits past others is never refused',
+    file: 'machine/semaphore/apply.ts',
+    find: 'if (place === null && known.queue.length === 0) return null',
+    replace: 'if (place === null) return null',
+    cites: ['API'],
+  },
   {
     ...permits,
     name: 'small requests pass a large one that waits',
@@ -1188,6 +1215,14 @@ const beyondLocks: readonly RoomMutant[] = [
     find: "const next: Held = { ...rest, mode: 'exclusive', token, since: state.clusterTime }",
     replace: "const next: Held = { ...rest, mode: 'exclusive', since: state.clusterTime }",
     cites: ['T1'],
+  },
+  {
+    ...lockOrder,
+    name: 'a grace begins of which its holder does not know yet',
+    file: 'machine/lock/revoke.ts',
+    find: 'if (grace > asked.grace) return',
+    replace: 'if (grace < 0) return',
+    cites: ['S-7'],
   },
   {
     ...lockOrder,

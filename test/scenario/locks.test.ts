@@ -103,12 +103,22 @@ it('[R1] the wait graph is read as it is when it is asked for, with the handles 
   if (!holder || !other) throw new Error('three tabs')
   await ask(story, holder, 1_001, 'doc')
   await ask(story, other, 1_007, 'doc', { also: ['more'], owner: 'me' })
+  const seats = { type: 'semaphore.acquire', name: 'seats', permits: 1, count: 1, ifAvailable: false } as const
+  for (const [tab, handle] of [[holder, 1_002] as const, [other, 1_008] as const]) {
+    const call = { ...seats, handle, lease, priority: 0, owner: null }
+    await story.settle(tab.page.connection.call(call))
+  }
   const { waits } = await story.settle(other.page.connection.call({ type: 'lock.waitGraph' }))
   expect(waits).toEqual([
     {
       ...{ peerId: story.peerOf(other), owner: 'me', handle: 1_007, kind: 'lock', names: ['doc', 'more'] },
       ...{ mode: 'exclusive', position: 1 },
       behind: [{ peerId: story.peerOf(holder), owner: null, name: 'doc', state: 'held' }],
+    },
+    {
+      ...{ peerId: story.peerOf(other), owner: null, handle: 1_008, kind: 'semaphore', names: ['seats'] },
+      ...{ mode: null, position: 1 },
+      behind: [{ peerId: story.peerOf(holder), owner: null, name: 'seats', state: 'held' }],
     },
   ])
 })

@@ -254,6 +254,8 @@ export async function sharing(room: Room): Promise<void> {
   const counter: Counter = room.counter('visits')
   const sum: number = (await counter.add()) + (await counter.add(-1)) + (await counter.get())
   const isSet: boolean = await counter.compareAndSet(sum, 0)
+  const { semaphores } = await room.metrics()
+  same<typeof semaphores, LockMetrics>(true)
   void [permit.id, permit.count, state, free, isSet]
   // @ts-expect-error a semaphore has a size
   room.semaphore('downloads')

@@ -22,7 +22,7 @@ export function applyLock(context: Context, caller: Caller, command: LockCommand
     case 'lock.revoke':
       return revoke(context, command.name, command.grace)
     case 'lock.acknowledge':
-      return acknowledge(context, caller, command.request, command.name)
+      return acknowledge(context, caller, command)
     default:
       return unreachable(command)
   }

@@ -324,7 +324,7 @@ class Play {
       for (const one of model.holds)
         if (one.name === name && model.now + 300 < one.revokedAt && one.grace === null) one.grace = 300
     } else {
-      script.send(session, { type: 'lock.acknowledge', request, name })
+      script.send(session, { type: 'lock.acknowledge', request, name, grace: 300 })
       if (hold.grace !== null) hold.revokedAt = Math.min(hold.revokedAt, model.now + hold.grace)
       hold.grace = null
     }

@@ -15,7 +15,9 @@ const owner = { owner: 'o' }
 const upgrade = (request: number, name = 'a'): LockCommand => ({ type: 'lock.upgrade', request, name })
 const downgrade = (request: number, name = 'a'): LockCommand => ({ type: 'lock.downgrade', request, name })
 const revoke = (grace: number, name = 'a'): LockCommand => ({ type: 'lock.revoke', name, grace })
-const acknowledge = (request: number, name = 'a'): LockCommand => ({ type: 'lock.acknowledge', request, name })
+const acknowledge = (request: number, grace: number): LockCommand => ({
+  ...{ type: 'lock.acknowledge', request, name: 'a', grace },
+})
 const codeOf = (outcome: Outcome | null | undefined) =>
   outcome?.type === 'failed' ? outcome.failure.code : outcome?.type
 const holders = (script: Script, name = 'a') => observeLock(script.state, name).holders.map(({ peerId }) => peerId)
@@ -303,7 +305,7 @@ describe('revoke', () => {
     })
     at(script, 5_000)
     expect(holders(script)).toEqual(['ann'])
-    const told = script.send(sessions.ann, acknowledge(1))
+    const told = script.send(sessions.ann, acknowledge(1, 100))
     expect(told.outcome).toEqual({ type: 'lock.acknowledged', endsAt: 5_100 })
     expect(told.events[0]).toMatchObject({ type: 'lock.revoked', endsAt: 5_100 })
     at(script, 5_099)
@@ -316,13 +318,26 @@ describe('revoke', () => {
     const { script, sessions } = roomOf('ann')
     script.send(sessions.ann, acquire('a'))
     script.send(sessions.ann, revoke(1_000))
-    script.send(sessions.ann, acknowledge(1))
+    script.send(sessions.ann, acknowledge(1, 1_000))
     expect(script.send(sessions.ann, revoke(2_000)).events).toEqual([])
     script.send(sessions.ann, revoke(100))
     expect(nextDeadline(script.state)).toBe(1_000)
     script.time = 50
-    expect(script.send(sessions.ann, acknowledge(1)).outcome).toEqual({ type: 'lock.acknowledged', endsAt: 150 })
+    expect(script.send(sessions.ann, acknowledge(1, 100)).outcome).toEqual({ type: 'lock.acknowledged', endsAt: 150 })
     expect(nextDeadline(script.state)).toBe(150)
+  })
+
+  it('[S-7] the acknowledgement of a longer one that was under way does not begin a shorter one', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, acquire('a'))
+    script.send(sessions.bob, revoke(1_000))
+    script.send(sessions.bob, revoke(10))
+    expect(script.send(sessions.ann, acknowledge(1, 1_000))).toMatchObject({
+      ...{ outcome: { type: 'lock.acknowledged', endsAt: null }, events: [] },
+    })
+    expect(nextDeadline(script.state)).toBeNull()
+    script.time = 50
+    expect(script.send(sessions.ann, acknowledge(1, 10)).outcome).toEqual({ type: 'lock.acknowledged', endsAt: 60 })
   })
 
   it('does not reach those of trees above, and an earlier end stays', () => {
@@ -330,7 +345,7 @@ describe('revoke', () => {
     script.send(sessions.ann, acquire('a', { ...tree, maxHold: 30 }))
     expect(script.send(sessions.ann, revoke(100, 'a/b')).outcome).toEqual({ type: 'lock.revoked', asked: [] })
     script.send(sessions.ann, revoke(100))
-    expect(script.send(sessions.ann, acknowledge(1)).outcome).toMatchObject({ endsAt: 30 })
+    expect(script.send(sessions.ann, acknowledge(1, 100)).outcome).toMatchObject({ endsAt: 30 })
     expect(at(script, 30).events[0]).toMatchObject({ reason: 'expired' })
   })
 })
@@ -411,7 +426,7 @@ describe('limits', () => {
 it('[F5] below version 2 all of it is refused, and a proof of death ends nothing', () => {
   const { script, sessions } = roomAt(1, 'ann')
   script.send(sessions.ann, lock('a'))
-  const commands = [acquire('a'), upgrade(1), downgrade(1), revoke(1), acknowledge(1)]
+  const commands = [acquire('a'), upgrade(1), downgrade(1), revoke(1), acknowledge(1, 1)]
   for (const command of [...commands, { type: 'lock.release', request: 1, name: 'a' } as const])
     expect(codeOf(script.send(sessions.ann, command).outcome)).toBe('incompatible-peer')
   closeDead(script)

@@ -31,8 +31,8 @@ export type LockCommand =
   | { readonly type: 'lock.downgrade'; readonly request: number; readonly name: string }
   /** Asks every holder of that name to give it back. `grace`, ms: what is left to each from when it has acknowledged that (S-7). */
   | { readonly type: 'lock.revoke'; readonly name: string; readonly grace: number }
-  /** The holder knows that it was asked: its grace begins. */
-  | { readonly type: 'lock.acknowledge'; readonly request: number; readonly name: string }
+  /** The holder knows that it was asked with that grace, ms: it begins, unless a shorter one was asked for of which it does not know yet. */
+  | { readonly type: 'lock.acknowledge'; readonly request: number; readonly name: string; readonly grace: number }
 
 export interface LockAcquire {
   readonly type: 'lock.acquire'

@@ -1,8 +1,11 @@
 import type { Outcome } from '../outcome.js'
 import { type Caller, type Context, limitExceeded } from '../state.js'
 import { claimsOf, endOf, replaceHeld } from './books.js'
+import type { LockCommand } from './command.js'
 import { lockHoldMax } from './limits.js'
 import type { Held, Resource } from './state.js'
+
+type Acknowledge = Extract<LockCommand, { type: 'lock.acknowledge' }>
 
 /** Asks every holder. S-7: nothing is taken before it knows; one that never answers keeps it until its lease ends. */
 export function revoke(context: Context, name: string, grace: number): Outcome {
@@ -30,10 +33,12 @@ function ask(context: Context, resource: Resource, held: Held, grace: number): v
 }
 
 /** S-7: the grace begins here. */
-export function acknowledge(context: Context, { session }: Caller, request: number, name: string): Outcome {
+export function acknowledge(context: Context, { session }: Caller, { request, name, grace }: Acknowledge): Outcome {
   const found = claimsOf(context.state.locks, session, request).held.find(({ resource }) => resource.name === name)
   const asked = found?.held.revoke
   if (!found || !asked || asked.grace === null) return { type: 'lock.acknowledged', endsAt: asked?.endsAt ?? null }
+  // It is on its way to a page that may be blocked before it hears of the shorter one: that has an acknowledgement of its own.
+  if (grace > asked.grace) return { type: 'lock.acknowledged', endsAt: asked.endsAt }
   const { resource, held } = found
   const end = context.state.clusterTime + asked.grace
   const next: Held = {

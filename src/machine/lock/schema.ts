@@ -34,7 +34,7 @@ export const lockCommandSchema = v.variant('type', [
   v.strictObject({ type: v.literal('lock.upgrade'), ...ofOne }),
   v.strictObject({ type: v.literal('lock.downgrade'), ...ofOne }),
   v.strictObject({ type: v.literal('lock.revoke'), name: v.string(), grace: integer }),
-  v.strictObject({ type: v.literal('lock.acknowledge'), ...ofOne }),
+  v.strictObject({ type: v.literal('lock.acknowledge'), ...ofOne, grace: natural }),
 ])
 
 export const lockOutcomeSchema = v.variant('type', [

@@ -103,17 +103,25 @@ function reduce(waits: readonly Wait[]): World {
   return world
 }
 
+/**
+ * The shortest way from the node back to it. There is one: before the newcomer nobody waited for ever. Who waits for permits waits for
+ * any of several, so not every way comes back. (Where a semaphore has shrunk, others may be stuck already: then it is the way to them.)
+ */
 function cycleFrom(node: NodeKey, waits: ReadonlyMap<NodeKey, readonly Wait[]>, world: World): CycleStep[] {
-  const path: (CycleStep & { readonly node: NodeKey })[] = []
-  for (let at = node; ; ) {
-    const again = path.findIndex((step) => step.node === at)
-    if (again >= 0) return path.slice(again).map(({ session, owner, name }) => ({ session, owner, name }))
-    const wait = waits.get(at)?.find((one) => !world.isGranted(one))
-    const blocker = wait?.behind(world).find((one) => !world.isGone(one.node))
-    if (!wait || !blocker) return path.map(({ session, owner, name }) => ({ session, owner, name }))
-    path.push({ node: at, session: wait.session, owner: wait.owner, name: blocker.name })
-    at = blocker.node
+  const ways = new Map<NodeKey, readonly CycleStep[]>([[node, []]])
+  let way: readonly CycleStep[] = []
+  for (const [at, before] of ways) {
+    for (const wait of waits.get(at) ?? []) {
+      if (world.isGranted(wait)) continue
+      for (const blocker of wait.behind(world)) {
+        if (world.isGone(blocker.node)) continue
+        way = [...before, { session: wait.session, owner: wait.owner, name: blocker.name }]
+        if (blocker.node === node) return [...way]
+        if (!ways.has(blocker.node)) ways.set(blocker.node, way)
+      }
+    }
   }
+  return [...way]
 }
 
 function grouped(waits: readonly Wait[]): Map<NodeKey, Wait[]> {
