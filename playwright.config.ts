@@ -7,7 +7,7 @@ process.env['COMITY_TEST_PORT'] ??= String(await freePort())
 process.env['CHROMIUM_PATH'] ||= ensureChromium().path
 
 /** What is asked and answered in rooms that are whole: no test of these is about time. */
-const calls = /\/(web-locks[a-z-]*|locks|store|semaphore|storage|versions|identity|demo)\.spec\.ts$/
+const calls = /\/(web-locks[a-z-]*|locks[a-z-]*|store|semaphore|storage|versions|identity|demo)\.spec\.ts$/
 
 const port = Number(process.env['COMITY_TEST_PORT'])
 const executablePath = process.env['CHROMIUM_PATH']

@@ -431,11 +431,11 @@ const sessions: readonly RoomMutant[] = [
     cites: ['S-7'],
   },
   {
-    file: 'client/lock.ts',
-    tests: { files: ['src/client/locks-beyond.test.ts'] },
+    file: 'machine/lock/revoke.ts',
+    tests: { files: ['src/machine/lock/beyond.test.ts'] },
     name: 'a second revoke lengthens the grace',
-    find: 'this.#endsAt = this.#endsAt === null ? endsAt : Math.min(this.#endsAt, endsAt)',
-    replace: 'this.#endsAt = endsAt',
+    find: 'if (!isShorter || (end !== null && context.state.clusterTime + grace >= end)) return',
+    replace: 'if (!isShorter && end === null) return',
     cites: ['S-7'],
   },
   {
