@@ -51,6 +51,8 @@ export interface GrantListener {
   lost(reason: LockLoss | 'left' | 'reset', name?: string): void
   /** Somebody asked for it back: it ends at that cluster time, null while that is not agreed. */
   revoked?(name: string, endsAt: number | null): void
+  /** Whether it is certain at this moment that it holds the lock of that name (S-4, S-7). */
+  has?(name: string): boolean
   /** It waited, and waits no more: the room has no place for it. */
   refused(error: ComityError): void
   /** The host went away under it: a request that waits is to be made anew. */
@@ -216,6 +218,11 @@ export class RoomConnection {
   /** The request holds what it asked for now: it is lost, not asked for again, when the host goes. `names`: of locks. */
   holds(handle: number, names: readonly string[]): void {
     this.#held.set(handle, names)
+  }
+
+  /** The request of that handle certainly holds the lock of that name now. */
+  surelyHas(handle: number, name: string): boolean {
+    return this.#grants.get(handle)?.has?.(name) ?? false
   }
 
   forget(handle: number): void {

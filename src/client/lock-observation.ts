@@ -13,7 +13,7 @@ export interface LockObservation {
   readonly mode: LockMode | null
   /** The peers that wait, in the order of the queue. */
   readonly waiters: readonly string[]
-  /** What this page has of it. */
+  /** What this page has of it. `held` and `unsure` are judged at each read, as `lock.state` is. */
   readonly mine: 'none' | 'waiting' | 'held' | 'unsure'
   /** The holder's. */
   readonly attributes: Value
@@ -23,17 +23,14 @@ const nobody: LockObservation = { holder: null, mode: null, waiters: [], mine: '
 
 export class LockObservations {
   readonly #connection: RoomConnection
-  readonly #lease: () => number
   readonly #observed = new Map<
     string,
     { readonly value: ObservableValue<LockObservation>; readonly stop: () => void }
   >()
   #left = false
 
-  /** `lease`: what locks of the room have that ask for none. */
-  constructor(connection: RoomConnection, lease: () => number) {
+  constructor(connection: RoomConnection) {
     this.#connection = connection
-    this.#lease = lease
   }
 
   observe(lockName: string): Observable<LockObservation> {
@@ -61,20 +58,22 @@ export class LockObservations {
 
   #observation(holders: readonly LockRecord[], waiters: readonly LockRecord[]): LockObservation {
     const first = holders[0]
+    const mine = () => this.#mine(holders, waiters)
     return {
       holder: first?.peerId ?? null,
       mode: first?.mode ?? null,
       waiters: waiters.map(({ peerId }) => peerId),
-      mine: this.#mine(holders, waiters),
+      get mine() {
+        return mine()
+      },
       attributes: attributesOf(first),
     }
   }
 
   #mine(holders: readonly LockRecord[], waiters: readonly LockRecord[]): LockObservation['mine'] {
-    const own = holders.filter(({ handle }) => handle !== null)
-    if (own.length > 0) {
-      return own.some(({ endsAt }) => this.#connection.isCertain(this.#lease(), endsAt)) ? 'held' : 'unsure'
-    }
+    const own = holders.flatMap(({ name, handle }) => (handle === null ? [] : [{ name, handle }]))
+    if (own.length > 0)
+      return own.some(({ name, handle }) => this.#connection.surelyHas(handle, name)) ? 'held' : 'unsure'
     return waiters.some(({ handle }) => handle !== null) ? 'waiting' : 'none'
   }
 }

@@ -86,6 +86,10 @@ export class LockRequest implements GrantListener {
     else this.#revoked.set(name, endsAt)
   }
 
+  has(name: string): boolean {
+    return this.#locks?.get(name)?.state === 'held'
+  }
+
   /** Granted and taken before it could be called certain: to the page it has been waiting all the time. */
   #askAnew(): void {
     this.#phase = 'waiting'

@@ -572,12 +572,20 @@ describe('observe', () => {
     expect(observed.current).toEqual(nobody)
   })
 
-  it('mine: held while it is certain, else unsure', () => {
+  it('[S-4] mine: held while that lock is certain, at each read, else unsure', async () => {
     const observed = locks.observe('a')
-    tell([{ handle: 5, peerId: 'me' }])
+    void locks.acquire('a', { lease: 1_000 })
+    const handle = asked()
+    tell([{ handle, peerId: 'me' }])
+    expect(observed.current.mine).toBe('unsure')
+    grant(handle)
+    hear()
+    await quiet()
+    expect(observed.current.mine).toBe('held')
+    // Long before the room's own lease is over.
+    clock.pass(1_000)
     expect(observed.current.mine).toBe('unsure')
     hear()
-    tell([{ handle: 5, peerId: 'me' }])
     expect(observed.current.mine).toBe('held')
   })
 

@@ -89,7 +89,7 @@ export class RoomLocks implements LockManager {
   constructor(connection: RoomConnection, defaults: LockDefaults) {
     this.#connection = connection
     this.#defaults = defaults
-    this.#observations = new LockObservations(connection, () => defaults.timing().lease)
+    this.#observations = new LockObservations(connection)
   }
 
   /** As the platform's own shows itself. */
