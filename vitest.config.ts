@@ -4,6 +4,8 @@ import { comityWorkerSource } from './scripts/worker-bundle.js'
 export default defineConfig({
   plugins: [comityWorkerSource()],
   test: {
+    // Vitest leaves a core to itself; it needs little of it, and simulations are long.
+    maxWorkers: '100%',
     projects: [
       {
         extends: true,
