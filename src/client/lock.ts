@@ -3,6 +3,7 @@ import type { LockLoss } from '../host/page.js'
 import type { RoomConnection } from './connection.js'
 import { ComityError, type LockLossReason, LockLostError, LockRevokedError, LockTimeoutError } from './errors.js'
 import { checkWait, type WaitOptions } from './lock-options.js'
+import { boundWait } from './wait.js'
 
 export type LockMode = 'exclusive' | 'shared'
 
@@ -222,15 +223,15 @@ export class HeldLock implements Lock {
     if (this.#phase === 'lost') throw new LockLostError(this.name, this.#reason)
   }
 
-  #askForUpgrade({ signal, timeout }: WaitOptions, resolve: () => void, reject: (error: unknown) => void): void {
+  #askForUpgrade(bounds: WaitOptions, resolve: () => void, reject: (error: unknown) => void): void {
     const { name, handle, lease } = this.#grant
-    const { clock, meter } = this.#connection
+    const { meter } = this.#connection
     const askedAt = meter.now()
-    const stops: (() => void)[] = []
+    let stopWaiting = () => {}
     const end = (settle: () => void) => {
       if (this.#upgrade !== upgrade) return
       this.#upgrade = null
-      for (const stop of stops) stop()
+      stopWaiting()
       settle()
     }
     const upgrade = { fail: (error: unknown) => end(() => reject(error)) }
@@ -240,18 +241,11 @@ export class HeldLock implements Lock {
       upgrade.fail(error)
     }
     this.#upgrade = upgrade
-    if (signal) {
-      const abort = () => giveUp(signal.reason)
-      signal.addEventListener('abort', abort)
-      stops.push(() => signal.removeEventListener('abort', abort))
+    const late = (timeout: number) => {
+      meter.count(name, 'timeouts')
+      return new LockTimeoutError(name, timeout)
     }
-    if (timeout !== undefined) {
-      const timer = clock.after(timeout, () => {
-        meter.count(name, 'timeouts')
-        giveUp(new LockTimeoutError(name, timeout))
-      })
-      stops.push(() => timer.cancel())
-    }
+    stopWaiting = boundWait(this.#connection, bounds, late, giveUp)
     const granted = () =>
       end(() => {
         meter.granted(this, askedAt)

@@ -406,6 +406,17 @@ describe('upgrade and downgrade', () => {
     expect([again.value, lock.mode, lock.token]).toEqual([undefined, 'exclusive', 11])
   })
 
+  it('ends though a listener of the page keeps the abort to itself', async () => {
+    const { lock } = await shared()
+    const controller = new AbortController()
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation())
+    const upgrading = outcome(lock.upgrade({ signal: controller.signal }))
+    await quiet()
+    controller.abort('enough')
+    await quiet()
+    expect(upgrading.value).toBe('enough')
+  })
+
   it('ends with a downgrade', async () => {
     const { lock } = await shared()
     const upgrading = outcome(lock.upgrade())

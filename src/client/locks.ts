@@ -3,7 +3,7 @@
  */
 import { defaultTiming } from '../machine/settings.js'
 import type { RoomConnection } from './connection.js'
-import { LockTimeoutError, NoQuorumError, RoomLeftError } from './errors.js'
+import { LockTimeoutError, RoomLeftError } from './errors.js'
 import type { HeldLock, Lock } from './lock.js'
 import { infoOf, type LockManagerSnapshot, type WaitGraph, waitGraphOf } from './lock-info.js'
 import { type LockObservation, LockObservations } from './lock-observation.js'
@@ -23,6 +23,7 @@ import { LockRequest, stolenError } from './lock-request.js'
 import { revoke } from './lock-revocation.js'
 import { type LockEvent, LockWatch } from './lock-watch.js'
 import type { Observable } from './observable.js'
+import { boundWait } from './wait.js'
 
 export type LockGrantedCallback<T> = (lock: Lock | null) => T | PromiseLike<T>
 /** The locks in the order of their names. */
@@ -221,11 +222,11 @@ export class RoomLocks implements LockManager {
     if (this.#connection.ended) throw this.#connection.ended
     if (this.#left) throw new RoomLeftError()
     signal?.throwIfAborted()
-    const stopWaiting: (() => void)[] = []
+    let stopWaiting = () => {}
     const wait = { over: false }
     const endWait = () => {
       wait.over = true
-      for (const stop of stopWaiting) stop()
+      stopWaiting()
     }
     const giveUp = (error: unknown) => {
       if (wait.over) return
@@ -257,39 +258,12 @@ export class RoomLocks implements LockManager {
       },
     })
     this.#open.add(leave)
-    stopWaiting.push(...this.#bounds(names, options, giveUp))
-  }
-
-  /** What ends a wait before the grant; each gives back how to take it down. */
-  #bounds(names: readonly string[], options: LockOptions, giveUp: (error: unknown) => void): (() => void)[] {
-    const stops: (() => void)[] = []
-    const { signal, timeout } = options
-    if (signal) {
-      const abort = () => giveUp(signal.reason)
-      // A listener of the page can keep the event from us, but not from a signal that depends on this one.
-      const dependent = typeof AbortSignal.any === 'function' ? [AbortSignal.any([signal])] : []
-      for (const source of [signal, ...dependent]) {
-        source.addEventListener('abort', abort)
-        stops.push(() => source.removeEventListener('abort', abort))
-      }
+    const late = (timeout: number) => {
+      for (const name of names) this.#connection.meter.count(name, 'timeouts')
+      return new LockTimeoutError(names.join(', '), timeout)
     }
-    if (timeout !== undefined) {
-      // By the page's own timer: it ends the wait without a leader too (S-9).
-      const timer = this.#connection.clock.after(timeout, () => {
-        for (const name of names) this.#connection.meter.count(name, 'timeouts')
-        giveUp(new LockTimeoutError(names.join(', '), timeout))
-      })
-      stops.push(() => timer.cancel())
-    }
-    if ((options.whenNoQuorum ?? this.#defaults.whenNoQuorum) === 'reject') {
-      const check = () => {
-        const { status } = this.#connection
-        if (status?.phase === 'no-quorum') giveUp(new NoQuorumError(status.missing))
-      }
-      stops.push(this.#connection.listen({ status: check }))
-      queueMicrotask(check)
-    }
-    return stops
+    const { whenNoQuorum = this.#defaults.whenNoQuorum } = options
+    stopWaiting = boundWait(this.#connection, { ...options, whenNoQuorum }, late, giveUp)
   }
 }
 

@@ -126,6 +126,16 @@ describe('a wait', () => {
     expect(port.calls('semaphore.acquire')).toHaveLength(1)
   })
 
+  it('ends though a listener of the page keeps the abort to itself', async () => {
+    const controller = new AbortController()
+    controller.signal.addEventListener('abort', (event) => event.stopImmediatePropagation())
+    const acquiring = watch(semaphore.acquire(1, { signal: controller.signal }))
+    await quiet()
+    controller.abort('enough')
+    await quiet()
+    expect(acquiring.value).toBe('enough')
+  })
+
   it('ends after its time-out, without a leader too, and no timer is left', async () => {
     const acquiring = watch(semaphore.acquire(1, { timeout: 300 }))
     await quiet()

@@ -5,7 +5,7 @@ import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
 import { type HeldPermit, type Permit, type PermitParameters, PermitRequest } from './permit.js'
-import { boundWait, type WaitOptions } from './wait.js'
+import { boundWait, type WaitBounds } from './wait.js'
 
 export interface SemaphoreOptions {
   /**
@@ -89,7 +89,7 @@ export class RoomSemaphores {
   }
 
   /** From checked options to a request, bounded by its signal, its time-out, the quorum and this handle. */
-  acquire(parameters: PermitParameters, bounds: WaitOptions): Promise<HeldPermit | null> {
+  acquire(parameters: PermitParameters, bounds: WaitBounds): Promise<HeldPermit | null> {
     const connection = this.connect()
     bounds.signal?.throwIfAborted()
     return new Promise((resolve, reject) => {
@@ -133,7 +133,7 @@ export class RoomSemaphores {
   }
 
   /** The options that a request goes by, and what bounds its wait. */
-  check(options: unknown): { asked: Omit<PermitParameters, 'name' | 'permits' | 'count'>; bounds: WaitOptions } {
+  check(options: unknown): { asked: Omit<PermitParameters, 'name' | 'permits' | 'count'>; bounds: WaitBounds } {
     const given = checkMembers(options, 'options')
     const { whenNoQuorum = this.#defaults.whenNoQuorum } = given
     if (whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject')

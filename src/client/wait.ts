@@ -2,11 +2,12 @@ import type { RoomConnection } from './connection.js'
 import { NoQuorumError } from './errors.js'
 
 /** What bounds a wait for something that others have. */
-export interface WaitOptions {
+export interface WaitBounds {
   readonly signal?: AbortSignal
   /** ms */
   readonly timeout?: number
-  readonly whenNoQuorum: 'wait' | 'reject'
+  /** Default `wait`. */
+  readonly whenNoQuorum?: 'wait' | 'reject'
 }
 
 /**
@@ -15,15 +16,19 @@ export interface WaitOptions {
  */
 export function boundWait(
   connection: RoomConnection,
-  { signal, timeout, whenNoQuorum }: WaitOptions,
+  { signal, timeout, whenNoQuorum }: WaitBounds,
   late: (timeout: number) => Error,
   giveUp: (error: unknown) => void,
 ): () => void {
   const stops: (() => void)[] = []
   if (signal) {
     const abort = () => giveUp(signal.reason)
-    signal.addEventListener('abort', abort)
-    stops.push(() => signal.removeEventListener('abort', abort))
+    // A listener of the page can keep the event from us, but not from a signal that depends on this one.
+    const dependent = typeof AbortSignal.any === 'function' ? [AbortSignal.any([signal])] : []
+    for (const source of [signal, ...dependent]) {
+      source.addEventListener('abort', abort)
+      stops.push(() => source.removeEventListener('abort', abort))
+    }
   }
   if (timeout !== undefined) {
     // By the page's own timer: it ends the wait without a leader too (S-9).
