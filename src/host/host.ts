@@ -104,6 +104,10 @@ const pingEveryLeaderless = 200
 /** What happens to nobody is seen to seldom (M6). */
 const housekeepingEveryCalm = 1_000
 const defaultIdleAfter = 5_000
+/** Whoever comes so much later than it meant to, ms, was stopped: somebody may have spoken to it meanwhile ... */
+const stalledFrom = 20
+/** ... and is heard for so long, ms, before a time-out is believed. */
+const hearsFirstFor = 10
 
 export class Host {
   readonly #options: HostOptions
@@ -129,6 +133,9 @@ export class Host {
   #housekeptAt: number
   #pingedAt = Number.NEGATIVE_INFINITY
   #timer: { readonly at: number; readonly timer: Timer } | null = null
+  /** When it meant to come next; `Infinity` before it has said so. */
+  #dueAt = Number.POSITIVE_INFINITY
+  #hearing: Timer | null = null
   #known: { readonly term: number; readonly leader: PeerId | null; readonly leading: boolean } = {
     term: 0,
     leader: null,
@@ -355,10 +362,29 @@ export class Host {
     // A wall clock that was set back would hold up every lease for as much: they begin anew instead.
     const setBack = before.wall - this.#now.wall
     if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
-    const ticks = Math.floor(this.#now.monotonic - this.#ticked)
-    if (ticks <= 0) return
+    const ticks = Math.max(0, Math.floor(this.#now.monotonic - this.#ticked))
     this.#ticked += ticks
-    if (!this.#belonging.recovery.isStandingBy) this.#raft.tick(ticks)
+    if (this.#belonging.recovery.isStandingBy) return
+    if (this.#hearsFirst()) this.#raft.stall(ticks)
+    else this.#raft.tick(ticks)
+  }
+
+  /**
+   * C3: after a stall, what waited at this host's door is heard before anybody is given up: its leader's heartbeats, its followers' answers.
+   * Raft's safety does not look at time; leases and deadlines, which do, go by the clocks above.
+   */
+  #hearsFirst(): boolean {
+    const late = this.#now.monotonic - this.#dueAt
+    if (this.#hearing === null && late >= stalledFrom) {
+      // What is longer is sleep, and says nothing of the next time.
+      if (late < pauseAfter) this.#tempo.stalled(late)
+      this.#hearing = this.#options.clock.after(hearsFirstFor, () => {
+        this.#hearing = null
+        this.#dueAt = Number.POSITIVE_INFINITY
+        this.#turn(() => {})
+      })
+    }
+    return this.#hearing !== null
   }
 
   /** A leader that was away for a minimum election time-out may have been replaced; that it meant to sleep is no gap. */
@@ -437,11 +463,13 @@ export class Host {
   }
 
   #arm(): void {
+    if (this.#hearing !== null) return
     const housekeeping = this.#housekeptAt + this.#housekeepingEvery - this.#now.monotonic
     const due = this.#leadership.leading ? (this.#leadership.dueIn ?? housekeeping) : housekeeping
     const wait = Math.max(1, Math.min(housekeeping, due, this.#raft.ticksUntilDue()))
     const at = this.#now.monotonic + wait
     if (this.#timer && this.#timer.at <= at && this.#timer.at > this.#now.monotonic) return
+    this.#dueAt = at
     this.#timer?.timer.cancel()
     const timer = this.#options.clock.after(wait, () => {
       this.#timer = null
@@ -780,6 +808,7 @@ export class Host {
   #end(failure: Failure | null): void {
     this.#stopped = true
     this.#timer?.timer.cancel()
+    this.#hearing?.cancel()
     this.#commit.stop()
     if (failure === null || this.#options.self.resident) for (const network of this.#networks) network.close()
     this.#options.storage.close()

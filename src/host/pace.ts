@@ -1,5 +1,5 @@
 /**
- * How patient this peer is (M5): its election time-out and heartbeat follow the round trips that it measures. What the room was
+ * How patient this peer is (M5): its election time-out and heartbeat follow the round trips that it measures, and its own stalls. What the room was
  * founded with is the least; all times grow by one factor, so that they stay in proportion.
  */
 import type { Timing } from '../machine/command.js'
@@ -16,10 +16,35 @@ const growsAt = 1.2
 const shrinksAt = 1.5
 const shrinksAfter = 3_000
 
+/** Stalls are remembered for so long, ms. */
+const stallsCountFor = 10_000
+/**
+ * A minimum election time-out over the stalls that it is to bear: when its leader falls silent a heartbeat's third of it may be over, and
+ * the first word after it has a way to go.
+ */
+const patienceOverStall = 2
+
+/** How long this peer stands still at times, because its machine has too much to do. One alone may be an accident: the second longest counts. */
+export class Stalls {
+  #recent: { readonly at: number; readonly lasted: number }[] = []
+
+  note(lasted: number, now: number): void {
+    this.#recent = this.#recent.filter(({ at }) => now - at < stallsCountFor)
+    this.#recent.push({ at: now, lasted })
+  }
+
+  /** What an election time-out needs that is to bear them, ms. */
+  need(now: number): number {
+    const lasted = this.#recent.filter(({ at }) => now - at < stallsCountFor).map((stall) => stall.lasted)
+    return patienceOverStall * (lasted.sort((a, b) => b - a)[1] ?? 0)
+  }
+}
+
 export class Pace {
   readonly #self: PeerId
   /** What an election needs over the link to a peer, ms; null if that is not known. */
   readonly #need: (peerId: PeerId) => number | null
+  readonly stalls = new Stalls()
   /** The minimum election time-out over the room's own. */
   #factor = 1
   #shrinkingSince: number | null = null
@@ -29,9 +54,10 @@ export class Pace {
     this.#need = need
   }
 
-  /** The times that this peer needs now, of its own links alone. */
+  /** The times that this peer needs now, for its own links and its own stalls alone. */
   timing(floor: Timing, configuration: Configuration, now: number): RaftTiming {
-    this.#follow(Math.max(1, Math.min(patienceMax, this.#needed(configuration)) / floor.electionMin), now)
+    const needed = Math.max(this.#needed(configuration), this.stalls.need(now))
+    this.#follow(Math.max(1, Math.min(patienceMax, needed) / floor.electionMin), now)
     return scaled(floor, this.#factor)
   }
 

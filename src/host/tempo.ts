@@ -49,6 +49,11 @@ export class Tempo {
     this.idle.replied(message)
   }
 
+  /** This host came later than it meant to, ms. */
+  stalled(lasted: number): void {
+    this.#pace.stalls.note(lasted, this.#now)
+  }
+
   /** At the end of each turn, before what the core has to say is sent. */
   settle(): void {
     const { raft } = this.#context

@@ -124,8 +124,7 @@ export function stepDown(state: RaftState): void {
   if (state.leading !== null) becomeFollower(state, state.term, null)
 }
 
-export function tickLeader(state: RaftState, leading: Leading, ticks: number): void {
-  state.heartbeatElapsed += ticks
+export function tickLeader(state: RaftState, leading: Leading): void {
   expireTransfer(state, leading)
   if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) {
     if (!mayWait(state)) {
@@ -136,6 +135,10 @@ export function tickLeader(state: RaftState, leading: Leading, ticks: number): v
     leading.missedChecks += 1
     if (leading.missedChecks >= patience) failLeaderReads(state, leading)
   }
+  beatIfDue(state, leading)
+}
+
+export function beatIfDue(state: RaftState, leading: Leading): void {
   if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
 }
 

@@ -16,7 +16,7 @@ import { laggardsAtRest, laggardsWhenIdle, nudge, offerRest, rest, stepQuiet, wa
 import { createState, hasCommittedInTerm, type RaftOptions, type RaftState, type RaftTiming } from './state.js'
 import { statusOf } from './status.js'
 import { step } from './step.js'
-import { tick, ticksUntilDue } from './tick.js'
+import { stall, tick, ticksUntilDue } from './tick.js'
 import { type TransferResult, transferLeadership } from './transfer.js'
 
 /**
@@ -46,6 +46,14 @@ export class Raft {
    */
   tick(ticks: number): void {
     tick(this.#state, ticks)
+  }
+
+  /**
+   * The same for a caller that did not run for so long (C3): what was said to it meanwhile waits, and comes before any time-out of this core
+   * fires, with the next `tick`. Else a process that stood still would depose a leader whose heartbeats lie in its queue.
+   */
+  stall(ticks: number): void {
+    stall(this.#state, ticks)
   }
 
   /** Ticks until `tick` has something to do; `Infinity` if nothing will be due. Changes with every input. */

@@ -1,19 +1,30 @@
 import { assert } from './assert.js'
 import { campaign, canCampaign } from './candidate.js'
 import { isVoter } from './configuration.js'
-import { tickLeader } from './leader.js'
+import { beatIfDue, tickLeader } from './leader.js'
 import { configurationOf } from './log.js'
 import { expireForwardedReads } from './read-index.js'
 import { drawTimeout, judgeAlone, type RaftState } from './state.js'
 
 /** However many ticks come at once, each timer fires at most once: a sleep of a minute is one election check (C3). */
 export function tick(state: RaftState, ticks: number): void {
+  pass(state, ticks)
+  if (state.forwardedReads.size > 0) expireForwardedReads(state)
+  if (state.leading !== null) tickLeader(state, state.leading)
+  else if (state.elapsed >= state.timeout) onElectionTimeout(state)
+}
+
+/** Nobody is given up, and what a leader says of itself it says at once: its followers have waited for as long. */
+export function stall(state: RaftState, ticks: number): void {
+  pass(state, ticks)
+  if (state.leading !== null) beatIfDue(state, state.leading)
+}
+
+function pass(state: RaftState, ticks: number): void {
   assert(ticks >= 0 && ticks < Number.POSITIVE_INFINITY, 'time goes forward')
   state.clock += ticks
   state.elapsed += ticks
-  if (state.forwardedReads.size > 0) expireForwardedReads(state)
-  if (state.leading !== null) tickLeader(state, state.leading, ticks)
-  else if (state.elapsed >= state.timeout) onElectionTimeout(state)
+  if (state.leading !== null) state.heartbeatElapsed += ticks
 }
 
 function onElectionTimeout(state: RaftState): void {

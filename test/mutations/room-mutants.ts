@@ -339,6 +339,22 @@ const clocks: readonly RoomMutant[] = [
     cites: ['C3', 'S-5'],
   },
   {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/stalls.test.ts'], title: '[C3]' },
+    name: 'whoever stood still gives its leader up before it has heard it',
+    find: 'if (this.#hearsFirst()) this.#raft.stall(ticks)',
+    replace: 'if (false as boolean) this.#raft.stall(ticks)',
+    cites: ['C3'],
+  },
+  {
+    file: 'host/host.ts',
+    tests: { files: ['test/scenario/stalls.test.ts'], title: '[M5]' },
+    name: 'a leader that stands still now and then is deposed each time',
+    find: 'if (late < pauseAfter) this.#tempo.stalled(late)',
+    replace: '',
+    cites: ['M5'],
+  },
+  {
     file: 'machine/machine.ts',
     tests: { files: ['src/machine/machine.test.ts'] },
     name: 'cluster time goes wherever an entry says',

@@ -1,0 +1,64 @@
+/** A worker that did not run for a moment has heard nothing, but much may have been said to it. */
+import { expect, it } from 'vitest'
+import type { SimTab } from '../../src/simulation/tab.js'
+import { Story } from './story.js'
+
+async function stall(story: Story, tabs: readonly SimTab[], ms: number): Promise<void> {
+  const threads = tabs.map((tab) => story.hostOf(tab).thread)
+  for (const thread of threads) thread.block()
+  await story.pass(ms)
+  for (const thread of threads) thread.unblock()
+}
+
+it('[C3] a follower that stood still for longer than any election time-out follows on: it hears its leader first', async () => {
+  const story = new Story('a follower stalls', { registrar: true })
+  const tabs = await story.open(1, 1, 1)
+  const leader = story.leaderOf(tabs)
+  const [follower] = tabs.filter((tab) => tab !== leader)
+  if (!follower) throw new Error('three tabs')
+  const roles = new Set<string>()
+  for (let i = 0; i < 20; i += 1) {
+    await stall(story, [follower], 400)
+    const until = story.now + 200
+    await story.until(() => {
+      roles.add(story.hostOf(follower).host.status.role)
+      return story.now >= until
+    })
+  }
+  expect([...roles]).toEqual(['follower'])
+})
+
+it('[C3] a machine on which nobody ran for longer than any election time-out elects nobody', async () => {
+  const story = new Story('a machine stalls', { registrar: true })
+  const tabs = await story.open(3)
+  const { elections } = story.sim.raft
+  for (let i = 0; i < 40; i += 1) {
+    await stall(story, tabs, 350)
+    await story.pass(100)
+  }
+  expect(story.sim.raft.elections).toBe(elections)
+})
+
+it('[M5] a leader that stands still now and then is given the time for it, for as long as it does', async () => {
+  const story = new Story('a leader stalls', { registrar: true })
+  const tabs = await story.open(1, 1, 1)
+  for (let i = 0; i < 3; i += 1) {
+    await stall(story, [story.leaderOf(tabs)], 140)
+    await story.pass(300)
+  }
+  const leader = story.leaderOf(tabs)
+  const { elections } = story.sim.raft
+  for (let i = 0; i < 40; i += 1) {
+    await stall(story, [leader], 200)
+    await story.pass(300)
+  }
+  expect(story.sim.raft.elections).toBe(elections)
+  await story.pass(20_000)
+  await story.acquire(leader, 'the room is awake')
+  const [other] = tabs.filter((tab) => tab !== leader)
+  if (!other) throw new Error('three tabs')
+  leader.crash()
+  const crashedAt = story.now
+  await story.until(() => story.sim.leader !== null && story.leaderOf(tabs) !== leader, 5_000, 'another leader')
+  expect(story.now - crashedAt).toBeLessThan(500)
+})
