@@ -151,6 +151,7 @@ export class Host {
   #admitAskedAt = Number.NEGATIVE_INFINITY
   /** In an idle room echoes leave with a heartbeat: of which round the last ones did. */
   #echoedRound = 0
+  #longestStall = 0
   pauses = 0
 
   constructor(options: HostOptions) {
@@ -377,7 +378,7 @@ export class Host {
     const late = this.#now.monotonic - this.#dueAt
     if (this.#hearing === null && late >= stalledFrom) {
       // What is longer is sleep, and says nothing of the next time.
-      if (late < pauseAfter) this.#tempo.stalled(late)
+      if (late < pauseAfter) this.#stalled(late)
       this.#hearing = this.#options.clock.after(hearsFirstFor, () => {
         this.#hearing = null
         this.#dueAt = Number.POSITIVE_INFINITY
@@ -385,6 +386,11 @@ export class Host {
       })
     }
     return this.#hearing !== null
+  }
+
+  #stalled(ms: number): void {
+    this.#longestStall = Math.max(this.#longestStall, ms)
+    this.#tempo.stalled(ms)
   }
 
   /** A leader that was away for a minimum election time-out may have been replaced; that it meant to sleep is no gap. */
@@ -903,6 +909,7 @@ export class Host {
       writes: this.#commit.writes,
       writeMs: this.#commit.writeMs,
       pauses: this.pauses,
+      longestStall: this.#longestStall,
     }
   }
 }

@@ -442,5 +442,8 @@ export interface HostMetrics {
   readonly writes: number
   /** Smoothed time of one durable write, ms. */
   readonly writeMs: number | null
+  /** How often this peer stood still for more than a second: it slept, or was frozen. */
   readonly pauses: number
+  /** How long its worker has stood still at most without sleeping, ms: on a machine with too much to do an election may come of it. */
+  readonly longestStall: number
 }

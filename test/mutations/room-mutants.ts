@@ -350,7 +350,7 @@ const clocks: readonly RoomMutant[] = [
     file: 'host/host.ts',
     tests: { files: ['test/scenario/stalls.test.ts'], title: '[M5]' },
     name: 'a leader that stands still now and then is deposed each time',
-    find: 'if (late < pauseAfter) this.#tempo.stalled(late)',
+    find: 'this.#tempo.stalled(ms)',
     replace: '',
     cites: ['M5'],
   },
