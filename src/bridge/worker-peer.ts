@@ -16,6 +16,7 @@ import type { Network } from '../network/link.js'
 import { MemoryHub } from '../network/memory.js'
 import { PeerRelayNetwork, patienceMs, residentPatienceMs } from '../network/peer-relay.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
+import { afterQueued } from '../shared/after-queued.js'
 import { lifeOf, memoryRoomLockName } from '../shared/life.js'
 import { StorageFault, storageFailure } from '../shared/storage-fault.js'
 import { systemClock } from '../shared/system-clock.js'
@@ -141,6 +142,7 @@ export class WorkerPeer implements WorkerApi {
       stored,
       expectedRoomId,
       clock: systemClock,
+      soon: afterQueued,
       networks: this.#networks(peerId, storage.incarnation, request.links, [this.#channels]),
       relays: relaysOf(peerId, storage.incarnation),
       seed: randomSeed(),
@@ -186,6 +188,7 @@ export class WorkerPeer implements WorkerApi {
       stored: storage.stored,
       expectedRoomId: storage.stored.lineage?.roomId ?? null,
       clock: systemClock,
+      soon: afterQueued,
       networks: this.#networks(peerId, storage.incarnation, request.links, []),
       relays: relaysOf(peerId, storage.incarnation, residentPatienceMs),
       seed: randomSeed(),

@@ -50,6 +50,11 @@ export interface HostOptions {
   /** The room that this peer means to join, when it is known before anyone of it is met. */
   readonly expectedRoomId: string | null
   readonly clock: Clock
+  /**
+   * Runs it once this thread has done what waits for it already. Frames and calls that have come by then are one turn: the busier a
+   * thread is, the more of them go into one append, one write and one frame, and no timer waits for them.
+   */
+  readonly soon: (run: () => void) => void
   readonly networks: readonly Network[]
   /** Links through third peers, to those who cannot be reached otherwise (F4). None: such peers are not reached. */
   readonly relays?: CarriedNetwork
@@ -142,6 +147,8 @@ export class Host {
     leading: false,
   }
   #inTurn = false
+  /** Something has come and is not settled yet. */
+  #isGathering = false
   #stopped = false
   /**
    * What waited for a leader, or for a configuration to be committed, does not wait for the next housekeeping too: above all
@@ -233,7 +240,7 @@ export class Host {
     for (const network of this.#networks) {
       network.listen({
         up: (link) => this.#turn(() => this.#peers.up(link)),
-        frame: (link, lane, frame) => this.#turn(() => this.#received(link, lane, frame)),
+        frame: (link, lane, frame) => this.#gather(() => this.#received(link, lane, frame)),
         down: (link, reason) => this.#turn(() => this.#peers.down(link, reason)),
         foreign: (peerId, version) => this.#turn(() => this.#foreign(peerId, version)),
       })
@@ -251,9 +258,12 @@ export class Host {
   /** A call of the page; answered once, unless the host stops first (then with its failure). */
   call<T extends CallType>(call: Extract<Call, { type: T }>, reply: (reply: Reply<Answers[T]>) => void): void {
     if (this.#stopped) reply({ ok: false, failure: { code: 'room-left', message: 'this peer has left the room' } })
+    // What this peer answers by itself leads to nothing.
+    else if (!isOfTheRoom(call as Call))
+      this.#turn(() => this.#page.call(call as Call, reply as (reply: Reply<never>) => void))
     else
-      this.#turn(() => {
-        if (isOfTheRoom(call as Call)) this.#tempo.idle.touch()
+      this.#gather(() => {
+        this.#tempo.idle.touch()
         this.#page.call(call as Call, reply as (reply: Reply<never>) => void)
       })
   }
@@ -336,8 +346,23 @@ export class Host {
     return this.#raft.entryTerm(index)
   }
 
-  /** C3: before any message, timer or call is looked at, both clocks are, and what ran out meanwhile is dropped. */
   #turn(input: () => void): void {
+    this.#dispatch(input, () => this.#settle())
+  }
+
+  /** What it leads to waits for those who stand in the same queue. */
+  #gather(input: () => void): void {
+    this.#dispatch(input, () => {
+      if (this.#isGathering) return
+      this.#isGathering = true
+      this.#options.soon(() => {
+        if (this.#isGathering) this.#turn(() => {})
+      })
+    })
+  }
+
+  /** C3: before any message, timer or call is looked at, both clocks are, and what ran out meanwhile is dropped. */
+  #dispatch(input: () => void, then: () => void): void {
     if (this.#stopped) return
     if (this.#inTurn) {
       input()
@@ -347,7 +372,7 @@ export class Host {
     try {
       this.#checkClocks()
       input()
-      this.#settle()
+      then()
     } catch (error) {
       this.fail(failureIn(error) ?? { code: 'storage', message: `this peer stopped itself: ${describe(error)}` })
     } finally {
@@ -408,6 +433,7 @@ export class Host {
   }
 
   #settle(): void {
+    this.#isGathering = false
     this.#housekeep()
     do {
       while (this.#raft.hasReady()) {

@@ -36,6 +36,7 @@ export class TestPeer {
       stored,
       expectedRoomId: null,
       clock: systemClock,
+      soon: queueMicrotask,
       networks: [hub.join(peerId)],
       seed: peerId.charCodeAt(0),
       randomText: () => `history of ${peerId}`,
@@ -50,6 +51,8 @@ export class TestPeer {
 
   #heard(event: HostEvent): void {
     this.events.push(event)
+    if (event.type === 'testament' && event.confirm)
+      queueMicrotask(() => this.host.notice({ type: 'testament', number: event.number }))
     if (event.type === 'ask') queueMicrotask(() => this.host.notice({ type: 'alive', sentAt: systemClock.now() }))
   }
 

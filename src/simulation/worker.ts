@@ -197,6 +197,7 @@ export class SimWorker {
       stored: wiring.stored,
       expectedRoomId: wiring.expectedRoomId,
       clock: surgery.hostClock?.(this.thread.clock) ?? this.thread.clock,
+      soon: (run) => this.thread.post(0, 'settles', run),
       networks: [surgery.network?.(network, self) ?? network],
       relays: new PeerRelayNetwork({
         ...{ peerId, incarnation, secret: this.#secretOf(self) },
