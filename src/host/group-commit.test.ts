@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { type Entry, emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
 import type { Ready, Write } from '../raft/ready.js'
+import type { Clock } from '../shared/instant.js'
+import { systemClock } from '../shared/system-clock.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
 import type { Storage, WriteBatch } from '../storage/storage.js'
 import { GroupCommit } from './group-commit.js'
@@ -37,8 +39,18 @@ function setUp() {
   const disk = new SlowDisk()
   const log: string[] = []
   let now = 0
+  const timers: (() => void)[] = []
+  const clock: Clock = {
+    now: () => ({ monotonic: now, wall: 0 }),
+    after: (_ms, run) => {
+      timers.push(run)
+      return { cancel: () => timers.splice(timers.indexOf(run), 1) }
+    },
+  }
+  const learner = { of: false }
   const during: { run: ((sequence: number) => void) | null } = { run: null }
-  const commit = new GroupCommit(disk, () => now, {
+  const commit = new GroupCommit(disk, clock, {
+    mayLinger: () => learner.of,
     durable: (group, { sequence }) => {
       log.push(`${group}/${sequence}`)
       during.run?.(sequence)
@@ -49,7 +61,7 @@ function setUp() {
   const advance = (ms: number) => {
     now += ms
   }
-  return { disk, log, commit, during, advance }
+  return { disk, log, commit, during, advance, timers, learner }
 }
 
 let sequence = 0
@@ -302,15 +314,81 @@ describe('the end', () => {
     const memory = new MemoryDisk()
     const log: string[] = []
     const listener = {
+      mayLinger: () => false,
       together: (run: () => void) => run(),
       durable: () => log.push('durable'),
       failed: () => log.push('failed'),
     }
-    const old = new GroupCommit(new MemoryStorage(memory, 'a'), () => 0, listener)
+    const old = new GroupCommit(new MemoryStorage(memory, 'a'), systemClock, listener)
     new MemoryStorage(memory, 'b')
     old.add(0, ready({ entries: [entry(1)] }))
     await new Promise((resolve) => setTimeout(resolve))
     expect(log).toEqual(['failed'])
     expect(memory.read().groups.size).toBe(0)
+  })
+})
+
+describe('of a learner', () => {
+  const answers = (sequence: number, messagesAfterWrite: Ready['messagesAfterWrite'], write: Write | null): Ready => ({
+    ...ready(write),
+    sequence,
+    messagesAfterWrite,
+  })
+  const acknowledgement = { type: 'appendReply', from: 'l', to: 'a', term: 1, rejected: false, index: 2 } as const
+  const vote = { type: 'voteReply', from: 'l', to: 'a', term: 1, granted: true } as const
+
+  async function begun() {
+    const all = setUp()
+    const { disk, commit, learner } = all
+    learner.of = true
+    // Its first term is news.
+    commit.add(0, ready({ hardState: hardState(1), entries: entries(1, 1) }))
+    await disk.end()
+    expect(disk.batches).toHaveLength(1)
+    return all
+  }
+
+  it('entries wait for more of them, and are acknowledged when all are durable', async () => {
+    const { disk, log, commit, timers } = await begun()
+    for (const index of [2, 3, 4])
+      commit.add(
+        0,
+        answers(100 + index, [acknowledgement], { hardState: hardState(1), entries: entries(index, index) }),
+      )
+    expect([disk.batches.length, timers.length]).toEqual([1, 1])
+    timers[0]?.()
+    expect(disk.batches[1]?.groups[0]?.entries).toHaveLength(3)
+    expect(log).toHaveLength(1)
+    await disk.end()
+    expect(log.slice(1)).toEqual(['0/102', '0/103', '0/104'])
+  })
+
+  it.each([
+    ['a vote', () => answers(200, [vote], { hardState: { ...hardState(2), votedFor: 'a' }, entries: [] })],
+    ['an answer to a candidate', () => answers(200, [vote], null)],
+    ['a refusal', () => answers(200, [{ ...acknowledgement, rejected: true, hint: { term: 1, index: 1 } }], null)],
+    ['a new term', () => answers(200, [], { hardState: hardState(2), entries: [] })],
+    ['a snapshot', () => answers(200, [], { snapshot: snapshot(9), entries: [] })],
+    ['many entries', () => answers(200, [acknowledgement], { entries: entries(3, 40) })],
+  ])('%s takes them along at once', async (_what, urgent) => {
+    const { disk, commit, timers } = await begun()
+    commit.add(0, answers(102, [acknowledgement], { entries: entries(2, 2) }))
+    expect([disk.batches.length, timers.length]).toEqual([1, 1])
+    commit.add(0, urgent())
+    expect([disk.batches.length, timers.length]).toEqual([2, 0])
+  })
+
+  it('who is made a voter writes at once, and no timer outlives the host', async () => {
+    const { disk, commit, timers, learner } = await begun()
+    commit.add(0, answers(102, [acknowledgement], { entries: entries(2, 2) }))
+    learner.of = false
+    commit.add(0, answers(103, [acknowledgement], { entries: entries(3, 3) }))
+    expect([disk.batches.length, timers.length]).toEqual([2, 0])
+    await disk.end()
+    learner.of = true
+    commit.add(0, answers(104, [acknowledgement], { entries: entries(4, 4) }))
+    expect(timers).toHaveLength(1)
+    commit.stop()
+    expect(timers).toHaveLength(0)
   })
 })

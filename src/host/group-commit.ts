@@ -1,4 +1,5 @@
 import type { HardState, Ready, Write } from '../raft/ready.js'
+import type { Clock, Timer } from '../shared/instant.js'
 import type { GroupId, GroupWrite, Lineage, Storage } from '../storage/storage.js'
 
 /** What goes to the disk besides the cores' own writes. */
@@ -7,10 +8,16 @@ export interface ExtraWrite {
   readonly compacted?: GroupWrite['compacted'] & { readonly group: GroupId }
 }
 
+/** Nobody waits for what a learner acknowledges: so long may it wait for more of the same, ms ... */
+const lingerMs = 50
+/** ... or until so many entries wait. */
+const lingerEntries = 32
 /** How far the stored commit index may stay behind. */
 const commitStride = 64
 
 export interface GroupCommitListener {
+  /** What is acknowledged to nobody who waits for it is written with what comes soon after. */
+  mayLinger(group: GroupId): boolean
   /** Runs everything that one write made durable as one: what it leads to leaves in one frame. */
   together(run: () => void): void
   /** In the order of `add`: everything that this Ready wrote, and all before it, is durable. */
@@ -26,7 +33,7 @@ export interface GroupCommitListener {
 export class GroupCommit {
   readonly #storage: Storage
   readonly #listener: GroupCommitListener
-  readonly #now: () => number
+  readonly #clock: Pick<Clock, 'now' | 'after'>
   #queue: { readonly group: GroupId; readonly ready: Ready }[] = []
   #extras: ExtraWrite[] = []
   /** What was last written of each group's hard state. */
@@ -34,12 +41,14 @@ export class GroupCommit {
   /** A write is under way, or the listener is being told of one. */
   #busy = false
   #stopped = false
+  /** What waits is written when it fires, at the latest. */
+  #lingering: Timer | null = null
   #writes = 0
   #writeMs: number | null = null
 
-  constructor(storage: Storage, now: () => number, listener: GroupCommitListener) {
+  constructor(storage: Storage, clock: Pick<Clock, 'now' | 'after'>, listener: GroupCommitListener) {
     this.#storage = storage
-    this.#now = now
+    this.#clock = clock
     this.#listener = listener
   }
 
@@ -70,6 +79,7 @@ export class GroupCommit {
 
   stop(): void {
     this.#stopped = true
+    this.#lingering?.cancel()
   }
 
   #next(): void {
@@ -84,7 +94,22 @@ export class GroupCommit {
       this.#tell(items)
     }
     if (this.#stopped || (this.#queue.length === 0 && this.#extras.length === 0)) return
-    this.#write()
+    if (this.#mayLinger()) this.#lingering ??= this.#clock.after(lingerMs, () => this.#write())
+    else this.#write()
+  }
+
+  /** It only appends, and only for its own good. */
+  #mayLinger(): boolean {
+    let entries = 0
+    for (const { group, ready } of this.#queue) {
+      const { write, messagesAfterWrite } = ready
+      const { hardState } = write ?? {}
+      if (!this.#listener.mayLinger(group) || write?.snapshot || (hardState && this.#isVote(group, hardState)))
+        return false
+      if (messagesAfterWrite.some((message) => message.type !== 'appendReply' || message.rejected)) return false
+      entries += write?.entries.length ?? 0
+    }
+    return this.#extras.length === 0 && entries < lingerEntries
   }
 
   /** What the listener adds meanwhile waits its turn: the order is that of `add`. */
@@ -97,6 +122,8 @@ export class GroupCommit {
   }
 
   #write(): void {
+    this.#lingering?.cancel()
+    this.#lingering = null
     const items = this.#queue
     const extras = this.#extras
     this.#queue = []
@@ -114,11 +141,11 @@ export class GroupCommit {
       groups.set(group, { ...(groups.get(group) ?? { group, entries: [] }), compacted: { snapshot, keepFrom } })
     }
     this.#busy = true
-    const begun = this.#now()
+    const begun = this.#clock.now().monotonic
     const writes = [...groups.values()].map((write) => this.#sparing(write))
     this.#storage.write({ ...(lineage && { lineage }), groups: writes }).then(
       () => {
-        this.#measure(this.#now() - begun)
+        this.#measure(this.#clock.now().monotonic - begun)
         this.#tell(items)
         this.#next()
       },
@@ -135,11 +162,21 @@ export class GroupCommit {
     const { hardState, ...rest } = write
     const kept = this.#kept.get(write.group)
     if (!hardState) return write
-    const { term, votedFor, promisedTo } = hardState
-    const isSameVote = kept?.term === term && kept.votedFor === votedFor && kept.promisedTo === promisedTo
-    if (kept && isSameVote && !write.installed && hardState.commitIndex - kept.commitIndex < commitStride) return rest
+    if (
+      kept &&
+      !this.#isVote(write.group, hardState) &&
+      !write.installed &&
+      hardState.commitIndex - kept.commitIndex < commitStride
+    )
+      return rest
     this.#kept.set(write.group, hardState)
     return write
+  }
+
+  /** Its term or vote is news. */
+  #isVote(group: GroupId, { term, votedFor, promisedTo }: HardState): boolean {
+    const kept = this.#kept.get(group)
+    return kept?.term !== term || kept.votedFor !== votedFor || kept.promisedTo !== promisedTo
   }
 
   #measure(ms: number): void {

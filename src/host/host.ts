@@ -204,7 +204,8 @@ export class Host {
     }
     this.#peers = new Peers(options.self, lineage, () => this.#now.monotonic, listener, this.#abilities)
     this.#peers.noteIncarnations(this.#raft.configuration)
-    this.#commit = new GroupCommit(options.storage, () => options.clock.now().monotonic, {
+    this.#commit = new GroupCommit(options.storage, options.clock, {
+      mayLinger: () => !votersOf(this.#raft.configuration).includes(options.self.peerId),
       together: (run) => this.#turn(run),
       durable: (_group, ready) => this.#durable(ready),
       failed: (error) => this.fail(storageFailure(error, 'the log could not be written')),

@@ -211,15 +211,38 @@ describe('removal', () => {
 })
 
 describe('learners', () => {
-  it('[S55] replicate and are never counted', () => {
+  it('[S55] are never counted', () => {
+    const raft = leader({ entries: log(['a', 'b', 'c'], [1], ['l', 'm']) })
+    raft.propose(0, [new Uint8Array(1)])
+    for (const from of ['l', 'm']) acknowledge(raft, from)
+    expect(raft.commitIndex).toBe(2)
+  })
+
+  it('[S55] get what is committed in the message that tells so', () => {
     const raft = leader({ entries: log(['a', 'b', 'c'], [1], ['l', 'm']) })
     for (const from of ['l', 'm']) acknowledge(raft, from)
     drain(raft)
     raft.propose(0, [new Uint8Array(1)])
-    const sent = only(drain(raft), 'append').map(({ to }) => to)
-    expect(sent).toEqual(['b', 'c', 'l', 'm'])
-    for (const from of ['l', 'm']) acknowledge(raft, from)
-    expect(raft.commitIndex).toBe(2)
+    expect(only(drain(raft), 'append').map(({ to }) => to)).toEqual(['b', 'c'])
+    acknowledge(raft, 'b', 3)
+    const told = drain(raft).filter(({ to }) => to === 'l' || to === 'm')
+    expect(told).toMatchObject(
+      ['l', 'm'].map((to) => ({ type: 'append', to, commitIndex: 3, entries: [{ index: 3 }] })),
+    )
+    expect(told).toHaveLength(2)
+  })
+
+  it('[S55] that are made voters get what is not committed at once', () => {
+    const raft = leader({ entries: log(['a', 'b', 'c'], [1], ['l']) })
+    acknowledge(raft, 'l')
+    raft.propose(0, [new Uint8Array(1)])
+    drain(raft)
+    raft.proposeConfiguration(0, configuration(['a', 'b', 'c', 'l']))
+    expect(
+      only(drain(raft), 'append')
+        .find(({ to }) => to === 'l')
+        ?.entries.map(({ index }) => index),
+    ).toEqual([3, 4])
   })
 
   it('[S55][B21] vote when asked by a candidate that knows a newer configuration', () => {

@@ -1,7 +1,8 @@
+import { isVoter } from './configuration.js'
 import { entryBytes } from './entry-bytes.js'
 import { beginRound } from './heartbeat.js'
 import { addInflight } from './inflight.js'
-import { entriesBetween, lastIndex, termAt } from './log.js'
+import { configurationOf, entriesBetween, lastIndex, termAt } from './log.js'
 import { becomeSnapshot, type Progress } from './progress.js'
 import { hasCommittedInTerm, type Leading, type RaftState, send } from './state.js'
 import { createOffer, createStream, nextChunk, type Stream } from './stream.js'
@@ -68,8 +69,9 @@ function pipeline(state: RaftState, progress: Progress): void {
     return
   }
   let sent = false
-  while (progress.next <= lastIndex(log) && inflight.count < inflight.capacity) {
-    const last = batchEnd(state, progress)
+  const end = wantedBy(state, progress)
+  while (progress.next <= end && inflight.count < inflight.capacity) {
+    const last = Math.min(end, batchEnd(state, progress))
     if (last < progress.next) break
     const bytes = sendAppend(state, progress, last - progress.next + 1)
     addInflight(inflight, last, bytes)
@@ -80,6 +82,14 @@ function pipeline(state: RaftState, progress: Progress): void {
   if (!sent && progress.owed) sendAppend(state, progress, 0)
   else if (!sent) sendCommit(state, progress)
   progress.owed = false
+}
+
+/**
+ * How far a member's log is to reach now. Nobody waits for a learner, so it gets what is committed already: entries and commit index in one
+ * message, at the moment at which it would learn of the commit anyway.
+ */
+export function wantedBy({ log }: RaftState, { peerId }: Progress): number {
+  return isVoter(configurationOf(log), peerId) ? lastIndex(log) : log.commit
 }
 
 /** What was sent to it has been committed meanwhile, and no entry is there to say so. */

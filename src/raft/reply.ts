@@ -5,6 +5,7 @@ import { advanceCommit } from './leader.js'
 import { lastIndex, lastWithTermAtMost, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { acknowledge, becomeProbe, becomeReplicate, decrease, type Progress } from './progress.js'
+import { wantedBy } from './replication.js'
 import type { Leading, RaftState } from './state.js'
 import { acknowledgeChunks, askIfSilent } from './stream.js'
 import { abandonTransfer, handOver } from './transfer.js'
@@ -72,7 +73,7 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
   // It lives, so what was sent before may have been lost: ask again, also when it seems caught up (S31, S32).
   progress.paused = false
   if (progress.stream !== null && !askIfSilent(progress.stream)) return
-  if (progress.match < lastIndex(state.log) || progress.state !== 'replicate') {
+  if (progress.match < wantedBy(state, progress) || progress.state !== 'replicate') {
     progress.owed = true
     leading.dirty = true
   }

@@ -988,10 +988,17 @@ const flow: readonly Mutant[] = [
     cites: ['S30', 'B27'],
   },
   {
+    name: 'learners are sent what may never be committed',
+    file: 'replication.ts',
+    find: 'return isVoter(configurationOf(log), peerId) ? lastIndex(log) : log.commit',
+    replace: 'return lastIndex(log)',
+    cites: ['S55'],
+  },
+  {
     name: 'the window has no end',
     file: 'replication.ts',
-    find: 'progress.next <= lastIndex(log) && inflight.count < inflight.capacity',
-    replace: 'progress.next <= lastIndex(log)',
+    find: 'progress.next <= end && inflight.count < inflight.capacity',
+    replace: 'progress.next <= end',
     cites: ['S30'],
   },
   {

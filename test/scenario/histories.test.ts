@@ -57,9 +57,18 @@ describe('[N3] who has told how far it has come', () => {
     const left = leader === first ? second : first
     const { self: dead } = story.hostOf(leader)
     const { self, host } = story.hostOf(left)
-    // The learner's log is ahead: it is to lead the new history.
-    story.cutOff(leader, [left])
-    story.watch(leader.page.room.store.set('text', 'not agreed'))
+    // The learner's log is ahead, by what a leader says to one that it does not know yet: it is to lead the new history.
+    const { lastIndex: index, lastTerm, commitIndex, term: leading } = story.hostOf(leader).host.status
+    const entry = {
+      type: 'noop',
+      index: index + 1,
+      term: leading,
+      time: story.hostOf(leader).host.machine.clusterTime,
+    } as const
+    const previous = { index, term: lastTerm }
+    const [from, to] = [story.peerOf(leader), story.peerOf(learner)]
+    const message = { type: 'append', from, to, term: leading, previous, entries: [entry], commitIndex } as const
+    story.say(leader, learner, [{ type: 'raft', group: 0, message }])
     await story.pass(20)
     leader.crash()
     for (const tab of [left, learner])
