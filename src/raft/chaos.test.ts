@@ -119,7 +119,7 @@ function act(cluster: Cluster, checker: Checker, count: number, votes: boolean):
   }
   const dice = rough ? 955 + cluster.below(45) : cluster.below(1000)
   if (dice < 500) deliverSome(cluster)
-  else if (dice < 700) node.raft.tick(cluster.below(40))
+  else if (dice < 700) passTime(node, cluster.below(40))
   else if (dice < 850) for (let i = cluster.below(3); i >= 0; i--) node.finishWrite()
   else if (dice < 940) {
     const data = Uint8Array.from(`${count}`, (digit) => digit.charCodeAt(0))
@@ -139,8 +139,14 @@ function act(cluster: Cluster, checker: Checker, count: number, votes: boolean):
   else if (dice < 994) node.raft.reportUnreachable(nodes[cluster.below(nodes.length)]?.peerId ?? '')
   else if (dice < 996) partition(cluster, nodes)
   else if (dice < 998) cluster.heal()
-  else node.raft.tick(60_000)
+  else passTime(node, 60_000 + cluster.below(5))
   node.pump()
+}
+
+/** C3: now and then as somebody who stood still, and hears first. */
+function passTime({ raft }: TestNode, ticks: number): void {
+  if (ticks % 5 === 0) raft.stall(ticks)
+  else raft.tick(ticks)
 }
 
 function deliverSome(cluster: Cluster): void {

@@ -200,7 +200,7 @@ type Plain =
 
 type Input =
   | MessageDraft
-  | { readonly do: 'tick' | 'finish' | 'old' | 'propose' | 'compact' | 'priority'; readonly n: number }
+  | { readonly do: 'tick' | 'stall' | 'finish' | 'old' | 'propose' | 'compact' | 'priority'; readonly n: number }
   | { readonly do: 'configure'; readonly configuration: Configuration }
   | { readonly do: 'take'; readonly from: PeerId; readonly termBy: number }
   | { readonly do: 'unreachable' | 'transfer'; readonly peerId: PeerId }
@@ -210,7 +210,7 @@ const input: fc.Arbitrary<Input> = fc.oneof(
   { weight: 24, arbitrary: message },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant('tick' as const), n: fc.constantFrom(0, 1, 50, 150, 300, 1e6) }),
+    arbitrary: fc.record({ do: fc.constantFrom('tick', 'tick', 'stall'), n: fc.constantFrom(0, 1, 50, 150, 300, 1e6) }),
   },
   {
     weight: 7,
@@ -355,6 +355,9 @@ class Subject {
         break
       case 'tick':
         raft.tick(input.n)
+        break
+      case 'stall':
+        raft.stall(input.n)
         break
       case 'finish':
         for (let i = 0; i <= input.n; i++) this.#finish()

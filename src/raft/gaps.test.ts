@@ -195,3 +195,45 @@ it('[S43] terms never fall along a log, also behind a committed entry that an ap
   raft.step({ type: 'append', from: 'a', to: 'b', term: 2, previous, entries: [command(2, 3)], commitIndex: 0 })
   expect(raft.lastIndex).toBe(3)
 })
+
+describe('[C3] a caller that stood still', () => {
+  const beat = { type: 'heartbeat', from: 'a', to: 'b', term: 1, commitIndex: 0, round: 1, electionTicks: T } as const
+
+  it('follower: its leader is heard before it is given up, and given up if it is not', () => {
+    const raft = core('b')
+    raft.step(beat)
+    drain(raft)
+    raft.stall(100 * T)
+    expect(raft.status()).toMatchObject({ role: 'follower', leader: 'a' })
+    raft.step({ ...beat, round: 2 })
+    raft.tick(T - 1)
+    expect(raft.status()).toMatchObject({ role: 'follower', leader: 'a' })
+    raft.stall(100 * T)
+    raft.tick(0)
+    expect(raft.role).toBe('preCandidate')
+  })
+
+  it('follower: who asks meanwhile for its vote gets it, for all that it knows', () => {
+    const raft = core('b')
+    raft.step(beat)
+    raft.stall(100 * T)
+    drain(raft)
+    raft.step({ type: 'preVote', from: 'c', to: 'b', term: 2, last })
+    expect(only(drain(raft), 'preVoteReply')).toMatchObject([{ to: 'c', granted: true }])
+  })
+
+  it('leader: it speaks at once, hears its followers, and resigns only if there was nobody to hear', () => {
+    const raft = leader()
+    raft.tick(T)
+    drain(raft)
+    raft.stall(100 * T)
+    const [round] = only(drain(raft), 'heartbeat').map((message) => message.round)
+    expect(round).toBeGreaterThan(0)
+    raft.step({ type: 'heartbeatReply', from: 'b', to: 'a', term: raft.term, round: round ?? 0 })
+    raft.tick(0)
+    expect(raft.role).toBe('leader')
+    raft.stall(100 * T)
+    raft.tick(0)
+    expect(raft.role).toBe('follower')
+  })
+})
