@@ -1,25 +1,24 @@
-/**
- * `npm run soak:browser`: rooms in real browsers, under misfortunes by a seed. See README.md here.
- *
- *   npm run soak:browser                      one run of seed 1
- *   npm run soak:browser -- --seed 7 --runs 5 seeds 7 to 11
- *   npm run soak:browser -- --minutes 30      seeds until the time is over
- *   npm run soak:browser -- --seconds 90      misfortunes for 90 s in each run
- *   npm run soak:browser -- --trace           everything that happens, as it happens
- *   npm run soak:browser -- --history FILE    and writes what the users did, as JSON lines
- */
+/** `npm run soak:browser`: rooms in real browsers, under misfortunes by a seed. See README.md here. */
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
 import { ensureChromium } from '../../scripts/chromium.js'
+import { readOptions } from '../../scripts/command-line.js'
 import { root } from '../../scripts/tree.js'
 import { writeHistory } from '../../src/simulation/linearizability/history.js'
 import { type RunResult, runChaos } from './run.js'
 import { openSite } from './site.js'
 
-const { values } = parseArgs({
-  options: {
+const usage = `npm run soak:browser                      one run of seed 1
+npm run soak:browser -- --seed 7 --runs 5 seeds 7 to 11
+npm run soak:browser -- --minutes 30      seeds until the time is over
+npm run soak:browser -- --seconds 90      misfortunes for 90 s in each run
+npm run soak:browser -- --trace           everything that happens, as it happens
+npm run soak:browser -- --history FILE    and writes what the users did, as JSON lines`
+
+const values = readOptions(
+  usage,
+  {
     seed: { type: 'string', default: '1' },
     runs: { type: 'string' },
     minutes: { type: 'string' },
@@ -27,7 +26,8 @@ const { values } = parseArgs({
     history: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
-})
+  ['seed', 'runs', 'minutes', 'seconds'],
+)
 const first = Number(values.seed)
 const runs = Number(values.runs ?? (values.minutes === undefined ? 1 : Number.MAX_SAFE_INTEGER))
 const deadline = performance.now() + Number(values.minutes ?? 24 * 60) * 60_000

@@ -1,11 +1,6 @@
 /**
  * `npm run mutations`: plants each bug of `mutants.ts` into a copy of the core, and each of `room-mutants.ts` into a copy of what is around
  * it. The core's own tests, or those that the mutant names, have to see it: `*.test.ts` by Vitest, `*.spec.ts` by Playwright in a real browser.
- *
- *   npm run mutations                    all of them
- *   npm run mutations -- --only vote     those whose name contains "vote"
- *   npm run mutations -- --rule M3,M4    those that violate one of these rules
- *   npm run mutations -- --of room       those of room-mutants.ts; `core`: of mutants.ts
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -13,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../../scripts/command-line.js'
 import { mutants } from './mutants.js'
 import { roomMutants } from './room-mutants.js'
 
@@ -56,9 +51,16 @@ interface Suite {
   readonly suites?: readonly Suite[]
 }
 
-const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
-})
+const usage = `npm run mutations                    all of them
+npm run mutations -- --only vote     those whose name contains "vote"
+npm run mutations -- --rule M3,M4    those that violate one of these rules
+npm run mutations -- --of room       those of room-mutants.ts; core: of mutants.ts`
+
+const values = readOptions(
+  usage,
+  { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
+  [],
+)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Below node_modules, because that is where Node looks for packages; with the process id, because two may run at once.
 const copy = join(root, `node_modules/.cache/comity/mutations.${process.pid}`)

@@ -1,22 +1,9 @@
-/**
- * `npm run soak`: as many seeds as the time allows, on both cores.
- *
- *   npm run soak                         500 seeds from 1
- *   npm run soak -- --minutes 30         seeds until the time is over
- *   npm run soak -- --from 5000 --seeds 200
- *   npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
- *   npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
- *   npm run soak -- --seed 31 --edition 1    as runs were before some kinds of misfortune were thought of (`run.ts`)
- *   npm run soak -- --history FILE       and writes what the users did, as JSON lines
- *   npm run soak -- --coverage           and shows how often each fault and branch was hit, and which lines of the core and
- *                                        the host no run has executed
- *   npm run soak -- --cores 1
- */
+/** `npm run soak`: as many seeds as the time allows, on both cores. */
 import { fork } from 'node:child_process'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../../scripts/command-line.js'
 import { CoverageTable } from '../../src/simulation/coverage.js'
 import { writeHistory } from '../../src/simulation/linearizability/history.js'
 import { type Edition, type RunOptions, runSeed } from '../../src/simulation/run.js'
@@ -36,8 +23,20 @@ interface Verdict {
 /** What a child says: one run after another, and at the end what it has executed. */
 type Word = Verdict | { readonly executed: Lines }
 
-const { values } = parseArgs({
-  options: {
+const usage = `npm run soak                         500 seeds from 1
+npm run soak -- --minutes 30         seeds until the time is over
+npm run soak -- --from 5000 --seeds 200
+npm run soak -- --chaos 90000        faults for 90 s of virtual time in each run
+npm run soak -- --seed 42 --trace    one seed, with everything that happens in it
+npm run soak -- --seed 31 --edition 1    as runs were before some kinds of misfortune were thought of (run.ts)
+npm run soak -- --history FILE       and writes what the users did, as JSON lines
+npm run soak -- --coverage           and shows how often each fault and branch was hit, and which lines of the core and
+                                     the host no run has executed
+npm run soak -- --cores 1`
+
+const values = readOptions(
+  usage,
+  {
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
@@ -51,7 +50,8 @@ const { values } = parseArgs({
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
-})
+  ['seeds', 'from', 'minutes', 'chaos', 'cores'],
+)
 const cores = Number(values.cores)
 /** A soak that nobody bounded ends after this. */
 const minutesMax = 24 * 60
