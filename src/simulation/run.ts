@@ -8,6 +8,7 @@ import type { Operation } from './linearizability/history.js'
 import { breakMinority } from './minority.js'
 import { fairWeather } from './network.js'
 import { Prng } from './prng.js'
+import { inQueuesOf } from './queues.js'
 import { playSchism } from './schism.js'
 import { Simulation, type SimulationOptions, type Surgery } from './simulation.js'
 import type { SimTab } from './tab.js'
@@ -185,17 +186,19 @@ async function checkLiveness(sim: Simulation, workload: Workload): Promise<void>
     world.convict('liveness', `not every page is ready: ${states.join(', ')}; leader ${sim.leader?.self.peerId}`)
     return
   }
-  const waiting = new Set(pages())
-  for (const page of waiting) {
-    page.room.locks
-      .request('fresh', () => {})
-      .then(
-        () => waiting.delete(page),
-        (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
-      )
+  for (const group of inQueuesOf(sim, pages())) {
+    const waiting = new Set(group)
+    for (const page of group) {
+      page.room.locks
+        .request('fresh', () => {})
+        .then(
+          () => waiting.delete(page),
+          (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
+        )
+    }
+    if (!(await world.run(settleWithin, () => waiting.size === 0)))
+      world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name).join(', ')}`)
   }
-  if (!(await world.run(settleWithin, () => waiting.size === 0)))
-    world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name).join(', ')}`)
   const isIdle = () =>
     workload.waiting.length === 0 &&
     pages().every((page) => page.unanswered.length === 0) &&

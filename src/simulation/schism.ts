@@ -12,6 +12,7 @@ import type { SimBrowser } from './browser.js'
 import { historyKey } from './history-key.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
+import { inQueuesOf } from './queues.js'
 import type { Simulation } from './simulation.js'
 import type { SimTab } from './tab.js'
 
@@ -295,19 +296,26 @@ class Schism {
   async #checkTokens(): Promise<void> {
     const { world } = this.#sim
     for (const name of names) {
-      const waiting = new Set(this.#open.map(({ page }) => page))
-      for (const page of waiting)
-        page.room.locks.acquire(name).then(
-          (lock) => {
-            this.#gotToken(page, name, lock.token)
-            waiting.delete(page)
-            return lock.release()
-          },
-          (error: unknown) => world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
-        )
-      if (!(await world.run(unitedWithin, () => waiting.size === 0)))
-        world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name)} after a merge`)
+      const pages = this.#open.map(({ page }) => page)
+      for (const group of inQueuesOf(this.#sim, pages)) {
+        const waiting = new Set(group)
+        for (const page of group) this.#takeToken(page, name, () => waiting.delete(page))
+        if (!(await world.run(unitedWithin, () => waiting.size === 0)))
+          world.convict('liveness', `no lock for ${[...waiting].map((page) => page.thread.name)} after a merge`)
+      }
     }
+  }
+
+  #takeToken(page: SimPage, name: (typeof names)[number], taken: () => void): void {
+    page.room.locks.acquire(name).then(
+      (lock) => {
+        this.#gotToken(page, name, lock.token)
+        taken()
+        return lock.release()
+      },
+      (error: unknown) =>
+        this.#sim.world.convict('liveness', `${page.thread.name} was refused a lock: ${String(error)}`),
+    )
   }
 
   /**
