@@ -24,7 +24,7 @@ import type { RoomSettings, SessionId } from '../machine/command.js'
 import type { Failure } from '../shared/failure.js'
 import { type Clock, elapsedAtMost, type Instant } from '../shared/instant.js'
 import { type ComityError, errorOf, RoomLeftError } from './errors.js'
-import { LockMeter, type LockTimeline } from './lock-metrics.js'
+import { LockMeter, type MeasuredPermit, type Timelines } from './lock-metrics.js'
 
 /** S-4: what a holder gives away of its lease, so that it surely lets go before the cluster takes. */
 export function leaseMargin(lease: number): number {
@@ -107,14 +107,14 @@ export class RoomConnection {
   /** What the locks of this page have met with. */
   readonly meter: LockMeter
   /** What its permits have. */
-  readonly permitMeter: LockMeter<{ readonly name: string }>
+  readonly permitMeter: LockMeter<MeasuredPermit>
 
-  /** `timeline`: where the platform shows how long waiting and holding took, if anywhere. */
-  constructor(clock: Clock, timeline: LockTimeline | null = null) {
+  /** `timelines`: where the platform shows how long waiting and holding took, if anywhere. */
+  constructor(clock: Clock, timelines: Timelines | null = null) {
     this.#clock = clock
     const now = () => clock.now().monotonic
-    this.meter = new LockMeter(now, timeline)
-    this.permitMeter = new LockMeter(now, null)
+    this.meter = new LockMeter(now, timelines?.locks ?? null)
+    this.permitMeter = new LockMeter(now, timelines?.permits ?? null)
   }
 
   /** Why nothing can be asked any more, null while it can. */

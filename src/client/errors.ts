@@ -214,10 +214,13 @@ export interface DeadlockStep {
   readonly name: string
 }
 
-/** The request would have waited for itself, by way of others: nothing was changed. Release what is held, and begin again. */
+/**
+ * The request would have waited for itself, by way of others: nothing was changed. Release what is held, and begin again. Or a `resize` of a
+ * semaphore would have left some that wait for each other, and for ever: try it again when they have gone on.
+ */
 export class DeadlockError extends ComityError {
   override readonly name = 'DeadlockError'
-  /** The circle; it begins with the one that was refused. */
+  /** The circle; it begins with the one that was refused, or that the `resize` would have left waiting. */
   readonly cycle: readonly DeadlockStep[]
 
   constructor(message: string, cycle: readonly DeadlockStep[]) {

@@ -3,7 +3,7 @@ import { RoomConnection } from './connection.js'
 import type { LockLossReason } from './errors.js'
 import { HistogramBuilder } from './histogram.js'
 import { LockMeter, type LockTimeline } from './lock-metrics.js'
-import { PerformanceTimeline, type UserTiming } from './lock-timeline.js'
+import { lockTimeline, permitTimeline, type UserTiming } from './lock-timeline.js'
 import { RoomLocks } from './locks.js'
 import { quiet, TestClock, TestPort } from './test-port.js'
 
@@ -117,7 +117,7 @@ describe('what a page meets with', () => {
     told.length = 0
     const clock = new TestClock()
     const port = new TestPort()
-    const connection = new RoomConnection(clock, timeline)
+    const connection = new RoomConnection(clock, { locks: timeline, permits: null })
     connection.attach(port)
     const locks = new RoomLocks(connection, { whenNoQuorum: 'wait', timing: () => ({ heartbeat: 50, lease: 10_000 }) })
     const numbers = () => connection.meter.snapshot().names['a']
@@ -208,7 +208,7 @@ describe('what a page meets with', () => {
 describe('the timeline', () => {
   it('shows each wait and each hold, with what it was for', () => {
     performance.clearMeasures()
-    const timeline = new PerformanceTimeline(performance as UserTiming)
+    const timeline = lockTimeline(performance as UserTiming)
     timeline.waited(lock('a'), 10, 30)
     timeline.held({ name: 'b', mode: 'shared', token: 9 }, 30, 70)
     const entries = performance.getEntriesByType('measure') as PerformanceMeasure[]
@@ -219,11 +219,25 @@ describe('the timeline', () => {
     performance.clearMeasures()
   })
 
+  it('shows those of permits by themselves, with how many they were', () => {
+    performance.clearMeasures()
+    const timeline = permitTimeline(performance as UserTiming)
+    timeline.waited({ name: 'a', count: 2, id: 7 }, 10, 30)
+    timeline.held({ name: 'b', count: 1, id: 9 }, 30, 70)
+    const entries = performance.getEntriesByType('measure') as PerformanceMeasure[]
+    expect(entries.map(({ name, startTime, duration, detail }) => [name, startTime, duration, detail])).toEqual([
+      ['comity:semaphore-wait', 10, 20, { name: 'a', count: 2, id: 7 }],
+      ['comity:semaphore-hold', 30, 40, { name: 'b', count: 1, id: 9 }],
+    ])
+    performance.clearMeasures()
+  })
+
   it('does not grow for ever, and clears nothing that is not its own', () => {
     performance.clearMeasures()
     performance.measure('mine', { start: 1, end: 2 })
-    const timeline = new PerformanceTimeline(performance as UserTiming)
+    const timeline = lockTimeline(performance as UserTiming)
     timeline.held(lock('a'), 1, 2)
+    permitTimeline(performance as UserTiming).waited({ name: 'a', count: 1, id: 1 }, 1, 2)
     const sizes = Array.from({ length: 2_500 }, () => {
       timeline.waited(lock('a'), 1, 2)
       return performance.getEntriesByName('comity:lock-wait').length
@@ -231,6 +245,7 @@ describe('the timeline', () => {
     expect([Math.max(...sizes), sizes.at(-1)]).toEqual([1_000, 500])
     expect(performance.getEntriesByName('mine')).toHaveLength(1)
     expect(performance.getEntriesByName('comity:lock-hold')).toHaveLength(1)
+    expect(performance.getEntriesByName('comity:semaphore-wait')).toHaveLength(1)
     performance.clearMeasures()
   })
 
@@ -239,12 +254,12 @@ describe('the timeline', () => {
     ['no measures', {}],
     ['measures that cannot be cleared', { measure: () => expect.unreachable() }],
   ])('is silent where there is %s', (_title, timing) => {
-    expect(() => new PerformanceTimeline(timing).waited(lock('a'), 1, 2)).not.toThrow()
+    expect(() => lockTimeline(timing).waited(lock('a'), 1, 2)).not.toThrow()
   })
 
   it('gives up where options are not understood, and never throws', () => {
     let calls = 0
-    const timeline = new PerformanceTimeline({
+    const timeline = lockTimeline({
       measure: () => {
         calls += 1
         throw new SyntaxError("The mark '[object Object]' does not exist.")

@@ -36,11 +36,22 @@ export interface Timeline<T> {
   held(what: T, from: number, to: number): void
 }
 export type LockTimeline = Timeline<MeasuredLock>
+export interface Timelines {
+  readonly locks: LockTimeline | null
+  readonly permits: Timeline<MeasuredPermit> | null
+}
 
 export interface MeasuredLock {
   readonly name: string
   readonly mode: 'exclusive' | 'shared'
   readonly token: number
+}
+
+/** What one `acquire` of a semaphore has given. */
+export interface MeasuredPermit {
+  readonly name: string
+  readonly count: number
+  readonly id: number
 }
 
 /** Names that are kept apart: as many as a room has at once by default, so that names which come and go cost nothing for ever. */

@@ -45,10 +45,11 @@ export class LockRequest implements GrantListener {
     for (const lock of locks) void lock.release().catch(() => {})
   }
 
-  /** Leaves the queue, or gives back what was granted meanwhile (S-9). Nothing is told any more. */
+  /** Leaves the queue, or gives back what is held, since its handle is left (S-9). Nothing is told any more, but to upgrades that wait. */
   cancel(): void {
     if (this.#phase === 'ended') return
     this.#phase = 'ended'
+    for (const lock of this.#locks?.values() ?? []) lock.leave()
     if (this.#locks) this.release()
     else this.#withdraw()
   }

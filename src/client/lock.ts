@@ -1,7 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { LockLoss } from '../host/page.js'
 import type { RoomConnection } from './connection.js'
-import { ComityError, type LockLossReason, LockLostError, LockRevokedError, LockTimeoutError } from './errors.js'
+import {
+  ComityError,
+  type LockLossReason,
+  LockLostError,
+  LockRevokedError,
+  LockTimeoutError,
+  RoomLeftError,
+} from './errors.js'
 import { checkWait, type WaitOptions } from './lock-options.js'
 import { boundWait } from './wait.js'
 
@@ -41,7 +48,8 @@ export interface Lock extends AsyncDisposable {
   /**
    * Makes a shared lock exclusive, with a new token, once all others have released theirs; ahead of all that wait for the lock. It stays held as shared
    * meanwhile. Of two that upgrade the same lock the second is refused at once (`DeadlockError`), since each would wait for the other.
-   * Rejects with `signal.reason`, `LockTimeoutError`, `LockLostError`; the lock is then shared as before. Does nothing to an exclusive lock.
+   * Rejects with `signal.reason`, `LockTimeoutError`, `LockLostError`; the lock is then shared as before. With `RoomLeftError` when the handle is
+   * left: the lock is then released. Does nothing to an exclusive lock.
    */
   upgrade(options?: WaitOptions): Promise<void>
   /** Makes an exclusive lock shared and lets other shared requests in; it keeps its token. An `upgrade` that waits ends with `AbortError`. */
@@ -181,6 +189,11 @@ export class HeldLock implements Lock {
     if (this.#phase === 'lost') return Promise.resolve()
     this.#released ??= this.#giveBack()
     return this.#released
+  }
+
+  /** The handle is left, and a release follows: an upgrade that waits hears of it as requests do. */
+  leave(): void {
+    this.#upgrade?.fail(new RoomLeftError())
   }
 
   /** The room, or the page's end, has taken it. */

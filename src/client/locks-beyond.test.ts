@@ -448,6 +448,21 @@ describe('upgrade and downgrade', () => {
     await expect(lock.downgrade()).rejects.toMatchObject(error)
   })
 
+  it('ends with a handle that is left, as whatever waits: the lock is given back', async () => {
+    const { lock, handle } = await shared()
+    const upgrading = outcome(lock.upgrade({ timeout: 5_000 }))
+    await quiet()
+    locks.leave()
+    await quiet()
+    expect(upgrading.value).toBeInstanceOf(RoomLeftError)
+    expect([lock.state, clock.timers]).toEqual(['released', 0])
+    expect(port.calls('lock.release')).toEqual([{ type: 'lock.release', handle }])
+    // The room's answer comes too late to be heard.
+    await port.answer('lock.upgrade', { token: 9, since: 2 })
+    expect([lock.state, lock.mode]).toEqual(['released', 'shared'])
+    await expect(lock.upgrade()).rejects.toMatchObject({ name: 'InvalidStateError' })
+  })
+
   it('one at a time, and nothing is asked with wrong options or an aborted signal', async () => {
     const { lock } = await shared()
     await expect(lock.upgrade({ timeout: -1 })).rejects.toThrow(RangeError)
@@ -540,6 +555,19 @@ describe('requestAll', () => {
     port.tell({ type: 'lock.lost', handle, name: 'c', reason: 'stolen' })
     await quiet()
     expect(request.value).toMatchObject({ name: 'AbortError' })
+  })
+
+  it('that are upgraded when the handle is left: each upgrade is told so, and all are given back by one word', async () => {
+    const { handle, a, b } = await acquireAll()
+    for (const lock of [a, b]) {
+      await Promise.all([lock.downgrade(), quiet().then(() => port.answer('lock.downgrade', null))])
+    }
+    const upgrading = [outcome(a.upgrade()), outcome(b.upgrade())]
+    await quiet()
+    locks.leave()
+    await quiet()
+    expect(upgrading.map(({ value }) => value)).toEqual([expect.any(RoomLeftError), expect.any(RoomLeftError)])
+    expect(port.calls('lock.release')).toEqual([{ type: 'lock.release', handle }])
   })
 
   it('each may be upgraded by itself', async () => {

@@ -10,7 +10,7 @@ import { systemClock } from '../shared/system-clock.js'
 import type { Value } from '../shared/value.js'
 import { RoomConnection } from './connection.js'
 import { ComityError, errorOf, RoomLeftError } from './errors.js'
-import { pageTimeline } from './lock-timeline.js'
+import { pageTimelines } from './lock-timeline.js'
 import type { Joining } from './options.js'
 import { followCondition } from './page-condition.js'
 import type { PageNetwork } from './page-network.js'
@@ -20,7 +20,7 @@ import type { RoomHandle, SharedRoom } from './room.js'
 const leaveWithin = 1_000
 
 export class PagePeer implements SharedRoom {
-  readonly connection = new RoomConnection(systemClock, pageTimeline)
+  readonly connection = new RoomConnection(systemClock, pageTimelines)
   readonly #joining: Joining
   readonly #onClosed: () => void
   readonly #handles = new Set<RoomHandle<Value>>()

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { RoomConnection } from './connection.js'
 import { LimitExceededError, NoQuorumError, PermitLostError, PermitTimeoutError, RoomLeftError } from './errors.js'
+import type { Timelines } from './lock-metrics.js'
 import type { Permit } from './permit.js'
 import { type AcquireOptions, RoomSemaphores, type Semaphore } from './semaphore.js'
 import { quiet, TestClock, TestPort } from './test-port.js'
@@ -11,10 +12,17 @@ let connection: RoomConnection
 let semaphores: RoomSemaphores
 let semaphore: Semaphore
 
+const measured: unknown[] = []
+const timeline: Timelines['permits'] = {
+  waited: ({ name, count, id }, from, to) => measured.push(['wait', name, count, id, to - from]),
+  held: ({ name, count, id }, from, to) => measured.push(['hold', name, count, id, to - from]),
+}
+
 beforeEach(() => {
   clock = new TestClock()
   port = new TestPort()
-  connection = new RoomConnection(clock)
+  measured.length = 0
+  connection = new RoomConnection(clock, { locks: null, permits: timeline })
   connection.attach(port)
   semaphores = new RoomSemaphores(connection, {
     whenNoQuorum: 'wait',
@@ -366,4 +374,30 @@ it('waiting and holding are counted, and what became of them', async () => {
   })
   expect(names).toEqual({ a: total })
   expect(connection.meter.snapshot().total.wait.count).toBe(0)
+})
+
+it('each wait and each hold is told to the timeline, however it ends, and by nothing that was not granted', async () => {
+  const { handle } = await acquire(2)
+  clock.pass(30)
+  lose(handle)
+  const acquiring = semaphore.acquire()
+  await quiet()
+  const later = asked()
+  await port.answer('semaphore.acquire', { state: 'queued' })
+  clock.pass(20)
+  hear()
+  grant(later, 9)
+  const permit = await acquiring
+  clock.pass(10)
+  void permit.release()
+  const refused = watch(semaphore.acquire(1, { ifAvailable: true }))
+  await quiet()
+  await port.answer('semaphore.acquire', { state: 'unavailable' })
+  expect(refused.value).toBeNull()
+  expect(measured).toEqual([
+    ['wait', 'a', 2, 7, 0],
+    ['hold', 'a', 2, 7, 30],
+    ['wait', 'a', 1, 9, 20],
+    ['hold', 'a', 1, 9, 10],
+  ])
 })

@@ -50,6 +50,8 @@ export interface Semaphore {
   /**
    * From now on there are so many, for everybody. Nobody loses a permit: where more are out, they become fewer as they come back. It is
    * kept when nobody uses the semaphore, until somebody who finds it unused brings that very number, or it is undone.
+   * A waiting request that is larger than that is refused (`LimitExceededError`). Rejects with `DeadlockError`, and changes nothing, when with so
+   * few some of those who wait would wait for each other for ever: none of them would be told otherwise.
    */
   resize(permits: number): Promise<void>
 }

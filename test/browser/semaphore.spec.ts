@@ -94,3 +94,30 @@ test('errors in a tab: what the platform throws, and the limits of the room', as
     Number.MAX_SAFE_INTEGER,
   ])
 })
+
+test('waiting for permits and holding them show in the performance timeline', async ({ meet }) => {
+  const meadow = await meet('one browser')
+  const [a, b] = await meadow.openAll(2)
+  if (!a || !b) throw new Error('two tabs')
+  const { id } = await acquire(a, 2)
+  const seen = b.page.evaluate(async () => {
+    const permit = await window.kit.room.semaphore('seats', { permits: 3 }).acquire(2)
+    await permit.release()
+    const entries = (kind: string) =>
+      performance.getEntriesByName(kind).map((entry) => {
+        const { duration, detail } = entry as PerformanceMeasure
+        return { isTime: duration >= 0, detail }
+      })
+    return { id: permit.id, waits: entries('comity:semaphore-wait'), holds: entries('comity:semaphore-hold') }
+  })
+  await until('the second waits', () =>
+    a.page.evaluate(async () => (await window.kit.room.locks.waitGraph()).waits.length === 1),
+  )
+  await a.page.evaluate(async () => {
+    for (const permit of window.permits) await permit.release()
+  })
+  const { id: later, waits, holds } = await seen
+  expect(later).toBeGreaterThan(id)
+  const entry = { isTime: true, detail: { name: 'seats', count: 2, id: later } }
+  expect([waits, holds]).toEqual([[entry], [entry]])
+})

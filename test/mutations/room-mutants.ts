@@ -77,6 +77,14 @@ const semaphores: readonly RoomMutant[] = [
     cites: ['API'],
   },
   {
+    ...permitsWait,
+    name: 'a semaphore shrinks though some who wait would then wait for each other for ever',
+    file: 'machine/semaphore/apply.ts',
+    find: 'if (deadlock) return deadlock',
+    replace: 'if (deadlock && to < 1) return deadlock',
+    cites: ['API'],
+  },
+  {
     ...permits,
     name: 'small requests pass a large one that waits',
     find: 'for (let head = queue[0]; head && head.count <= free; head = queue[0]) {\n    queue.shift()',

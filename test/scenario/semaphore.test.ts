@@ -1,5 +1,6 @@
 /** Semaphores and counters of a whole room: whoever goes gives back, whoever retries counts once. */
 import { describe, expect, it } from 'vitest'
+import { DeadlockError } from '../../src/client/errors.js'
 import type { Permit } from '../../src/client/permit.js'
 import type { AcquireOptions } from '../../src/client/semaphore.js'
 import type { SimTab } from '../../src/simulation/tab.js'
@@ -153,6 +154,27 @@ describe('a semaphore', () => {
     await story.until(() => three.at !== null)
     expect(three.error).toMatchObject({ code: 'limit-exceeded', limit: 'permits', value: 1 })
     expect([held.state, two.value?.state, await story.settle(semaphore.available())]).toEqual(['held', 'held', 0])
+  })
+
+  it('of which a resize would leave a deadlock keeps its size, and whoever resized is told who would wait for whom', async () => {
+    const { story, leader, first, second } = await three('shrink')
+    const owner = { owner: 'me' }
+    const lock = await story.settle(first.page.room.locks.acquire('lock', owner))
+    await acquire(story, second, 1, owner)
+    const other = await acquire(story, leader)
+    const locked = story.watch(second.page.room.locks.acquire('lock', owner))
+    const next = ask(story, first, 1, owner)
+    await story.pass(500)
+    const semaphore = leader.page.room.semaphore('seats', { permits: 2 })
+    const resized = story.watch(semaphore.resize(1))
+    await story.until(() => resized.at !== null, 2_000)
+    expect(resized.error).toBeInstanceOf(DeadlockError)
+    expect(resized.error).toMatchObject({ cycle: [{ name: 'seats' }, { name: 'lock' }] })
+    await story.settle(other.release())
+    await story.until(() => next.value?.state === 'held', 2_000)
+    await story.settle(semaphore.resize(1))
+    await story.settle(lock.release())
+    await story.until(() => locked.value?.state === 'held', 2_000)
   })
 
   it('who waits longer than the time-out has left the queue', async () => {

@@ -100,7 +100,7 @@ function deadlocks(context: Context, wanted: Wanted, verdict: Verdict): Outcome 
   const share = verdict.type === 'queued' ? ownShare(locks, claim, wanted.names) : null
   if (share !== null) return deadlock(state, [{ session: claim.session, owner: ownerOf(claim), name: share }])
   const then = supposed(locks, wanted, verdict.type === 'granted' ? verdict.steals : null)
-  return refuseDeadlock(state, nodeOfClaim(claim), [...lockWaits(then), ...context.waitsBeside(state, 'lock')])
+  return refuseDeadlock(state, [nodeOfClaim(claim)], [...lockWaits(then), ...context.waitsBeside(state, 'lock')])
 }
 
 /** Everything held that meets it, also what is the thief's own, in the order of the grants. */

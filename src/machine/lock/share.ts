@@ -35,7 +35,7 @@ function rival({ state }: Context, resource: Resource, held: Held): Outcome | nu
 function circle(context: Context, held: Held, name: string): Outcome | null {
   const { state, index } = context
   const then = supposed(state.locks, wantsUpgrade(name, held, index), null)
-  return refuseDeadlock(state, nodeOfClaim(held), [...lockWaits(then), ...context.waitsBeside(state, 'lock')])
+  return refuseDeadlock(state, [nodeOfClaim(held)], [...lockWaits(then), ...context.waitsBeside(state, 'lock')])
 }
 
 /** T2: its token stays, and is that of the share. */

@@ -100,7 +100,6 @@ export function tooManyPermits(name: string, count: number, size: number): Failu
 
 /** `place`: where it would wait, null if it is granted. */
 function deadlocks(context: Context, known: Semaphore, waiting: WaitingPermits, place: number | null): Outcome | null {
-  const { state } = context
   // It waits for nothing, and nobody whom it passes has waited.
   if (place === null && known.queue.length === 0) return null
   const { name, size, held, queue } = known
@@ -108,9 +107,15 @@ function deadlocks(context: Context, known: Semaphore, waiting: WaitingPermits, 
     place === null
       ? { name, size, holders: [...held, waiting], waiters: queue }
       : { name, size, holders: held, waiters: [...queue.slice(0, place), waiting, ...queue.slice(place)] }
-  const others = semaphoresInUse(state).filter((use) => use.name !== name)
+  return refuseStuck(context, [waiting], then)
+}
+
+/** `then`: the semaphore as it would be. `who`: the requests that could come to wait for ever by that. */
+function refuseStuck(context: Context, who: readonly WaitingPermits[], then: Queueing): Outcome | null {
+  const { state } = context
+  const others = semaphoresInUse(state).filter((use) => use.name !== then.name)
   const waits = [...others, then].flatMap(semaphoreWaits)
-  return refuseDeadlock(state, nodeOf(waiting), [...waits, ...context.waitsBeside(state, 'semaphore')])
+  return refuseDeadlock(state, who.map(nodeOf), [...waits, ...context.waitsBeside(state, 'semaphore')])
 }
 
 function malformed(command: Acquire | Resize): Outcome | null {
@@ -169,11 +174,19 @@ function release(context: Context, caller: Caller, number: number): Outcome {
   return { type: 'semaphore.released' }
 }
 
+/**
+ * One that is refused changes nothing. It is refused a deadlock like any request: those who would wait in it have their answers, and would
+ * never be told.
+ */
 function resize(context: Context, command: Resize): Outcome {
   const { name, permits, to } = command
   const refused = malformed(command) ?? noRoom(context.state, name)
   if (refused) return refused
-  const semaphore = use(context.state, context.state.semaphores.byName.get(name) ?? create(name, permits), permits)
+  const known = context.state.semaphores.byName.get(name) ?? create(name, permits)
+  const waiters = known.queue.filter(({ count }) => count <= to)
+  const deadlock = refuseStuck(context, waiters, { name, size: to, holders: known.held, waiters })
+  if (deadlock) return deadlock
+  const semaphore = use(context.state, known, permits)
   semaphore.size = to
   for (const waiting of semaphore.queue.filter(({ count }) => count > to)) {
     removeWaiting(context, semaphore, waiting)

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { queryLocks } from '../lock/view.js'
-import { decodeMachine, encodeMachine } from '../machine.js'
+import { applyEntry, decodeMachine, encodeMachine } from '../machine.js'
 import type { SemaphoreCommand } from '../semaphore/command.js'
 import { permitState, semaphoresInUse } from '../semaphore/view.js'
 import { acquire, permits, release, roomOf, type Script } from '../test-script.js'
@@ -9,6 +9,7 @@ import { viewWaits } from './view.js'
 
 const owner = { owner: 'o' }
 const give = (request: number): SemaphoreCommand => ({ type: 'semaphore.release', request })
+const resize = (name: string, to: number): SemaphoreCommand => ({ type: 'semaphore.resize', name, permits: 3, to })
 const of = (size: number, more = {}) => ({ permits: size, ...owner, ...more })
 type Sent = ReturnType<Script['send']>
 const codeOf = ({ outcome }: Sent) => (outcome?.type === 'failed' ? outcome.failure.code : outcome?.type)
@@ -116,6 +117,65 @@ describe('a deadlock over locks and permits', () => {
     ])
   })
 
+  it('is refused to the resize that would close it, with the circle, and changes nothing', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.ann, acquire('lock', owner))
+    script.send(sessions.bob, permits('pool', 1, of(2)))
+    script.send(sessions.cid, permits('pool', 1, of(2)))
+    expect(codeOf(script.send(sessions.bob, acquire('lock', owner)))).toBe('lock.queued')
+    // It waits for the permit of cid.
+    expect(codeOf(script.send(sessions.ann, permits('pool', 1, of(2))))).toBe('semaphore.queued')
+    const before = [queryLocks(script.state), semaphoresInUse(script.state)]
+    const refused = script.send(sessions.cid, resize('pool', 1))
+    expect(cycleOf(refused)).toEqual([
+      { peerId: 'ann', owner: 'o', name: 'pool' },
+      { peerId: 'bob', owner: 'o', name: 'lock' },
+    ])
+    expect(refused.events).toEqual([])
+    expect([queryLocks(script.state), semaphoresInUse(script.state)]).toEqual(before)
+    script.send(sessions.cid, give(1))
+    expect(permitState(script.state, sessions.ann, 2).type).toBe('held')
+    expect(codeOf(script.send(sessions.cid, resize('pool', 1)))).toBe('semaphore.resized')
+  })
+
+  it('is refused to a resize by a circle through the head of a line that nobody passes', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.ann, acquire('lock', owner))
+    script.send(sessions.bob, permits('pool', 1, of(2)))
+    script.send(sessions.cid, permits('pool', 1, of(2)))
+    script.send(sessions.bob, acquire('lock', owner))
+    expect(codeOf(script.send(sessions.cid, permits('pool', 1, { permits: 2 })))).toBe('semaphore.queued')
+    expect(codeOf(script.send(sessions.ann, permits('pool', 1, of(2))))).toBe('semaphore.queued')
+    expect(cycleOf(script.send(sessions.cid, resize('pool', 1)))).toEqual([
+      { peerId: 'cid', owner: null, name: 'pool' },
+      { peerId: 'bob', owner: 'o', name: 'lock' },
+      { peerId: 'ann', owner: 'o', name: 'pool' },
+    ])
+  })
+
+  it('is none when the resize refuses who would have waited in it', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.ann, acquire('lock', owner))
+    script.send(sessions.bob, permits('pool', 1, of(3)))
+    script.send(sessions.cid, permits('pool', 1, of(3)))
+    script.send(sessions.bob, acquire('lock', owner))
+    expect(codeOf(script.send(sessions.ann, permits('pool', 2, of(3))))).toBe('semaphore.queued')
+    // With two it would wait for the permit of bob.
+    expect(codeOf(script.send(sessions.cid, resize('pool', 2)))).toBe('deadlock')
+    const { outcome, events } = script.send(sessions.cid, resize('pool', 1))
+    expect(outcome?.type).toBe('semaphore.resized')
+    expect(events).toMatchObject([{ type: 'semaphore.refused', session: sessions.ann, request: 2, count: 2, size: 1 }])
+  })
+
+  it('is not looked for where a resize comes first to a name, or makes room', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    expect(codeOf(script.send(sessions.ann, resize('pool', 1)))).toBe('semaphore.resized')
+    script.send(sessions.ann, permits('pool', 1, of(3)))
+    expect(codeOf(script.send(sessions.bob, permits('pool', 1, of(3))))).toBe('semaphore.queued')
+    expect(codeOf(script.send(sessions.ann, resize('pool', 2)))).toBe('semaphore.resized')
+    expect(permitState(script.state, sessions.bob, 1).type).toBe('held')
+  })
+
   it('cannot be told of requests without an owner', () => {
     const { script, sessions } = roomOf('ann', 'bob')
     script.send(sessions.ann, acquire('lock'))
@@ -144,7 +204,8 @@ it('who waits for permits is shown with who has them, and who stands before', ()
 
 // What really may happen, tried out: whoever waits for nothing gives back anything it has, in every order there is.
 
-const sizes: Readonly<Record<string, number>> = { p: 2, q: 3 }
+type Sizes = Readonly<Record<string, number>>
+const sizes: Sizes = { p: 2, q: 3 }
 interface Ask {
   readonly id: number
   readonly node: string
@@ -155,12 +216,14 @@ interface Ask {
   readonly rank: number
 }
 interface World {
+  /** Of each semaphore. */
+  readonly sizes: Sizes
   readonly held: readonly Ask[]
   /** In the order of their ranks. */
   readonly waiting: readonly Ask[]
 }
 
-function isGrantable({ held, waiting }: World, ask: Ask): boolean {
+function isGrantable({ sizes, held, waiting }: World, ask: Ask): boolean {
   const ahead = waiting.filter((other) => isAhead(other, ask))
   const meets = (other: Ask) => other.names.some((name) => ask.names.includes(name))
   if (ask.count > 0) {
@@ -176,12 +239,19 @@ const isAhead = (a: Ask, b: Ask) => a.rank < b.rank || (a.rank === b.rank && a.i
 function settled(world: World): World {
   const next = world.waiting.find((ask) => isGrantable(world, ask))
   if (!next) return world
-  return settled({ held: [...world.held, next], waiting: world.waiting.filter((ask) => ask !== next) })
+  return settled({ ...world, held: [...world.held, next], waiting: world.waiting.filter((ask) => ask !== next) })
 }
 
 function without(world: World, id: number): World {
   const others = (asks: readonly Ask[]) => asks.filter((ask) => ask.id !== id)
-  return settled({ held: others(world.held), waiting: others(world.waiting) })
+  return settled({ ...world, held: others(world.held), waiting: others(world.waiting) })
+}
+
+/** Who waits for more than there are then waits no longer. */
+function resized(world: World, name: string, to: number): World {
+  const isTooLarge = ({ names, count }: Ask) => names[0] === name && count > to
+  const waiting = world.waiting.filter((ask) => !isTooLarge(ask))
+  return settled({ ...world, sizes: { ...world.sizes, [name]: to }, waiting })
 }
 
 /** Whether in any course of events that node waits for nothing in the end. */
@@ -213,8 +283,16 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('release' as const), which: fc.nat(9) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant('resize' as const),
+      name: fc.constantFrom('p', 'q'),
+      to: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
 )
-const steps = fc.array(
+const varied = fc.array(
   fc.tuple(
     step,
     fc.constantFrom(...peers),
@@ -224,14 +302,26 @@ const steps = fc.array(
   ),
   { maxLength: 14 },
 )
+/** Everybody wants the same lock and the same permits, which become fewer: what a resize must not do is rare among varied steps. */
+const crowded = fc.array(
+  fc.tuple(
+    step.filter((one) => (one.type === 'lock' ? one.names.join() === 'x' : one.type === 'release' || one.name === 'p')),
+    fc.constantFrom(...peers),
+    fc.constant('o'),
+    fc.constant(0),
+    fc.constant(0),
+  ),
+  { minLength: 6, maxLength: 14 },
+)
+const steps = fc.oneof(varied, crowded)
 
-it('is refused exactly when nothing that can happen would ever let the newcomer go on', () => {
-  const count = { granted: 0, queued: 0, refused: 0, mixed: 0 }
+it('is refused exactly when nothing that can happen would ever let somebody go on', () => {
+  const count = { granted: 0, queued: 0, refused: 0, mixed: 0, resized: 0, shrunk: 0, kept: 0 }
   fc.assert(
     fc.property(steps, (all) => {
       const { script, sessions } = roomOf(...peers)
       const commands = new Map<number, { peer: (typeof peers)[number]; number: number; isLock: boolean }>()
-      let world: World = { held: [], waiting: [] }
+      let world: World = { sizes, held: [], waiting: [] }
       for (const [id, [what, peer, by, priority, pause]] of all.entries()) {
         script.time += pause
         if (what.type === 'release') {
@@ -241,6 +331,27 @@ it('is refused exactly when nothing that can happen would ever let the newcomer 
           const { number, isLock } = command
           script.send(sessions[command.peer], isLock ? release(number) : give(number))
           world = without(world, ask.id)
+          continue
+        }
+        if (what.type === 'resize') {
+          const { name, to } = what
+          const then = resized(world, name, to)
+          const restored = decodeMachine(encodeMachine(script.state))
+          const from = script.entries.length
+          const sent = script.send(sessions[peer], { type: 'semaphore.resize', name, permits: sizes[name] ?? 0, to })
+          for (const entry of script.entries.slice(from)) applyEntry(restored, entry)
+          expect(Buffer.compare(encodeMachine(restored), encodeMachine(script.state)), '[S-10]').toBe(0)
+          const isStuck = then.waiting.some((ask) => !canGoOn(then, ask.node))
+          expect(codeOf(sent), JSON.stringify({ all, id })).toBe(isStuck ? 'deadlock' : 'semaphore.resized')
+          if (isStuck) {
+            const circle = cycleOf(sent) as { name: string }[]
+            expect(circle.map((step) => step.name)).toContain(name)
+            expect(sent.events).toEqual([])
+            count.kept += 1
+            continue
+          }
+          count[to < (world.sizes[name] ?? 0) && world.waiting.length > 0 ? 'shrunk' : 'resized'] += 1
+          world = then
           continue
         }
         const names = what.type === 'lock' ? what.names : [what.name]
@@ -256,14 +367,18 @@ it('is refused exactly when nothing that can happen would ever let the newcomer 
             : { id, node, names, mode: 'exclusive', count: what.count, rank }
         const isFree = isGrantable(world, ask)
         const then: World = isFree
-          ? { held: [...world.held, ask], waiting: world.waiting }
-          : { held: world.held, waiting: [...world.waiting, ask].sort((a, b) => (isAhead(a, b) ? -1 : 1)) }
+          ? { ...world, held: [...world.held, ask] }
+          : { ...world, waiting: [...world.waiting, ask].sort((a, b) => (isAhead(a, b) ? -1 : 1)) }
         const sent = script.send(
           sessions[peer],
           what.type === 'lock'
             ? acquire(names, { mode: what.mode, owner: by, priority })
             : permits(what.name, what.count, { owner: by, priority, permits: sizes[what.name] ?? 0 }),
         )
+        if (ask.count > (world.sizes[what.type === 'lock' ? '' : what.name] ?? ask.count)) {
+          expect(codeOf(sent)).toBe('limit-exceeded')
+          continue
+        }
         const answer = (codeOf(sent) ?? '').replace(/^(lock|semaphore)\./, '')
         const expected = canGoOn(then, node) ? (isFree ? 'granted' : 'queued') : 'deadlock'
         expect(answer, JSON.stringify({ all, id })).toBe(expected)

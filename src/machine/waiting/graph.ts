@@ -1,7 +1,8 @@
 /**
  * Who waits for whom, over all primitives, and whether that can ever end: the reduction of the resource graph (Holt, 1972). Whoever waits
  * for nothing is assumed to give back all it has; who can then be granted what it waits for is assumed to do the same; and so on. Who is
- * left waits for ever. A request after which its owner would be among them is refused, and changes nothing.
+ * left waits for ever. A request after which its owner would be among them is refused, and changes nothing; so is a `resize` of a semaphore
+ * after which anybody would.
  *
  * Nodes are owners: what one owner has it never waits for. A request without an owner is a node of its own.
  */
@@ -65,18 +66,25 @@ export interface CycleStep {
   readonly name: string
 }
 
-/** A circle of nodes that wait for each other in which that node is stuck, or null if it is not. */
-export function deadlockOf(node: NodeKey, waits: readonly Wait[]): readonly CycleStep[] | null {
-  const related = waitsBehind(node, waits)
+/**
+ * A circle of nodes that wait for each other, and for ever, through one of those nodes: the first that has one. `nodes`: all whose waits
+ * are new, or are harder to meet than they were, where nobody waited for ever before. Null: nobody will.
+ */
+export function deadlockOf(nodes: readonly NodeKey[], waits: readonly Wait[]): readonly CycleStep[] | null {
+  const related = waitsBehind(nodes, waits)
   const stuck = reduce([...related.values()].flat())
-  return stuck.isGone(node) ? null : cycleFrom(node, related, stuck)
+  for (const node of nodes) {
+    const cycle = stuck.isGone(node) ? null : cycleFrom(node, related, stuck)
+    if (cycle) return cycle
+  }
+  return null
 }
 
-/** The waits of the node and of all on whom it depends. */
-function waitsBehind(node: NodeKey, waits: readonly Wait[]): Map<NodeKey, Wait[]> {
+/** The waits of the nodes and of all on whom they depend. */
+function waitsBehind(nodes: readonly NodeKey[], waits: readonly Wait[]): Map<NodeKey, Wait[]> {
   const byNode = grouped(waits)
   const related = new Map<NodeKey, Wait[]>()
-  const open = [node]
+  const open = [...nodes]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const mine = byNode.get(next)
     if (!mine || related.has(next)) continue
@@ -104,24 +112,24 @@ function reduce(waits: readonly Wait[]): World {
 }
 
 /**
- * The shortest way from the node back to it. There is one: before the newcomer nobody waited for ever. Who waits for permits waits for
- * any of several, so not every way comes back. (Where a semaphore has shrunk, others may be stuck already: then it is the way to them.)
+ * The shortest way from the node back to it, or null: it may be stuck behind a circle that it is not part of. But the stuck always have
+ * some among them that wait for none but each other, and had these no new or harder wait, they would have been stuck before: so of the
+ * nodes that `deadlockOf` is given one has a way back. Who waits for permits waits for any of several, so not every way is one.
  */
-function cycleFrom(node: NodeKey, waits: ReadonlyMap<NodeKey, readonly Wait[]>, world: World): CycleStep[] {
+function cycleFrom(node: NodeKey, waits: ReadonlyMap<NodeKey, readonly Wait[]>, world: World): CycleStep[] | null {
   const ways = new Map<NodeKey, readonly CycleStep[]>([[node, []]])
-  let way: readonly CycleStep[] = []
   for (const [at, before] of ways) {
     for (const wait of waits.get(at) ?? []) {
       if (world.isGranted(wait)) continue
       for (const blocker of wait.behind(world)) {
         if (world.isGone(blocker.node)) continue
-        way = [...before, { session: wait.session, owner: wait.owner, name: blocker.name }]
-        if (blocker.node === node) return [...way]
+        const way = [...before, { session: wait.session, owner: wait.owner, name: blocker.name }]
+        if (blocker.node === node) return way
         if (!ways.has(blocker.node)) ways.set(blocker.node, way)
       }
     }
   }
-  return [...way]
+  return null
 }
 
 function grouped(waits: readonly Wait[]): Map<NodeKey, Wait[]> {

@@ -3,11 +3,11 @@ import type { MachineState } from '../state.js'
 import { type CycleStep, deadlockOf, type NodeKey, type Wait } from './graph.js'
 
 /**
- * The answer to a request after which that node would wait for ever, or null. `waits`: everybody's, as they would be with the request
- * applied; nothing may have been applied of it yet.
+ * The answer to a command after which one of those nodes would wait for ever, or null. `nodes`: whose waits it makes, or makes harder to
+ * meet. `waits`: everybody's, as they would be with the command applied; nothing may have been applied of it yet.
  */
-export function refuseDeadlock(state: MachineState, node: NodeKey, waits: readonly Wait[]): Outcome | null {
-  const cycle = deadlockOf(node, waits)
+export function refuseDeadlock(state: MachineState, nodes: readonly NodeKey[], waits: readonly Wait[]): Outcome | null {
+  const cycle = deadlockOf(nodes, waits)
   return cycle && deadlock(state, cycle)
 }
 
