@@ -1,6 +1,14 @@
 import { permitLeaseMax, permitsMax, semaphoreNameMax } from '../machine/semaphore/limits.js'
-import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
-import { checkDuration, checkInteger, checkMembers, checkSignal, checkText } from './arguments.js'
+import {
+  checkDuration,
+  checkInteger,
+  checkMembers,
+  checkOwner,
+  checkPriority,
+  checkSignal,
+  checkText,
+  checkTimeout,
+} from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
@@ -53,9 +61,6 @@ export interface Semaphore {
    */
   resize(permits: number): Promise<void>
 }
-
-/** The longest delay that a platform timer takes, ms. */
-const timeoutMax = 2 ** 31 - 1
 
 /** The semaphores of one handle on a room. */
 export class RoomSemaphores {
@@ -139,17 +144,16 @@ export class RoomSemaphores {
     if (whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject')
       throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
     const signal = checkSignal(given['signal'], 'options.signal')
-    const timeout = checkDuration(given['timeout'], 'options.timeout', 0, timeoutMax)
+    const timeout = checkTimeout(given['timeout'])
     const timing = this.#defaults.timing()
     const least = 3 * timing.heartbeat
     const lease = checkDuration(given['lease'], 'options.lease', least, permitLeaseMax) ?? timing.lease
-    const owner = given['owner']
     return {
       asked: {
         ifAvailable: Boolean(given['ifAvailable']),
         lease: Math.floor(lease),
-        priority: checkInteger(given['priority'] ?? 0, 'options.priority', -priorityMax, priorityMax),
-        owner: owner === undefined ? null : checkText(owner, 'options.owner', 'owner', ownerMax),
+        priority: checkPriority(given['priority'] ?? 0),
+        owner: checkOwner(given['owner']) ?? null,
       },
       bounds: { whenNoQuorum, ...(signal && { signal }), ...(timeout !== undefined && { timeout }) },
     }
