@@ -13,7 +13,7 @@ import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
 import { type HeldPermit, type Permit, type PermitParameters, PermitRequest } from './permit.js'
-import { boundWait, type WaitBounds } from './wait.js'
+import { boundWait, openRequest, type WaitBounds } from './wait.js'
 
 export interface SemaphoreOptions {
   /**
@@ -98,42 +98,27 @@ export class RoomSemaphores {
     const connection = this.connect()
     bounds.signal?.throwIfAborted()
     return new Promise((resolve, reject) => {
-      let isWaiting = true
-      const leave = () => {
-        if (isWaiting) giveUp(new RoomLeftError())
-        else request.cancel()
-        this.#open.delete(leave)
-      }
-      const endWait = () => {
-        isWaiting = false
-        stop()
-      }
-      const giveUp = (error: unknown) => {
-        if (!isWaiting) return
-        endWait()
-        this.#open.delete(leave)
-        request.cancel()
-        reject(error)
-      }
       const request = new PermitRequest(connection, parameters, {
         granted: (permit) => {
-          endWait()
-          if (!permit) this.#open.delete(leave)
+          if (permit) wait.granted()
+          else wait.ended()
           resolve(permit)
         },
         failed: (error) => {
-          endWait()
-          this.#open.delete(leave)
+          wait.ended()
           reject(error)
         },
-        ended: () => this.#open.delete(leave),
+        ended: () => wait.ended(),
       })
-      this.#open.add(leave)
       const late = (timeout: number) => {
         connection.permitMeter.count(parameters.name, 'timeouts')
         return new PermitTimeoutError(parameters.name, timeout)
       }
-      const stop = boundWait(connection, bounds, late, giveUp)
+      const wait = openRequest(this.#open, {
+        bound: (giveUp) => boundWait(connection, bounds, late, giveUp),
+        cancel: () => request.cancel(),
+        failed: reject,
+      })
     })
   }
 
