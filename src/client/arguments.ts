@@ -1,6 +1,10 @@
+import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
 import { LimitExceededError } from './errors.js'
 
 // Checks of what callers give, each by the argument's name, before anything is sent.
+
+/** The longest delay that a platform timer takes, ms. */
+const timeoutMax = 2 ** 31 - 1
 
 export function typeOf(value: unknown): string {
   return value === null ? 'null' : typeof value
@@ -56,4 +60,23 @@ function isSignal(value: unknown): value is AbortSignal {
   } catch {
     return false
   }
+}
+
+/** ms */
+export function checkTimeout(value: unknown): number | undefined {
+  return checkDuration(value, 'options.timeout', 0, timeoutMax)
+}
+
+/** Well-formed, since it is text for others to read (`LockInfo`, `DeadlockError`); names and keys may be any string. */
+export function checkOwner(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && /\p{Surrogate}/u.test(value)) {
+    throw new TypeError('options.owner: expected well-formed Unicode, got a lone surrogate')
+  }
+  return checkText(value, 'options.owner', 'owner', ownerMax)
+}
+
+/** Default 0. */
+export function checkPriority(value: unknown = 0): number {
+  return checkInteger(value, 'options.priority', -priorityMax, priorityMax)
 }

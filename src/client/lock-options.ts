@@ -3,8 +3,8 @@ import type { LockBeyond } from '../host/page.js'
 import { type LockMode, lockNameMax } from '../machine/lock/command.js'
 import { lockHoldMax, lockLeaseMax, lockNamesMax } from '../machine/lock/limits.js'
 import { valueBytesMax } from '../machine/store/command.js'
-import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
 import { encodeValue, type Value } from '../shared/value.js'
+import { checkDuration, checkOwner, checkPriority, checkSignal, checkTimeout } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 /** A checked request: what goes to the host with its handle. */
@@ -69,9 +69,6 @@ export interface RevokeOptions {
   grace: number
 }
 
-/** The longest delay that a platform timer takes, ms. */
-const timeoutMax = 2 ** 31 - 1
-
 export function checkName(name: unknown, argument = 'name'): string {
   if (typeof name === 'symbol') throw new TypeError(`${argument}: expected a string, got a symbol`)
   const text = String(name)
@@ -113,15 +110,14 @@ export function checkOptions(options: unknown): LockOptions {
   const given = dictionary(options)
   const ifAvailable = Boolean(given['ifAvailable'])
   const mode = modeOf(given['mode'])
-  const { signal } = given
-  if (signal !== undefined && !isSignal(signal)) throw new TypeError('options.signal: expected an AbortSignal')
+  const signal = checkSignal(given['signal'], 'options.signal')
   const steal = Boolean(given['steal'])
   const { attributes, whenNoQuorum } = given
   if (whenNoQuorum !== undefined && whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject') {
     throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
   }
-  const timeout = milliseconds(given, 'timeout', 0, timeoutMax)
-  const lease = milliseconds(given, 'lease', 1, lockLeaseMax)
+  const timeout = checkTimeout(given['timeout'])
+  const lease = checkDuration(given['lease'], 'options.lease', 1, lockLeaseMax)
   return {
     mode,
     ifAvailable,
@@ -144,10 +140,10 @@ function dictionary(options: unknown): Record<string, unknown> {
 }
 
 function beyondOptions(given: Record<string, unknown>): LockOptions {
-  const maxHold = milliseconds(given, 'maxHold', 1, lockHoldMax)
-  const lockDelay = milliseconds(given, 'lockDelay', 0, lockLeaseMax)
-  const owner = ownerOf(given['owner'])
-  const priority = priorityOf(given['priority'])
+  const maxHold = checkDuration(given['maxHold'], 'options.maxHold', 1, lockHoldMax)
+  const lockDelay = checkDuration(given['lockDelay'], 'options.lockDelay', 0, lockLeaseMax)
+  const owner = checkOwner(given['owner'])
+  const priority = checkPriority(given['priority'])
   const { scope } = given
   if (scope !== undefined && scope !== 'exact' && scope !== 'tree') {
     throw new TypeError(`options.scope: expected 'exact' or 'tree', got ${shown(scope)}`)
@@ -156,36 +152,15 @@ function beyondOptions(given: Record<string, unknown>): LockOptions {
     ...(maxHold !== undefined && { maxHold: Math.floor(maxHold) }),
     ...(lockDelay !== undefined && { lockDelay: Math.floor(lockDelay) }),
     ...(owner !== undefined && { owner }),
-    ...(priority !== undefined && { priority }),
+    priority,
     ...(scope !== undefined && { scope }),
   }
 }
 
-function ownerOf(owner: unknown): string | undefined {
-  if (owner === undefined) return undefined
-  if (typeof owner !== 'string') throw new TypeError(`options.owner: expected a string, got ${typeof owner}`)
-  if (/\p{Surrogate}/u.test(owner)) {
-    throw new TypeError('options.owner: expected well-formed Unicode, got a lone surrogate')
-  }
-  if (owner.length <= ownerMax) return owner
-  const message = `options.owner: expected at most ${ownerMax} code units, got ${owner.length}`
-  throw new LimitExceededError(message, 'owner', ownerMax)
-}
-
-function priorityOf(priority: unknown): number | undefined {
-  if (priority === undefined) return undefined
-  if (typeof priority !== 'number') throw new TypeError(`options.priority: expected a number, got ${typeof priority}`)
-  if (Number.isInteger(priority) && Math.abs(priority) <= priorityMax) return priority === 0 ? 0 : priority
-  throw new RangeError(
-    `options.priority: expected a whole number from ${-priorityMax} to ${priorityMax}, got ${priority}`,
-  )
-}
-
 export function checkWait(options: unknown): WaitOptions {
   const given = dictionary(options)
-  const { signal } = given
-  if (signal !== undefined && !isSignal(signal)) throw new TypeError('options.signal: expected an AbortSignal')
-  const timeout = milliseconds(given, 'timeout', 0, timeoutMax)
+  const signal = checkSignal(given['signal'], 'options.signal')
+  const timeout = checkTimeout(given['timeout'])
   return { ...(signal !== undefined && { signal }), ...(timeout !== undefined && { timeout }) }
 }
 
@@ -193,7 +168,7 @@ export function checkRevoke(options: unknown): RevokeOptions {
   if (options === null || typeof options !== 'object') {
     throw new TypeError('options: expected an object with `grace`')
   }
-  const grace = milliseconds(options as Record<string, unknown>, 'grace', 0, lockHoldMax)
+  const grace = checkDuration((options as Record<string, unknown>)['grace'], 'options.grace', 0, lockHoldMax)
   if (grace === undefined) throw new TypeError('options.grace: expected a number of ms, got undefined')
   return { grace: Math.floor(grace) }
 }
@@ -235,26 +210,6 @@ function modeOf(value: unknown): LockMode {
   const mode = value === undefined ? 'exclusive' : String(value)
   if (mode === 'exclusive' || mode === 'shared') return mode
   throw new TypeError(`options.mode: expected 'exclusive' or 'shared', got ${JSON.stringify(mode)}`)
-}
-
-const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
-
-/** By what it is, not by its prototype: signals of other windows count, and nothing that only looks like one. */
-function isSignal(value: unknown): value is AbortSignal {
-  try {
-    return typeof abortedOf?.call(value) === 'boolean'
-  } catch {
-    return false
-  }
-}
-
-function milliseconds(given: Record<string, unknown>, key: string, min: number, max: number): number | undefined {
-  const value = given[key]
-  if (value === undefined) return undefined
-  if (typeof value !== 'number') throw new TypeError(`options.${key}: expected a number of ms, got ${typeof value}`)
-  if (!(value >= min && value <= max))
-    throw new RangeError(`options.${key}: expected ${min} to ${max} ms, got ${value}`)
-  return value
 }
 
 function shown(value: unknown): string {

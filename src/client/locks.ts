@@ -23,7 +23,7 @@ import { LockRequest, stolenError } from './lock-request.js'
 import { revoke } from './lock-revocation.js'
 import { type LockEvent, LockWatch } from './lock-watch.js'
 import type { Observable } from './observable.js'
-import { boundWait } from './wait.js'
+import { boundWait, openRequest } from './wait.js'
 
 export type LockGrantedCallback<T> = (lock: Lock | null) => T | PromiseLike<T>
 /** The locks in the order of their names. */
@@ -222,48 +222,35 @@ export class RoomLocks implements LockManager {
     if (this.#connection.ended) throw this.#connection.ended
     if (this.#left) throw new RoomLeftError()
     signal?.throwIfAborted()
-    let stopWaiting = () => {}
-    const wait = { over: false }
-    const endWait = () => {
-      wait.over = true
-      stopWaiting()
-    }
-    const giveUp = (error: unknown) => {
-      if (wait.over) return
-      endWait()
-      this.#open.delete(leave)
-      request.cancel()
-      listener.failed(error)
-    }
-    const leave = () => {
-      if (wait.over) request.cancel()
-      else giveUp(new RoomLeftError())
-      this.#open.delete(leave)
-    }
     const request: LockRequest = new LockRequest(this.#connection, parameters, {
       granted: (locks) => {
-        endWait()
-        if (!locks) this.#open.delete(leave)
-        if (locks) listener.granted(locks, () => request.release())
-        else listener.unavailable()
+        if (locks) {
+          wait.granted()
+          listener.granted(locks, () => request.release())
+        } else {
+          wait.ended()
+          listener.unavailable()
+        }
       },
       failed: (error) => {
-        endWait()
-        this.#open.delete(leave)
+        wait.ended()
         listener.failed(error)
       },
       ended: (loss, isLast) => {
-        if (isLast) this.#open.delete(leave)
+        if (isLast) wait.ended()
         if (loss) listener.lost(loss)
       },
     })
-    this.#open.add(leave)
     const late = (timeout: number) => {
       for (const name of names) this.#connection.meter.count(name, 'timeouts')
       return new LockTimeoutError(names.join(', '), timeout)
     }
     const { whenNoQuorum = this.#defaults.whenNoQuorum } = options
-    stopWaiting = boundWait(this.#connection, { ...options, whenNoQuorum }, late, giveUp)
+    const wait = openRequest(this.#open, {
+      bound: (giveUp) => boundWait(this.#connection, { ...options, whenNoQuorum }, late, giveUp),
+      cancel: () => request.cancel(),
+      failed: listener.failed,
+    })
   }
 }
 

@@ -317,6 +317,7 @@ describe('bad arguments', () => {
     ['RangeError', 'options.priority', 1, { priority: 0.5 }],
     ['RangeError', 'options.priority', 1, { priority: 1_001 }],
     ['TypeError', 'options.owner', 1, { owner: 12 }],
+    ['TypeError', 'options.owner', 1, { owner: 'a\ud800' }],
     ['LimitExceededError', 'options.owner', 1, { owner: 'x'.repeat(257) }],
     ['TypeError', 'options.whenNoQuorum', 1, { whenNoQuorum: 'throw' }],
   ])('%s %s for a request', async (name, argument, count, options) => {

@@ -1,11 +1,19 @@
 import { permitLeaseMax, permitsMax, semaphoreNameMax } from '../machine/semaphore/limits.js'
-import { ownerMax, priorityMax } from '../machine/waiting/limits.js'
-import { checkDuration, checkInteger, checkMembers, checkSignal, checkText } from './arguments.js'
+import {
+  checkDuration,
+  checkInteger,
+  checkMembers,
+  checkOwner,
+  checkPriority,
+  checkSignal,
+  checkText,
+  checkTimeout,
+} from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
 import { type HeldPermit, type Permit, type PermitParameters, PermitRequest } from './permit.js'
-import { boundWait, type WaitBounds } from './wait.js'
+import { boundWait, openRequest, type WaitBounds } from './wait.js'
 
 export interface SemaphoreOptions {
   /**
@@ -56,9 +64,6 @@ export interface Semaphore {
   resize(permits: number): Promise<void>
 }
 
-/** The longest delay that a platform timer takes, ms. */
-const timeoutMax = 2 ** 31 - 1
-
 /** The semaphores of one handle on a room. */
 export class RoomSemaphores {
   readonly #connection: RoomConnection
@@ -95,42 +100,27 @@ export class RoomSemaphores {
     const connection = this.connect()
     bounds.signal?.throwIfAborted()
     return new Promise((resolve, reject) => {
-      let isWaiting = true
-      const leave = () => {
-        if (isWaiting) giveUp(new RoomLeftError())
-        else request.cancel()
-        this.#open.delete(leave)
-      }
-      const endWait = () => {
-        isWaiting = false
-        stop()
-      }
-      const giveUp = (error: unknown) => {
-        if (!isWaiting) return
-        endWait()
-        this.#open.delete(leave)
-        request.cancel()
-        reject(error)
-      }
       const request = new PermitRequest(connection, parameters, {
         granted: (permit) => {
-          endWait()
-          if (!permit) this.#open.delete(leave)
+          if (permit) wait.granted()
+          else wait.ended()
           resolve(permit)
         },
         failed: (error) => {
-          endWait()
-          this.#open.delete(leave)
+          wait.ended()
           reject(error)
         },
-        ended: () => this.#open.delete(leave),
+        ended: () => wait.ended(),
       })
-      this.#open.add(leave)
       const late = (timeout: number) => {
         connection.permitMeter.count(parameters.name, 'timeouts')
         return new PermitTimeoutError(parameters.name, timeout)
       }
-      const stop = boundWait(connection, bounds, late, giveUp)
+      const wait = openRequest(this.#open, {
+        bound: (giveUp) => boundWait(connection, bounds, late, giveUp),
+        cancel: () => request.cancel(),
+        failed: reject,
+      })
     })
   }
 
@@ -141,17 +131,16 @@ export class RoomSemaphores {
     if (whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject')
       throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
     const signal = checkSignal(given['signal'], 'options.signal')
-    const timeout = checkDuration(given['timeout'], 'options.timeout', 0, timeoutMax)
+    const timeout = checkTimeout(given['timeout'])
     const timing = this.#defaults.timing()
     const least = 3 * timing.heartbeat
     const lease = checkDuration(given['lease'], 'options.lease', least, permitLeaseMax) ?? timing.lease
-    const owner = given['owner']
     return {
       asked: {
         ifAvailable: Boolean(given['ifAvailable']),
         lease: Math.floor(lease),
-        priority: checkInteger(given['priority'] ?? 0, 'options.priority', -priorityMax, priorityMax),
-        owner: owner === undefined ? null : checkText(owner, 'options.owner', 'owner', ownerMax),
+        priority: checkPriority(given['priority'] ?? 0),
+        owner: checkOwner(given['owner']) ?? null,
       },
       bounds: { whenNoQuorum, ...(signal && { signal }), ...(timeout !== undefined && { timeout }) },
     }

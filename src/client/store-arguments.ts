@@ -2,15 +2,11 @@
 import type { Expected, FenceCheck } from '../machine/store/command.js'
 import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
 import { encodeValue } from '../shared/value.js'
+import { checkText, typeOf } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 export function checkKey(key: unknown, name = 'key'): string {
-  if (typeof key !== 'string') throw new TypeError(`${name}: expected a string, got ${typeOf(key)}`)
-  if (key.length > storeKeyMax) {
-    const message = `${name}: expected at most ${storeKeyMax} code units, got ${key.length}`
-    throw new LimitExceededError(message, 'storeKey', storeKeyMax)
-  }
-  return key
+  return checkText(key, name, 'storeKey', storeKeyMax)
 }
 
 export function checkValue(value: unknown, name: string): Uint8Array {
@@ -60,8 +56,4 @@ export function checkFence(fence: unknown, at = 'fence'): FenceCheck | null {
   if (typeof token !== 'number' || !Number.isSafeInteger(token) || token < 0)
     throw new TypeError(`${at}.token: expected a lock's token, got ${String(token)}`)
   return { name, token }
-}
-
-export function typeOf(value: unknown): string {
-  return value === null ? 'null' : typeof value
 }

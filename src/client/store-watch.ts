@@ -1,10 +1,11 @@
 /** `store.watch`: the changes of the store, one by one, over hosts that come and go. */
 import type { ChangeRecord, ChangesRecord, WatchPosition } from '../host/page.js'
 import { decodeValue, type Value } from '../shared/value.js'
+import { typeOf } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { type ComityError, RoomLeftError } from './errors.js'
 import type { Revised } from './store.js'
-import { checkRevision, typeOf } from './store-arguments.js'
+import { checkRevision } from './store-arguments.js'
 
 export type { WatchPosition } from '../host/page.js'
 

@@ -3,9 +3,10 @@ import type { Answers } from '../host/page.js'
 import type { Comparison, TransactionOperation } from '../machine/store/command.js'
 import { itemSize, transactionBytesMax, transactionOpsMax } from '../machine/store/limits.js'
 import { decodeValue, type Value } from '../shared/value.js'
+import { typeOf } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 import type { Revised, SetOptions, WriteOptions } from './store.js'
-import { checkFence, checkKey, checkRevision, checkValue, typeOf } from './store-arguments.js'
+import { checkFence, checkKey, checkRevision, checkValue } from './store-arguments.js'
 
 /**
  * What a key must be. By revision, that of its last write, 0 if it is not there; by value, as for `compareAndSet`, where of a key that is

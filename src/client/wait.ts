@@ -1,5 +1,5 @@
 import type { RoomConnection } from './connection.js'
-import { NoQuorumError } from './errors.js'
+import { NoQuorumError, RoomLeftError } from './errors.js'
 
 /** What bounds a wait for something that others have. */
 export interface WaitBounds {
@@ -46,4 +46,49 @@ export function boundWait(
   return () => {
     for (const stop of stops) stop()
   }
+}
+
+/** What becomes of an open request is told to this. */
+export interface OpenRequest {
+  /** It waits no more: what it was granted is held. */
+  granted(): void
+  /** Nothing of it waits or is held. */
+  ended(): void
+}
+
+/**
+ * Keeps in `open` what leaving the handle does to a request: while it waits it fails with a `RoomLeftError`, later what it was granted goes back.
+ * `bound` is what else may give it up, and gives back what ends that. `cancel` takes the request back, and `failed` hears why it was given up.
+ */
+export function openRequest(
+  open: Set<() => void>,
+  request: {
+    bound(giveUp: (error: unknown) => void): () => void
+    cancel(): void
+    failed(error: unknown): void
+  },
+): OpenRequest {
+  let isWaiting = true
+  const granted = () => {
+    isWaiting = false
+    endBounds()
+  }
+  const ended = () => {
+    if (isWaiting) granted()
+    open.delete(leave)
+  }
+  const giveUp = (error: unknown) => {
+    if (!isWaiting) return
+    ended()
+    request.cancel()
+    request.failed(error)
+  }
+  const leave = () => {
+    if (isWaiting) return giveUp(new RoomLeftError())
+    ended()
+    request.cancel()
+  }
+  open.add(leave)
+  const endBounds = request.bound(giveUp)
+  return { granted, ended }
 }

@@ -75,6 +75,25 @@ it('[M1] the last word of a leader names who shall lead next, and it is shown ag
   expect(testament.goodbye('ann')).not.toHaveProperty('heir')
 })
 
+it('[M1] who shall lead next is found out once for each showing: all who could are looked at for it', () => {
+  const context = new TestContext()
+  for (const peerId of ['ann', 'bob', 'cem']) context.linked.set(peerId, { counter: 1, nonce: peerId })
+  let looks = 0
+  const testament = new Testament(
+    context,
+    () => ({ session: 3, lastNumber: 7 }),
+    () => {
+      looks += 1
+      return 'bob'
+    },
+  )
+  testament.flush()
+  const [event] = context.emitted.filter((event) => event.type === 'testament')
+  const words = event?.goodbyes.map(({ frame }) => decode(frame) as [string, [Extract<Item, { type: 'goodbye' }>]])
+  expect(words?.map(([, [{ heir }]]) => heir)).toEqual(['bob', 'bob', 'bob'])
+  expect(looks).toBe(1)
+})
+
 it('[M2] what no page has is withdrawn at once', () => {
   const page = new Page()
   page.context.core.promisedVote = { to: 'bob', term: 5 }

@@ -34,9 +34,8 @@ export class Testament {
     this.#heir = heir
   }
 
-  goodbye(peerId: PeerId): LastWord {
+  goodbye(peerId: PeerId, heir: PeerId | null = this.#heir()): LastWord {
     const vote = this.#vote()
-    const heir = this.#heir()
     const plain = { type: 'goodbye', ...this.#session(), vote: vote?.to === peerId ? vote.term : null } as const
     return heir === null ? plain : { ...plain, heir }
   }
@@ -72,10 +71,11 @@ export class Testament {
     const { peers } = this.#context
     const { session, lastNumber } = this.#session()
     const lives = peers.all().map(({ peerId, incarnation }) => `${peerId}.${incarnation.counter}`)
-    const key = `${session} ${lastNumber} ${this.#vote()?.term} ${this.#heir()} ${lives.join()}`
+    const heir = this.#heir()
+    const key = `${session} ${lastNumber} ${this.#vote()?.term} ${heir} ${lives.join()}`
     if (key === this.#shown) return
     this.#shown = key
-    this.#show()
+    this.#show(heir)
   }
 
   /** None while one is being withdrawn, whatever the core has promised since. */
@@ -83,14 +83,14 @@ export class Testament {
     return this.#withdrawal === null ? this.#context.raft.promisedVote : null
   }
 
-  #show(): void {
+  #show(heir: PeerId | null = this.#heir()): void {
     const { peers } = this.#context
     const goodbyes = peers.all().flatMap((peer): Goodbye[] => {
       const link = peers.link(peer.peerId)
       // Nothing of the page leads through a third peer.
       if (!link || link.kind === 'peer-relay') return []
       const { peerId, incarnation } = peer
-      return [{ peerId, incarnation, link: link.kind, frame: peers.frameFor(peer, [this.goodbye(peerId)]) }]
+      return [{ peerId, incarnation, link: link.kind, frame: peers.frameFor(peer, [this.goodbye(peerId, heir)]) }]
     })
     this.#number += 1
     this.#voteShown = this.#vote()?.term ?? null
