@@ -479,6 +479,14 @@ const sessions: readonly RoomMutant[] = [
     cites: ['S-9'],
   },
   {
+    file: 'client/lock-request.ts',
+    tests: { files: ['src/client/locks-beyond.test.ts'] },
+    name: 'an upgrade that waits when its handle is left hears of a release',
+    find: 'lock.leave()',
+    replace: 'void lock.state',
+    cites: ['API'],
+  },
+  {
     file: 'client/lock.ts',
     tests: { files: ['src/client/locks-beyond.test.ts'] },
     name: 'a downgraded lock is believed to be exclusive',
