@@ -1,4 +1,5 @@
 import type { Value } from '../shared/value.js'
+import { whenAborted } from './aborted.js'
 import { type ComityError, errorOf, OptionsMismatchError, UnsupportedError } from './errors.js'
 import { checkJoin, type Joining, type JoinOptions } from './options.js'
 import { PagePeer } from './page-peer.js'
@@ -91,9 +92,8 @@ async function untilJoined<P extends Value>(
 function withAbort<T>(promise: Promise<T>, signal: AbortSignal | null): Promise<T> {
   if (!signal) return promise
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    const stop = whenAborted(signal, () => reject(signal.reason))
+    promise.then(resolve, reject).finally(stop)
   })
 }
 

@@ -1,3 +1,5 @@
+import { whenAborted } from './aborted.js'
+
 /** Ends with `dispose()`, or with `using` where the platform has it. */
 export interface Subscription extends Disposable {
   dispose(): void
@@ -46,13 +48,14 @@ export class ObservableValue<T> implements Observable<T> {
     if (typeof listener !== 'function') throw new TypeError('listener: expected a function')
     // A wrapper of its own, so that one function may subscribe twice.
     const own = (value: T) => listener(value)
+    let stop = () => {}
     const dispose = () => {
       this.#listeners.delete(own)
-      options.signal?.removeEventListener('abort', dispose)
+      stop()
     }
     if (!this.#ended && !options.signal?.aborted) {
       this.#listeners.add(own)
-      options.signal?.addEventListener('abort', dispose)
+      if (options.signal) stop = whenAborted(options.signal, dispose)
       queueMicrotask(() => {
         if (this.#listeners.has(own)) tell(own, this.#current)
       })

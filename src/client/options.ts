@@ -3,6 +3,7 @@ import { defaultLimits, defaultTiming, durationMax, limitMax, votersMax } from '
 import { valueBytesMax } from '../machine/store/command.js'
 import { encodeValue, type Value } from '../shared/value.js'
 import { parseSignalingUrls } from '../signaling/urls.js'
+import { checkSignal } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 export interface JoinOptions<P extends Value = Value> {
@@ -99,7 +100,7 @@ export function checkJoin(room: unknown, options: unknown): Joining {
     whenNoQuorum: oneOf(given, 'whenNoQuorum', ['wait', 'reject']),
     linger: numberOf(given, 'options.', 'linger', 0, lingerMax) ?? 1_000,
     worker: functionOf(given, 'worker') as Joining['worker'],
-    signal: signalOf(given['signal']),
+    signal: checkSignal(given['signal'], 'options.signal') ?? null,
     channels: oneOf(given, 'channels', ['auto', 'page']),
     settings: settingsOf(given),
   }
@@ -119,12 +120,6 @@ function functionOf(given: Record<string, unknown>, key: string): unknown {
   if (value === undefined) return null
   if (typeof value !== 'function') throw new TypeError(`options.${key}: expected a function, got ${typeof value}`)
   return value
-}
-
-function signalOf(value: unknown): AbortSignal | null {
-  if (value === undefined) return null
-  if (value instanceof AbortSignal) return value
-  throw new TypeError('options.signal: expected an AbortSignal')
 }
 
 function iceServersOf(value: unknown): RTCIceServer[] {

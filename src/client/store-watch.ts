@@ -1,6 +1,7 @@
 /** `store.watch`: the changes of the store, one by one, over hosts that come and go. */
 import type { ChangeRecord, ChangesRecord, WatchPosition } from '../host/page.js'
 import { decodeValue, type Value } from '../shared/value.js'
+import { whenAborted } from './aborted.js'
 import { typeOf } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { type ComityError, RoomLeftError } from './errors.js'
@@ -106,8 +107,7 @@ export class StoreWatch<T> implements AsyncIterableIterator<Change<T>, undefined
       ended: (error) => this.#ended(error),
     })
     const abort = () => this.#fail(signal?.reason, true)
-    signal?.addEventListener('abort', abort)
-    this.#stops.push(this.#watch.stop, unlisten, () => signal?.removeEventListener('abort', abort))
+    this.#stops.push(this.#watch.stop, unlisten, ...(signal ? [whenAborted(signal, abort)] : []))
     this.#stops.push(() => queueMicrotask(ended))
     if (signal?.aborted) abort()
     else if (connection.ended) this.#ended(connection.ended)
@@ -221,10 +221,4 @@ export function checkFrom(from: unknown): WatchPosition | null {
     revision: checkRevision(revision, 'options.from.revision'),
     place: checkRevision(place, 'options.from.place'),
   }
-}
-
-export function checkSignal(signal: unknown): AbortSignal | null {
-  if (signal === undefined) return null
-  if (signal instanceof AbortSignal) return signal
-  throw new TypeError(`options.signal: expected an AbortSignal, got ${typeOf(signal)}`)
 }

@@ -1,10 +1,11 @@
 import { decodeValue, type Value } from '../shared/value.js'
+import { checkSignal } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { RoomLeftError } from './errors.js'
 import type { Lock } from './lock.js'
 import { type Observable, ObservableValue } from './observable.js'
 import { checkConsistency, checkExpected, checkFence, checkKey, checkOptions, checkValue } from './store-arguments.js'
-import { type Change, checkFrom, checkSignal, StoreWatch, type WatchOptions } from './store-watch.js'
+import { type Change, checkFrom, StoreWatch, type WatchOptions } from './store-watch.js'
 import { checkTransaction, outcomeOf, type Transaction, type TransactionOutcome } from './transaction.js'
 
 /** A value with the log index of its last write, which grows with every change of any key. */
@@ -185,7 +186,11 @@ export class RoomStore implements Store {
 
   watch<T = Value>(prefix = '', options: WatchOptions = {}): AsyncIterableIterator<Change<T>, undefined> {
     const { from, signal } = checkOptions(options)
-    const checked = { prefix: checkKey(prefix, 'prefix'), from: checkFrom(from), signal: checkSignal(signal) }
+    const checked = {
+      prefix: checkKey(prefix, 'prefix'),
+      from: checkFrom(from),
+      signal: checkSignal(signal, 'options.signal') ?? null,
+    }
     const watch: StoreWatch<T> = new StoreWatch(this.#connection, checked, () => this.#watching.delete(watch))
     this.#watching.add(watch)
     if (this.#left) watch.end()

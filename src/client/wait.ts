@@ -1,3 +1,4 @@
+import { whenAborted } from './aborted.js'
 import type { RoomConnection } from './connection.js'
 import { NoQuorumError, RoomLeftError } from './errors.js'
 
@@ -21,15 +22,7 @@ export function boundWait(
   giveUp: (error: unknown) => void,
 ): () => void {
   const stops: (() => void)[] = []
-  if (signal) {
-    const abort = () => giveUp(signal.reason)
-    // A listener of the page can keep the event from us, but not from a signal that depends on this one.
-    const dependent = typeof AbortSignal.any === 'function' ? [AbortSignal.any([signal])] : []
-    for (const source of [signal, ...dependent]) {
-      source.addEventListener('abort', abort)
-      stops.push(() => source.removeEventListener('abort', abort))
-    }
-  }
+  if (signal) stops.push(whenAborted(signal, () => giveUp(signal.reason)))
   if (timeout !== undefined) {
     // By the page's own timer: it ends the wait without a leader too (S-9).
     const timer = connection.clock.after(timeout, () => giveUp(late(timeout)))
