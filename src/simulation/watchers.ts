@@ -92,15 +92,15 @@ export class Watchers {
     })
     const pauses = prng.pick([0, 0.1, 0.5])
     for await (const change of watch) {
-      this.#told(diary, change)
+      this.#told(diary, change, page)
       if (company.isOver) continue
       if (prng.chance(change.last ? 0.03 : 0.3)) break
       if (prng.chance(pauses)) await sleep(page, prng.tail(100, 4_000))
     }
   }
 
-  #told(diary: Diary, change: Change<Value>): void {
-    diary.checker.told(change)
+  #told(diary: Diary, change: Change<Value>, page: SimPage): void {
+    diary.checker.told(change, (revision) => this.#sim.gaps.isPossible(page.thread.name, revision))
     diary.position = structuredClone(change.position)
     diary.revision = change.last ? change.revision : null
   }

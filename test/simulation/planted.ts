@@ -636,6 +636,13 @@ export const plantedBugs: readonly PlantedBug[] = [
     shows: ['watch'],
   },
   {
+    name: 'a watch begins anew whenever it goes on',
+    rule: 'S-10',
+    surgery: { port: resuming(() => ({ revision: 0, place: 0 })) },
+    within: 20,
+    shows: ['watch'],
+  },
+  {
     name: 'a watch is told one message and no more',
     rule: 'API',
     surgery: { port: insatiable },

@@ -81,9 +81,10 @@ export class WatchChecker {
     }
   }
 
-  told(change: Change): void {
+  /** `mayHaveGap`: whether it may not be known any more what came right after that revision. */
+  told(change: Change, mayHaveGap: (revision: number) => boolean): void {
     const place = this.#place
-    if (change.type === 'resync') this.#resync(change, place)
+    if (change.type === 'resync') this.#resync(change, place, mayHaveGap)
     else if (change.resync) this.#isNow(change, place)
     else if (place.type === 'behind') this.#changed(change, place.count)
     else if (place.type === 'now') this.#changed(change, this.#beginningOf(change, place.since))
@@ -119,11 +120,12 @@ export class WatchChecker {
       this.#world.convict('watch', `${this.#name} was not told of its own ${this.#own}, but of ${this.#first} first`)
   }
 
-  #resync(change: ResyncChange, place: Place): void {
+  #resync(change: ResyncChange, place: Place, mayHaveGap: (revision: number) => boolean): void {
     this.#world.coverage.hit('watch resync')
     const { revision } = change
     const since = place.type === 'behind' ? (this.#books.all[place.count - 1]?.revision ?? 0) : sinceOf(place)
-    if (place.type === 'resync' || revision < since) this.#convict(change, `what came after ${since}`)
+    const isDue = place.type === 'anew' || mayHaveGap(since)
+    if (place.type === 'resync' || revision < since || !isDue) this.#convict(change, `what came after ${since}`)
     this.#place = { type: 'resync', revision, keys: this.#books.at(revision, this.#prefix), gone: '' }
     this.#endOf(change)
   }
