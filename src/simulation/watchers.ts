@@ -131,7 +131,9 @@ export class Watchers {
         prefix,
         prng.chance(0.3) ? { consistency: 'local' } : {},
       )
-      checker.beginAfter(known)
+      // Who is in no room yet knows of nothing: 0 asks for everything.
+      if (known === 0) checker.beginAnew(since)
+      else checker.beginAfter(known)
       diary.position = { revision: known, place: 0 }
       diary.revision = known
       return { from: known, begun }
