@@ -102,7 +102,8 @@ export class Watchers {
   #told(diary: Diary, change: Change<Value>, page: SimPage): void {
     diary.checker.told(change, (revision) => this.#sim.gaps.isPossible(page.thread.name, revision))
     diary.position = structuredClone(change.position)
-    diary.revision = change.last ? change.revision : null
+    // In a resync it is that of the key, and what was seen is later.
+    diary.revision = change.last && !change.resync ? change.revision : null
   }
 
   /** Where it goes on: mostly where it was. `begun`: to be called once the watch is there. */
