@@ -13,7 +13,10 @@ export type { WatchPosition } from '../host/page.js'
 interface Told {
   /** Hand it to `watch` as `from`, and it goes on after this very change. Plain data: it can be stored. */
   readonly position: WatchPosition
-  /** Nothing more came of the same transaction, or of the same `resync`: only then `revision` says by itself what has been seen. */
+  /**
+   * Nothing more came of the same transaction, or of the same `resync`. Only then, and not in a `resync`, where it is that of the key, `revision`
+   * says by itself what has been seen.
+   */
   readonly last: boolean
   /** Only there where what came before has a gap: part of the one batch that says how things are now. */
   readonly resync?: true
@@ -57,7 +60,7 @@ export type Change<T = Value> = SetChange<T> | DeleteChange<T> | ResyncChange
 export interface WatchOptions {
   /**
    * Go on after what has been seen: a change's `position`, or a revision all of which has been seen, as that of `entries()`, of a
-   * `set`, or of a change that was `last`. 0: begin with everything as it is. Default: from now on.
+   * `set`, or of a change that was `last` (but in a `resync`). 0: begin with everything as it is. Default: from now on.
    */
   from?: number | WatchPosition
   /** Aborted, the iteration throws its reason. */

@@ -17,7 +17,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3 | 4 | 5 | 6
+export type Edition = 1 | 2 | 3 | 4 | 5 | 6 | 7
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -29,8 +29,8 @@ export interface RunOptions {
   /**
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
    * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, ambushes, and rooms that
-   * come apart, 5 with users of a semaphore and a counter, 6 with users of what locks have beyond Web Locks (default). Seeds are pinned with the edition
-   * in which they failed.
+   * come apart, 5 with users of a semaphore and a counter, 6 with users of what locks have beyond Web Locks, 7 with users who watch the store and who
+   * write by fenced transactions (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -76,6 +76,10 @@ interface Extras {
   readonly shares: boolean
   /** Whether they use what locks have beyond Web Locks. */
   readonly settles: boolean
+  /** Whether they watch the store. */
+  readonly watches: boolean
+  /** Whether they write by fenced transactions. */
+  readonly fences: boolean
 }
 
 /** Elections, a lease of someone who is not there any more, a few retries: after that a healthy room works. */
@@ -86,12 +90,12 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 6, surgery = {} } = options
+  const { edition = 7, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
   const workload = new Workload(sim, { compareAndSet: edition >= 3, ...extras })
-  sim.onpage = (page) => workload.start(page)
+  sim.onpage = (page, tab) => workload.start(page, tab)
   let undecided: readonly string[] = []
   try {
     await story(sim, workload, options, extras)
@@ -144,6 +148,7 @@ async function story(sim: Simulation, workload: Workload, options: RunOptions, e
   for (const court of sim.courts.all) court.log.locks.checkDeadlocks()
   workload.stop()
   await checkLiveness(sim, workload)
+  await workload.watchers?.checkCaughtUp(settleWithin)
   // Parts of one browser see each other, whatever happens; and whoever is broken for ever has no part in coming together.
   if (extras.schism && sim.registrar && !isEstranged) await playSchism(sim, extras.schism)
   // Who is healthy without the only relay is nevertheless two rooms.
@@ -245,7 +250,9 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const breaksMinority = prng.chance(0.4)
   const shares = edition >= 5 && new Prng(`${seed}/shares`).chance(0.4)
   const settles = edition >= 6 && new Prng(`${seed}/settles`).chance(0.4)
-  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares, settles }
+  const watches = edition >= 7 && new Prng(`${seed}/watches`).chance(0.4)
+  const fences = edition >= 7 && new Prng(`${seed}/fences`).chance(0.3)
+  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares, settles, watches, fences }
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
   if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
   return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }

@@ -19,6 +19,7 @@ import { coverWrite } from './branches.js'
 import { SimBrowser } from './browser.js'
 import { BeliefChecker } from './checkers/belief.js'
 import { FenceRegister } from './checkers/fence.js'
+import { GapBooks } from './checkers/gaps.js'
 import { HistoryChecker } from './checkers/history.js'
 import type { LogChecker } from './checkers/log.js'
 import { LogMatchingChecker } from './checkers/log-matching.js'
@@ -88,6 +89,7 @@ export class Simulation {
   readonly belief: BeliefChecker
   readonly history: HistoryChecker
   readonly fence: FenceRegister
+  readonly gaps = new GapBooks()
   /** Told of each page, so that a workload can use it. */
   onpage: ((page: SimPage, tab: SimTab) => void) | null = null
 
@@ -162,10 +164,12 @@ export class Simulation {
     this.world.coverage.hit(incarnation.counter === 1 ? 'host newborn' : 'host restarted from its disk')
     if (resident) this.world.coverage.hit('host resident')
     this.#hosts.add(record)
+    this.gaps.started(record)
     record.thread.onDeath(() => this.#hosts.delete(record))
   }
 
   applied(record: HostRecord, entry: Entry, machine: MachineState): void {
+    this.gaps.applied(record, entry.index)
     this.courts.of(record).log.applied(record, entry, machine, this.hosts)
   }
 

@@ -3,12 +3,15 @@ import type { Lock, LockMode } from '../client/lock.js'
 import type { LockOptions } from '../client/lock-options.js'
 import type { Expectation, Revised } from '../client/store.js'
 import type { Value } from '../shared/value.js'
+import { Fencers } from './fencers.js'
 import { type Recorded, Recorder } from './linearizability/recorder.js'
 import type { SimPage } from './page.js'
 import type { Prng } from './prng.js'
 import { Sharers } from './sharers.js'
 import type { Simulation } from './simulation.js'
+import type { SimTab } from './tab.js'
 import { type Tenancy, Tenants } from './tenants.js'
+import { Watchers } from './watchers.js'
 
 /** What the users of one run are like. */
 interface Habits {
@@ -26,6 +29,10 @@ interface WorkloadOptions {
   readonly shares: boolean
   /** Whether there are users of what locks have beyond Web Locks. */
   readonly settles: boolean
+  /** Whether there are users who watch the store. */
+  readonly watches: boolean
+  /** Whether there are users who write by fenced transactions. */
+  readonly fences: boolean
 }
 
 const keys = ['k1', 'k2', 'k3'] as const
@@ -43,6 +50,8 @@ export class Workload {
   readonly compareAndSet: boolean
   readonly #sharers: Sharers | null
   readonly #tenants: Tenants | null
+  readonly #fencers: Fencers | null
+  readonly watchers: Watchers | null
   #isOver = false
   #values = 0
   readonly #actors = new Set<Actor>()
@@ -53,12 +62,20 @@ export class Workload {
 
   constructor(
     sim: Simulation,
-    { compareAndSet = true, shares = false, settles = false }: Partial<WorkloadOptions> = {},
+    {
+      compareAndSet = true,
+      shares = false,
+      settles = false,
+      watches = false,
+      fences = false,
+    }: Partial<WorkloadOptions> = {},
   ) {
     this.#sim = sim
     this.compareAndSet = compareAndSet
     this.#sharers = shares ? new Sharers(sim) : null
     this.#tenants = settles ? new Tenants(sim) : null
+    this.#fencers = fences ? new Fencers(sim) : null
+    this.watchers = watches ? new Watchers(sim) : null
     const prng = sim.world.prng.fork('habits')
     this.habits = {
       locks: prng.pick([0.3, 0.5, 0.8]),
@@ -69,7 +86,7 @@ export class Workload {
     }
   }
 
-  start(page: SimPage): void {
+  start(page: SimPage, tab: SimTab): void {
     // A write that waits for a quorum holds up the reads behind it: some pages only read, so that a stale one shows.
     const readsOnly = this.#sim.world.prng.fork(`role of ${page.thread.name}`).chance(0.3)
     for (let i = 0; i < actorsPerPage; i++) {
@@ -78,18 +95,27 @@ export class Workload {
       this.#actors.add(actor)
       void actor.run().then(() => this.#actors.delete(actor))
     }
-    if (this.#sharers) {
-      const prng = this.#sim.world.prng.fork(`sharer ${page.thread.name}`)
-      const actor = new Actor(this, this.#sim, { name: `${page.thread.name} shares`, page, prng, readsOnly: false })
-      this.#actors.add(actor)
-      void this.#sharers.use(page, prng, actor).then(() => this.#actors.delete(actor))
-    }
-    if (this.#tenants) {
-      const prng = this.#sim.world.prng.fork(`tenant ${page.thread.name}`)
-      const actor = new Actor(this, this.#sim, { name: `${page.thread.name} settles`, page, prng, readsOnly: false })
-      this.#actors.add(actor)
-      void this.#tenants.use(page, prng, actor).then(() => this.#actors.delete(actor))
-    }
+    const sharers = this.#sharers
+    if (sharers) this.#enlist(page, 'shares', 'sharer', (prng, actor) => sharers.use(page, prng, actor))
+    const tenants = this.#tenants
+    if (tenants) this.#enlist(page, 'settles', 'tenant', (prng, actor) => tenants.use(page, prng, actor))
+    const fencers = this.#fencers
+    if (fencers) this.#enlist(page, 'fences', 'fencer', (prng, actor) => fencers.use(page, prng, actor))
+    if (!this.watchers) return
+    // Nobody waits for them: they watch until the very end.
+    const prng = this.#sim.world.prng.fork(`watcher ${page.thread.name}`)
+    void this.watchers.use({ page, tab, prng, company: this.#actor(page, 'watches', prng) })
+  }
+
+  #enlist(page: SimPage, does: string, role: string, use: (prng: Prng, actor: Actor) => Promise<void>): void {
+    const prng = this.#sim.world.prng.fork(`${role} ${page.thread.name}`)
+    const actor = this.#actor(page, does, prng)
+    this.#actors.add(actor)
+    void use(prng, actor).then(() => this.#actors.delete(actor))
+  }
+
+  #actor(page: SimPage, does: string, prng: Prng): Actor {
+    return new Actor(this, this.#sim, { name: `${page.thread.name} ${does}`, page, prng, readsOnly: false })
   }
 
   /** What actors of living pages are still waiting for. */

@@ -5,7 +5,7 @@
 import type { HostPort } from '../../src/bridge/protocol.js'
 import type { LockService } from '../../src/host/browser.js'
 import { decodeFrame, encodeFrame, type Frame, type Item } from '../../src/host/frame.js'
-import type { Answers, Call, HostEvent, LockGrant, Reply } from '../../src/host/page.js'
+import type { Answers, Call, HostEvent, LockGrant, Reply, WatchPosition } from '../../src/host/page.js'
 import type { Self } from '../../src/host/peers.js'
 import { decodeInstruction, encodeInstruction } from '../../src/machine/instruction.js'
 import type { Link, Network } from '../../src/network/link.js'
@@ -226,11 +226,12 @@ function wrapPort(
   port: HostPort,
   change: (event: HostEvent) => HostEvent | null,
   call: HostPort['call'] = (call) => port.call(call),
+  notice: HostPort['notice'] = (notice) => port.notice(notice),
 ): HostPort {
   let listener: HostPort['onevent'] = null
   return {
     call,
-    notice: (notice) => port.notice(notice),
+    notice,
     close: () => port.close(),
     get onevent() {
       return listener
@@ -373,6 +374,76 @@ function swapped(entries: readonly Entry[]): readonly Entry[] {
   const [first, second, ...rest] = entries
   if (first?.type !== 'command' || second?.type !== 'command') return entries
   return [{ ...first, data: second.data }, { ...second, data: first.data }, ...rest]
+}
+
+type Notice = Parameters<HostPort['notice']>[0]
+type Changes = Extract<Extract<HostEvent, { type: 'watched' }>['value'], { type: 'changes' }>
+
+/** A page that asks for something else than the place where a watch of changes is to go on. */
+function resuming(elsewhere: (from: WatchPosition) => WatchPosition) {
+  return (port: HostPort): HostPort => {
+    const notice = (notice: Notice) => {
+      if (notice.type !== 'watch' || notice.what.type !== 'changes') return notice
+      const { from } = notice.what
+      return from && from.revision > 0 ? { ...notice, what: { ...notice.what, from: elsewhere(from) } } : notice
+    }
+    return noticing(port, notice)
+  }
+}
+
+/** A page that is told changes in another way than its host says them; one way for each life of a host. */
+function telling(createChange: () => (changes: Changes) => Changes) {
+  return (port: HostPort): HostPort => {
+    const change = createChange()
+    return wrapPort(port, (event) =>
+      event.type === 'watched' && event.value.type === 'changes' ? { ...event, value: change(event.value) } : event,
+    )
+  }
+}
+
+/** A watch that does not tell what ends with its session. */
+function withoutExpiry(): (changes: Changes) => Changes {
+  const ephemeral = new Set<string>()
+  return (told) => {
+    const changes = told.changes.filter(({ key, now }) => {
+      if (now?.ephemeral) ephemeral.add(key)
+      else if (ephemeral.delete(key)) return now !== null
+      return true
+    })
+    return { ...told, changes }
+  }
+}
+
+/** A page that never says that it has used up what a watch was told. */
+function insatiable(port: HostPort): HostPort {
+  return noticing(port, (notice) => (notice.type === 'taken' ? null : notice))
+}
+
+function noticing(port: HostPort, change: (notice: Notice) => Notice | null): HostPort {
+  const notice = (given: Notice) => {
+    const changed = change(given)
+    if (changed) port.notice(changed)
+  }
+  return wrapPort(
+    port,
+    (event) => event,
+    (call) => port.call(call),
+    notice,
+  )
+}
+
+/** A page whose transactions do not say their fences: as if the machine did not compare them. */
+function unfenced(port: HostPort): HostPort {
+  const call = (call: Call) => port.call(call.type === 'store.transact' ? withoutFences(call) : call)
+  return wrapPort(port, (event) => event, call as HostPort['call'])
+}
+
+type Transact = Extract<Call, { type: 'store.transact' }>
+
+function withoutFences(call: Transact): Transact {
+  const bare = (operations: Transact['success']) =>
+    operations.map((operation) => (operation.type === 'get' ? operation : { ...operation, fence: null }))
+  return { ...call, success: bare(call.success), failure: bare(call.failure), fence: null }
 }
 
 export const plantedBugs: readonly PlantedBug[] = [
@@ -521,5 +592,68 @@ export const plantedBugs: readonly PlantedBug[] = [
     surgery: { port: ownerless },
     within: 20,
     shows: ['liveness', 'leftovers'],
+  },
+  {
+    name: 'a watch goes on one entry too late',
+    rule: 'S-10',
+    surgery: { port: resuming(({ revision }) => ({ revision: revision + 1, place: 0 })) },
+    within: 20,
+    shows: ['watch', 'liveness'],
+  },
+  {
+    name: 'a watch tells the last entry again when it goes on',
+    rule: 'S-10',
+    surgery: { port: resuming(({ revision }) => ({ revision: revision - 1, place: 0 })) },
+    within: 20,
+    shows: ['watch'],
+  },
+  {
+    name: 'a watch goes on behind the whole of a transaction of which a part was told',
+    rule: 'S-10',
+    surgery: { port: resuming(({ revision, place }) => ({ revision: place > 0 ? revision + 1 : revision, place: 0 })) },
+    within: 25,
+    shows: ['watch', 'liveness'],
+  },
+  {
+    name: 'a watch does not tell deletions',
+    rule: 'API',
+    surgery: { port: telling(() => (told) => ({ ...told, changes: told.changes.filter(({ now }) => now !== null) })) },
+    within: 20,
+    shows: ['watch', 'liveness'],
+  },
+  {
+    name: 'a watch does not tell what ends with its session',
+    rule: 'API',
+    surgery: { port: telling(withoutExpiry) },
+    within: 45,
+    shows: ['watch', 'liveness'],
+  },
+  {
+    name: 'a watch does not say that there was a gap',
+    rule: 'S-10',
+    surgery: { port: telling(() => (told) => ({ ...told, resync: false })) },
+    within: 20,
+    shows: ['watch'],
+  },
+  {
+    name: 'a watch begins anew whenever it goes on',
+    rule: 'S-10',
+    surgery: { port: resuming(() => ({ revision: 0, place: 0 })) },
+    within: 20,
+    shows: ['watch'],
+  },
+  {
+    name: 'a watch is told one message and no more',
+    rule: 'API',
+    surgery: { port: insatiable },
+    within: 20,
+    shows: ['liveness'],
+  },
+  {
+    name: 'fences within a transaction are not compared',
+    rule: 'T1 T2',
+    surgery: { port: unfenced },
+    within: 15,
+    shows: ['fence'],
   },
 ]

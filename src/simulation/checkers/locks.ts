@@ -2,6 +2,7 @@ import type { Instruction } from '../../machine/command.js'
 import type { LockMode } from '../../machine/lock/command.js'
 import type { MachineState } from '../../machine/machine.js'
 import type { Applied, LockEvent, Outcome } from '../../machine/outcome.js'
+import type { FenceCheck, TransactionOperation } from '../../machine/store/command.js'
 import type { Entry } from '../../raft/entry.js'
 import type { World } from '../world.js'
 import { checkDeadlocks } from './deadlock.js'
@@ -78,6 +79,12 @@ export class LockChecker {
   /** Whether somebody holds it under that token, or did before an upgrade of the same hold. */
   isHeld(name: string, token: number): boolean {
     return [...this.#holds.values()].some((hold) => hold.name === name && hold.tokens.includes(token))
+  }
+
+  /** T2: whether a fence with that token lets through after the last entry. */
+  passes(name: string, token: number): boolean {
+    if (this.#shares.get(name) === token) return true
+    return [...this.#holds.values()].some((hold) => hold.name === name && hold.tokens.at(-1) === token)
   }
 
   applied(entry: Entry, instruction: Instruction | null, { answer, lockEvents = [] }: Applied): void {
@@ -205,17 +212,16 @@ export class LockChecker {
       if (!hold || hold.grace === null) return
       const end = this.#machine.clusterTime + hold.grace
       this.#holds.set(key, { ...hold, revokedAt: Math.min(hold.revokedAt ?? end, end) })
-    } else if (command.type === 'store.set' || command.type === 'store.delete') this.#checkFence(command, outcome)
+    } else this.#checkFences(command, outcome)
   }
 
   /** T2: a fence lets through what is held under that very token now, and nothing else. */
-  #checkFence({ fence }: Extract<Command, { readonly type: 'store.set' | 'store.delete' }>, outcome: Outcome): void {
-    if (!fence) return
-    const { name, token } = fence
-    const holds = [...this.#holds.values()].filter((hold) => hold.name === name)
-    const isHeld = this.#shares.get(name) === token || holds.some(({ tokens }) => tokens.at(-1) === token)
-    if (outcome.type === 'store.set' && !isHeld && outcome.revision === this.#machine.appliedIndex)
-      this.#world.convict('fence', `entry ${outcome.revision} was written under ${name} ${token}, which is not held`)
+  #checkFences(command: Command, outcome: Outcome): void {
+    // Else the answer is that of an earlier entry.
+    if (!('revision' in outcome) || outcome.revision !== this.#machine.appliedIndex) return
+    for (const { name, token } of fencesOf(command, outcome))
+      if (!this.passes(name, token))
+        this.#world.convict('fence', `entry ${outcome.revision} was written under ${name} ${token}, which is not held`)
   }
 
   /** Ends come in cluster time: with the first entry that is not before them. */
@@ -244,6 +250,20 @@ export class LockChecker {
 }
 
 const plain = { owner: null, scope: 'exact', priority: 0, maxHold: null, lockDelay: 0 } as const
+
+/** Those that had to let it through. */
+function fencesOf(command: Command, outcome: Outcome): readonly FenceCheck[] {
+  if (command.type === 'store.set' || command.type === 'store.delete') return command.fence ? [command.fence] : []
+  if (command.type !== 'store.transact') return []
+  const own = doneBy(command, outcome).map((operation) => (operation.type === 'get' ? null : operation.fence))
+  return [command.fence, ...own].filter((fence) => fence !== null)
+}
+
+/** The list of a transaction that was done. */
+export function doneBy(command: Command, outcome: Outcome): readonly TransactionOperation[] {
+  if (command.type !== 'store.transact' || outcome.type !== 'store.transacted') return []
+  return outcome.succeeded ? command.success : command.failure
+}
 
 /** Its page did not say goodbye: it was replaced by a later life, or proven dead. */
 function isUnexpected(instruction: Instruction | null): boolean {

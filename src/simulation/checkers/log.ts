@@ -10,7 +10,9 @@ import type { SimDisk } from '../disk.js'
 import { hashBytes, hashText } from '../prng.js'
 import type { HostRecord } from '../worker.js'
 import type { World } from '../world.js'
-import { LockChecker } from './locks.js'
+import { ChangeBooks } from './changes.js'
+import { FencedKeys } from './fenced-keys.js'
+import { doneBy, LockChecker } from './locks.js'
 import type { Territory } from './territory.js'
 
 /** Whole machines are compared at every so many entries: encoding one costs as much as fifty entries. */
@@ -30,6 +32,8 @@ export interface Version {
 export class LogChecker {
   readonly machine: MachineState = createMachine()
   readonly locks: LockChecker
+  readonly changes = new ChangeBooks()
+  readonly #fencedKeys: FencedKeys
   readonly #world: World
   readonly #diskOf: (peerId: string) => SimDisk | null
   readonly #entries: Entry[] = []
@@ -48,6 +52,7 @@ export class LogChecker {
     this.#world = world
     this.#diskOf = diskOf
     this.locks = new LockChecker(world, this.machine)
+    this.#fencedKeys = new FencedKeys(world, this.locks)
   }
 
   /** N3: another history, that shares the first entries of this one. */
@@ -186,16 +191,20 @@ export class LogChecker {
     const { answer, events } = applied
     coverApplied(this.#world.coverage, applied)
     const instruction = entry.type === 'command' ? decodeInstruction(entry.data) : null
+    const order: string[] = []
     if (instruction?.type === 'numbered' && instruction.command && answer?.outcome) {
       const { outcome } = answer
       const { command } = instruction
       // Else the answer is that of an earlier entry.
       if ('revision' in outcome && outcome.revision === entry.index) this.#executedOnce(command, outcome)
+      if (outcome.type === 'store.transacted') order.push(...doneBy(command, outcome).map(({ key }) => key))
     }
     for (const event of events) {
       if (event.type === 'store.changed') this.#changed(event.key, entry.index)
     }
+    const changes = this.changes.applied(entry.index, this.machine.store.items, order)
     this.locks.applied(entry, instruction, applied)
+    this.#fencedKeys.changed(changes)
     this.#countPermits(entry.index)
   }
 
@@ -239,10 +248,8 @@ function writtenBy(command: Command, outcome: Outcome): { readonly key: string; 
       return [command]
     case 'store.compareAndSet':
       return outcome.type === 'store.compared' && outcome.swapped ? [{ key: command.key, value: command.next }] : []
-    case 'store.transact': {
-      const done = outcome.type === 'store.transacted' && outcome.succeeded ? command.success : command.failure
-      return done.flatMap((operation) => (operation.type === 'set' ? [operation] : []))
-    }
+    case 'store.transact':
+      return doneBy(command, outcome).flatMap((operation) => (operation.type === 'set' ? [operation] : []))
     default:
       return []
   }
