@@ -14,6 +14,7 @@ export type {
   LockGrantedCallback,
   LockManager,
   LocksGrantedCallback,
+  LocksOf,
 } from './client/locks.js'
 export type { Observable, Subscription } from './client/observable.js'
 export type { JoinOptions } from './client/options.js'

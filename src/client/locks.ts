@@ -25,9 +25,12 @@ import { type LockEvent, LockWatch } from './lock-watch.js'
 import type { Observable } from './observable.js'
 import { boundWait, openRequest } from './wait.js'
 
+/** Null only with `ifAvailable`, when the lock was not free. */
 export type LockGrantedCallback<T> = (lock: Lock | null) => T | PromiseLike<T>
 /** The locks in the order of their names. */
 export type LocksGrantedCallback<T> = (locks: Lock[]) => T | PromiseLike<T>
+/** As many as the names, which `requestAll` was given as a list. */
+export type LocksOf<N extends readonly string[]> = { -readonly [K in keyof N]: Lock }
 /** With `ifAvailable`: null when not all of them were free. */
 export type AvailableLocksCallback<T> = (locks: Lock[] | null) => T | PromiseLike<T>
 
@@ -38,7 +41,12 @@ export interface LockManager {
    * rejects with `signal.reason`, `NotSupportedError`, `TypeError`, and with `AbortError` when the lock is stolen. Besides:
    * `LockTimeoutError`, `LockLostError` as soon as the lock is lost, `LimitExceededError`, `NoQuorumError`, `RoomLeftError`.
    */
-  request<T>(name: string, callback: LockGrantedCallback<T>): Promise<T>
+  request<T>(name: string, callback: (lock: Lock) => T | PromiseLike<T>): Promise<T>
+  request<T>(
+    name: string,
+    options: LockOptions & { ifAvailable?: false },
+    callback: (lock: Lock) => T | PromiseLike<T>,
+  ): Promise<T>
   request<T>(name: string, options: LockOptions, callback: LockGrantedCallback<T>): Promise<T>
   /** All locks of the room, linearizable. */
   query(): Promise<LockManagerSnapshot>
@@ -50,6 +58,15 @@ export interface LockManager {
    * Each lock may be released, upgraded or lost by itself; what is left is given back when the callback settles. If one is lost before,
    * this rejects at once. A name given twice, and an empty list, are a `TypeError`.
    */
+  requestAll<T, const N extends readonly string[]>(
+    names: N,
+    callback: (locks: LocksOf<N>) => T | PromiseLike<T>,
+  ): Promise<T>
+  requestAll<T, const N extends readonly string[]>(
+    names: N,
+    options: LockOptions & { ifAvailable?: false },
+    callback: (locks: LocksOf<N>) => T | PromiseLike<T>,
+  ): Promise<T>
   requestAll<T>(names: Iterable<string>, callback: LocksGrantedCallback<T>): Promise<T>
   requestAll<T>(
     names: Iterable<string>,

@@ -83,10 +83,11 @@ export async function locking(room: Room, locks: LockManager): Promise<void> {
   const number = await locks.request('a', () => 12)
   same<typeof number, number>(true)
   const text = await locks.request('a', { mode: 'shared', signal: AbortSignal.timeout(5) }, async (lock) => {
-    same<typeof lock, Lock | null>(true)
-    return lock?.mode ?? 'none'
+    same<typeof lock, Lock>(true)
+    return lock.mode
   })
-  same<typeof text, 'exclusive' | 'shared' | 'none'>(true)
+  same<typeof text, 'exclusive' | 'shared'>(true)
+  await locks.request('a', { ifAvailable: true }, (lock) => same<typeof lock, Lock | null>(true))
   const lock = await locks.acquire('a')
   same<typeof lock, Lock>(true)
   const perhaps = await locks.acquire('a', { ifAvailable: true })
@@ -130,10 +131,12 @@ export async function lockingBeyond({ locks, metrics }: Room): Promise<void> {
   await lock.upgrade({ signal: lock.revoking, timeout: 500 })
   await lock.downgrade()
   const count = await locks.requestAll(['a', 'b'], (held) => {
-    same<typeof held, Lock[]>(true)
+    same<typeof held, [Lock, Lock]>(true)
     return held.length
   })
-  same<typeof count, number>(true)
+  same<typeof count, 2>(true)
+  const names: string[] = ['a', 'b']
+  await locks.requestAll(names, (held) => same<typeof held, Lock[]>(true))
   await locks.requestAll(new Set(['a']), { mode: 'shared', ifAvailable: false }, async ([first]) => first?.upgrade())
   await locks.requestAll(['a'], { ifAvailable: true }, (held) => same<typeof held, Lock[] | null>(true))
   await locks.revoke('a', { grace: 500 })
