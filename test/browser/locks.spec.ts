@@ -244,12 +244,15 @@ test('watch tells a bystander everything that happens, in order', async ({ tabs:
   await a.acquire('seen/0')
   const seen = b.page.evaluate(async () => {
     const log: string[] = []
+    // A watch is as fresh as this peer's log: after a linearizable answer it has what was granted before.
+    await window.kit.room.locks.query()
     for await (const { type, name, mode, reason, resync } of window.kit.room.locks.watch('seen/')) {
       log.push([resync ? '~' : '', type, name, mode, reason].filter(Boolean).join(' '))
       if (name === 'seen/end') break
     }
     return log
   })
+  await b.page.evaluate(() => window.kit.room.locks.query())
   // What a page tells its peer is heard in order: by this answer the watch is there.
   await b.metrics()
   await a.page.evaluate(async () => {
