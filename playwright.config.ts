@@ -8,7 +8,7 @@ process.env['CHROMIUM_PATH'] ||= ensureChromium().path
 
 /** What is asked and answered: no test of these is about how long something takes. */
 const calls =
-  /\/(web-locks[a-z-]*|locks[a-z-]*|store|semaphore|storage|versions|identity|demo|founding|linearizability)\.spec\.ts$/
+  /\/(web-locks[a-z-]*|locks[a-z-]*|store|semaphore|storage|versions|identity|demo|founding|linearizability|contract)\.spec\.ts$/
 
 const port = Number(process.env['COMITY_TEST_PORT'])
 const executablePath = process.env['CHROMIUM_PATH']
