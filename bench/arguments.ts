@@ -1,6 +1,6 @@
 /** The command line of the benchmark. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions } from '../scripts/command-line.js'
 import { root } from '../scripts/tree.js'
 
 export const placeNames = ['one-browser', 'three-browsers'] as const
@@ -24,21 +24,20 @@ export interface BenchArguments {
   readonly out: string
 }
 
-const defaults = { rounds: 12, seconds: 20 } as const
+const usage = `npm run bench -- [${names.join('] [')}] [--rounds 12] [--seconds 20] [--out FILE]`
 
-export const usage = `usage: npm run bench -- [${names.join('] [')}] [--rounds ${defaults.rounds}] [--seconds ${defaults.seconds}] [--out FILE]`
-
-/** All places, unless some are named; all sections, unless some are. Throws with the usage in its message. */
-export function readArguments(args: readonly string[]): BenchArguments {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { rounds: { type: 'string' }, seconds: { type: 'string' }, out: { type: 'string' } },
+/** All places, unless some are named; all sections, unless some are. A wrong one ends the process. */
+export function readArguments(): BenchArguments {
+  const { values, names: positionals } = readOptions({
+    usage,
+    options: {
+      rounds: { type: 'string', default: '12' },
+      seconds: { type: 'string', default: '20' },
+      out: { type: 'string', default: join(root, 'bench/results/latest.json') },
+    },
+    numbers: ['rounds', 'seconds'],
+    names,
   })
-  for (const name of positionals) {
-    if (names.some((known) => known === name)) continue
-    throw new Error(`there is no part ${JSON.stringify(name)}\n${usage}`)
-  }
   const places = placeNames.filter((name) => positionals.includes(name))
   const sections = sectionNames.filter((name) => positionals.includes(name))
   const onlyRaft = positionals.length > 0 && places.length === 0 && sections.length === 0
@@ -46,14 +45,8 @@ export function readArguments(args: readonly string[]): BenchArguments {
     raft: positionals.length === 0 || positionals.includes('raft'),
     places: places.length > 0 || onlyRaft ? places : placeNames,
     sections: sections.length > 0 ? sections : sectionNames,
-    rounds: wholeNumber('rounds', values.rounds),
-    seconds: wholeNumber('seconds', values.seconds),
-    out: values.out ?? join(root, 'bench/results/latest.json'),
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    out: values.out,
   }
-}
-
-function wholeNumber(name: keyof typeof defaults, given: string | undefined): number {
-  const number = Number(given ?? defaults[name])
-  if (Number.isInteger(number) && number >= 1) return number
-  throw new Error(`--${name}: expected a whole number from 1\n${usage}`)
 }

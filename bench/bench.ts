@@ -173,7 +173,7 @@ function load(): number {
 }
 
 try {
-  await main(readArguments(process.argv.slice(2)))
+  await main(readArguments())
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 2

@@ -2,16 +2,21 @@ import { describe, expect, it } from 'vitest'
 import { parseOptions, UsageError } from '../scripts/command-line.js'
 
 const options = { seeds: { type: 'string', default: '5' }, trace: { type: 'boolean', default: false } } as const
-const parse = (...args: string[]) => parseOptions(args, options, ['seeds'])
+const parse = (...args: string[]) => parseOptions(args, { options, numbers: ['seeds'] })
 
 describe('a command line', () => {
   it('is read, with what was not given', () => {
-    expect(parse('--seeds', '12', '--trace')).toEqual({ seeds: '12', trace: true })
-    expect(parse()).toEqual({ seeds: '5', trace: false })
+    expect(parse('--seeds', '12', '--trace')?.values).toEqual({ seeds: '12', trace: true })
+    expect(parse()?.values).toEqual({ seeds: '5', trace: false })
   })
 
   it.each(['--help', '-h'])('asks for the usage with %s', (help) => {
     expect(parse('--seeds', '1', help)).toBeNull()
+  })
+
+  it('may name parts, where there are some', () => {
+    expect(parseOptions(['one'], { options, names: ['one', 'two'] })?.names).toEqual(['one'])
+    expect(() => parseOptions(['three'], { options, names: ['one', 'two'] })).toThrow('there is no "three"')
   })
 
   it.each([

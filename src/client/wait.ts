@@ -1,12 +1,10 @@
 import { whenAborted } from './aborted.js'
 import type { RoomConnection } from './connection.js'
 import { NoQuorumError, RoomLeftError } from './errors.js'
+import type { WaitOptions } from './lock-options.js'
 
 /** What bounds a wait for something that others have. */
-export interface WaitBounds {
-  readonly signal?: AbortSignal
-  /** ms */
-  readonly timeout?: number
+export interface WaitBounds extends WaitOptions {
   /** Default `wait`. */
   readonly whenNoQuorum?: 'wait' | 'reject'
 }

@@ -16,9 +16,9 @@ npm run soak:browser -- --seconds 90      misfortunes for 90 s in each run
 npm run soak:browser -- --trace           everything that happens, as it happens
 npm run soak:browser -- --history FILE    and writes what the users did, as JSON lines`
 
-const values = readOptions(
+const { values } = readOptions({
   usage,
-  {
+  options: {
     seed: { type: 'string', default: '1' },
     runs: { type: 'string' },
     minutes: { type: 'string' },
@@ -26,8 +26,8 @@ const values = readOptions(
     history: { type: 'string' },
     trace: { type: 'boolean', default: false },
   },
-  ['seed', 'runs', 'minutes', 'seconds'],
-)
+  numbers: ['seed', 'runs', 'minutes', 'seconds'],
+})
 const first = Number(values.seed)
 const runs = Number(values.runs ?? (values.minutes === undefined ? 1 : Number.MAX_SAFE_INTEGER))
 const deadline = performance.now() + Number(values.minutes ?? 24 * 60) * 60_000

@@ -56,11 +56,10 @@ npm run mutations -- --only vote     those whose name contains "vote"
 npm run mutations -- --rule M3,M4    those that violate one of these rules
 npm run mutations -- --of room       those of room-mutants.ts; core: of mutants.ts`
 
-const values = readOptions(
+const { values } = readOptions({
   usage,
-  { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
-  [],
-)
+  options: { only: { type: 'string', default: '' }, rule: { type: 'string' }, of: { type: 'string' } },
+})
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Below node_modules, because that is where Node looks for packages; with the process id, because two may run at once.
 const copy = join(root, `node_modules/.cache/comity/mutations.${process.pid}`)

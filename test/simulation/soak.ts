@@ -34,9 +34,9 @@ npm run soak -- --coverage           and shows how often each fault and branch w
                                      the host no run has executed
 npm run soak -- --cores 1`
 
-const values = readOptions(
+const { values } = readOptions({
   usage,
-  {
+  options: {
     seeds: { type: 'string', default: '500' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
@@ -50,8 +50,8 @@ const values = readOptions(
     /** Of this process among its siblings: "1/2" runs every second seed. Given to children only. */
     shard: { type: 'string' },
   },
-  ['seeds', 'from', 'minutes', 'chaos', 'cores'],
-)
+  numbers: ['seeds', 'from', 'minutes', 'chaos', 'cores'],
+})
 const cores = Number(values.cores)
 /** A soak that nobody bounded ends after this. */
 const minutesMax = 24 * 60
