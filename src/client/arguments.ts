@@ -80,3 +80,8 @@ export function checkOwner(value: unknown): string | undefined {
 export function checkPriority(value: unknown = 0): number {
   return checkInteger(value, 'options.priority', -priorityMax, priorityMax)
 }
+
+export function checkWhenNoQuorum(value: unknown): 'wait' | 'reject' | undefined {
+  if (value === undefined || value === 'wait' || value === 'reject') return value
+  throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(value)}`)
+}

@@ -4,7 +4,7 @@ import { type LockMode, lockNameMax } from '../machine/lock/command.js'
 import { lockHoldMax, lockLeaseMax, lockNamesMax } from '../machine/lock/limits.js'
 import { valueBytesMax } from '../machine/store/command.js'
 import { encodeValue, type Value } from '../shared/value.js'
-import { checkDuration, checkOwner, checkPriority, checkSignal, checkTimeout } from './arguments.js'
+import { checkDuration, checkOwner, checkPriority, checkSignal, checkTimeout, checkWhenNoQuorum } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 /** A checked request: what goes to the host with its handle. */
@@ -112,10 +112,8 @@ export function checkOptions(options: unknown): LockOptions {
   const mode = modeOf(given['mode'])
   const signal = checkSignal(given['signal'], 'options.signal')
   const steal = Boolean(given['steal'])
-  const { attributes, whenNoQuorum } = given
-  if (whenNoQuorum !== undefined && whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject') {
-    throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
-  }
+  const { attributes } = given
+  const whenNoQuorum = checkWhenNoQuorum(given['whenNoQuorum'])
   const timeout = checkTimeout(given['timeout'])
   const lease = checkDuration(given['lease'], 'options.lease', 1, lockLeaseMax)
   return {

@@ -8,6 +8,7 @@ import {
   checkSignal,
   checkText,
   checkTimeout,
+  checkWhenNoQuorum,
 } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { PermitTimeoutError, RoomLeftError } from './errors.js'
@@ -127,9 +128,7 @@ export class RoomSemaphores {
   /** The options that a request goes by, and what bounds its wait. */
   check(options: unknown): { asked: Omit<PermitParameters, 'name' | 'permits' | 'count'>; bounds: WaitBounds } {
     const given = checkMembers(options, 'options')
-    const { whenNoQuorum = this.#defaults.whenNoQuorum } = given
-    if (whenNoQuorum !== 'wait' && whenNoQuorum !== 'reject')
-      throw new TypeError(`options.whenNoQuorum: expected 'wait' or 'reject', got ${String(whenNoQuorum)}`)
+    const whenNoQuorum = checkWhenNoQuorum(given['whenNoQuorum']) ?? this.#defaults.whenNoQuorum
     const signal = checkSignal(given['signal'], 'options.signal')
     const timeout = checkTimeout(given['timeout'])
     const timing = this.#defaults.timing()
