@@ -2,36 +2,38 @@
  * The durable memory of a peer in the browser: one database per identity, one transaction per turn. The browser's own
  * registry of identities, keys and rooms is `identities.ts`.
  */
-import type { DBSchema, IDBPDatabase, IDBPTransaction } from 'idb'
-import type { Entry, Incarnation } from '../raft/entry.js'
+import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, unwrap } from 'idb'
+import type { Incarnation } from '../raft/entry.js'
 import type { Snapshot, SnapshotMeta } from '../raft/message.js'
-import type { HardState } from '../raft/ready.js'
 import { StorageFault, storageFaultOf } from '../shared/storage-fault.js'
+import {
+  ended,
+  Journal,
+  type Journaled,
+  type JournalKey,
+  type JournalRecord,
+  lastIndexIn,
+  nothingReplayed,
+  replay,
+} from './journal.js'
+import { bringToJournal } from './older-schemas.js'
 import { openDatabase, watchConnection } from './open.js'
-import type { GroupId, GroupWrite, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
+import type { GroupId, Lineage, Storage, StoredGroup, StoredState, WriteBatch } from './storage.js'
 
 interface Schema extends DBSchema {
-  /**
-   * F3. `now` names the life that writes; each life that has ended has a record of its own under its counter. A counter can be in one
-   * record only, so that a write of an ended life breaks the index and with it its whole transaction: a check that needs no
-   * answer before the commit.
-   */
-  writers: { key: 'now' | number; value: { readonly counter: number }; indexes: { counter: number } }
   /** `incarnation` and `lineage`. */
   meta: { key: string; value: Incarnation | Lineage }
-  hardStates: { key: GroupId; value: HardState }
-  /** By (group, index). */
-  log: { key: [GroupId, number]; value: Entry }
+  /** One write, one record: the less a transaction touches, the sooner it is durable. */
+  journal: { key: JournalKey; value: Journaled }
   snapshots: { key: GroupId; value: SnapshotMeta }
   /** The data of a snapshot by (group, chunk). */
   chunks: { key: [GroupId, number]; value: Uint8Array }
 }
-type Stores = ('writers' | 'meta' | 'hardStates' | 'log' | 'snapshots' | 'chunks')[]
-type Transaction = IDBPTransaction<Schema, Stores, 'readwrite'>
+type StoreName = 'meta' | 'journal' | 'snapshots' | 'chunks'
+type Transaction = IDBPTransaction<Schema, StoreName[], 'readwrite' | 'versionchange'>
 
-const stores: Stores = ['writers', 'meta', 'hardStates', 'log', 'snapshots', 'chunks']
-const contents = ['hardStates', 'log', 'snapshots', 'chunks'] as const
-const schemaVersion = 2
+const stores: StoreName[] = ['meta', 'journal', 'snapshots', 'chunks']
+const schemaVersion = 3
 /** So many ended lives are remembered: a page that is frozen for longer has been reloaded a thousand times meanwhile. */
 const endedLivesMax = 1_000
 /** Values beyond this are slow to clone in some engines: a snapshot is kept in pieces. */
@@ -47,8 +49,7 @@ export class IndexedDbStorage implements Storage {
   readonly stored: StoredState
   readonly #database: IDBPDatabase<Schema>
   #durability: 'strict' | 'relaxed' = 'strict'
-  /** The last index of each group's log: only what overlaps has to be deleted first. */
-  readonly #lastIndex = new Map<GroupId, number>()
+  readonly #journal: Journal
   /** Set by the first failure: after it nothing is promised any more. */
   #failure: StorageFault | null = null
   /** Set when the database was lost under this storage, with nobody writing. */
@@ -57,13 +58,15 @@ export class IndexedDbStorage implements Storage {
   /** Settles with the last write that was asked for. */
   #last: Promise<void> = Promise.resolve()
 
-  private constructor(database: IDBPDatabase<Schema>, incarnation: Incarnation, stored: StoredState) {
+  private constructor(
+    database: IDBPDatabase<Schema>,
+    incarnation: Incarnation,
+    { stored, records }: { readonly stored: StoredState; readonly records: Records },
+  ) {
     this.#database = database
     this.incarnation = incarnation
     this.stored = stored
-    for (const [group, { entries, snapshot }] of stored.groups) {
-      this.#lastIndex.set(group, entries.at(-1)?.index ?? snapshot?.meta.index ?? 0)
-    }
+    this.#journal = new Journal(incarnation.counter, records)
     watchConnection(database, (fault) => this.#lose(fault))
   }
 
@@ -78,10 +81,9 @@ export class IndexedDbStorage implements Storage {
       const before = (await transaction.objectStore('meta').get('incarnation')) as Incarnation | undefined
       const incarnation = { counter: (before?.counter ?? 0) + 1, nonce }
       void transaction.objectStore('meta').put(incarnation, 'incarnation')
-      void takeOver(transaction, incarnation.counter)
-      const stored = await readState(transaction)
+      const found = await takeOver(transaction, incarnation.counter)
       await transaction.done
-      return new IndexedDbStorage(database, incarnation, stored)
+      return new IndexedDbStorage(database, incarnation, found)
     } catch (error) {
       database.close()
       throw storageFaultOf(error)
@@ -104,15 +106,13 @@ export class IndexedDbStorage implements Storage {
   ): Promise<{ incarnation: Incarnation | null; lineage: Lineage | null; lastIndex: number }> {
     const database = await openPeer(name)
     try {
-      const transaction = database.transaction(['meta', 'log', 'snapshots'])
+      const transaction = database.transaction(['meta', 'journal', 'snapshots'])
       const meta = transaction.objectStore('meta')
-      const ofRoom = IDBKeyRange.bound([0, 0], [0, Number.POSITIVE_INFINITY])
-      const last = await transaction.objectStore('log').openKeyCursor(ofRoom, 'prev')
-      const snapshot = await transaction.objectStore('snapshots').get(0)
+      const lastIndex = await lastJournaled(transaction)
       return {
         incarnation: ((await meta.get('incarnation')) as Incarnation | undefined) ?? null,
         lineage: ((await meta.get('lineage')) as Lineage | undefined) ?? null,
-        lastIndex: last?.key[1] ?? snapshot?.index ?? 0,
+        lastIndex,
       }
     } finally {
       database.close()
@@ -159,17 +159,17 @@ export class IndexedDbStorage implements Storage {
   }
 
   async #transact(batch: WriteBatch): Promise<void> {
-    const transaction = this.#database.transaction(stores, 'readwrite', { durability: this.#durability })
-    const meta = transaction.objectStore('meta')
-    const { counter } = this.incarnation
-    const requests: Promise<unknown>[] = [transaction.objectStore('writers').put({ counter }, 'now')]
+    const isPlain =
+      !batch.reset && !batch.lineage && batch.groups.every(({ installed, compacted }) => !installed && !compacted)
+    const { next } = this.#journal
+    const transaction: Transaction = this.#database.transaction(isPlain ? ['journal'] : stores, 'readwrite', {
+      durability: this.#durability,
+    })
+    const requests: Promise<unknown>[] = []
     try {
       // A value that cannot be cloned throws in between: what was asked for until then is undone.
-      if (batch.reset) this.#lastIndex.clear()
-      if (batch.reset)
-        requests.push(meta.delete('lineage'), ...contents.map((store) => transaction.objectStore(store).clear()))
-      if (batch.lineage) requests.push(meta.put(batch.lineage, 'lineage'))
-      for (const group of batch.groups) requests.push(...this.#writeGroup(transaction, group))
+      requests.push(...this.#journalize(transaction.objectStore('journal'), batch))
+      if (!isPlain) requests.push(...writeAside(transaction, batch))
       transaction.commit()
       await Promise.all(requests)
       await transaction.done
@@ -183,52 +183,50 @@ export class IndexedDbStorage implements Storage {
       // The transaction knows why it was aborted; its requests only that it was.
       const cause = transaction.error ?? error
       if (!isConstraint(error) && !isConstraint(cause)) throw cause
-      const message = `a later incarnation has taken this database over from incarnation ${counter}`
+      const message = `a later incarnation has taken this database over from incarnation ${next[0]}`
       throw new StorageFault('taken-over', message, { cause })
     }
   }
 
-  /** In the order in which they take effect; IndexedDB keeps the order of requests. */
-  #writeGroup(transaction: Transaction, write: GroupWrite): Promise<unknown>[] {
-    const { group } = write
-    const log = transaction.objectStore('log')
-    const from = (index: number) => IDBKeyRange.bound([group, index], [group, Number.POSITIVE_INFINITY])
-    const requests: Promise<unknown>[] = []
-    if (write.hardState) requests.push(transaction.objectStore('hardStates').put(write.hardState, group))
-    if (write.installed) {
-      requests.push(log.delete(from(0)), ...writeSnapshot(transaction, group, write.installed))
-      this.#lastIndex.set(group, write.installed.meta.index)
-    }
-    const first = write.entries[0]
-    if (first && first.index <= (this.#lastIndex.get(group) ?? 0)) requests.push(log.delete(from(first.index)))
-    for (const entry of write.entries) requests.push(log.put(entry, [group, entry.index]))
-    this.#lastIndex.set(group, write.entries.at(-1)?.index ?? this.#lastIndex.get(group) ?? 0)
-    if (write.compacted) {
-      const { snapshot, keepFrom } = write.compacted
-      requests.push(...writeSnapshot(transaction, group, snapshot))
-      requests.push(log.delete(IDBKeyRange.bound([group, 0], [group, keepFrom], false, true)))
-    }
-    return requests
+  /** F3: the key is taken if this life has ended, which breaks the whole transaction. No check has to be answered before the commit. */
+  #journalize(journal: JournalStore, batch: WriteBatch): Promise<unknown>[] {
+    const step = this.#journal.step(batch)
+    const { next } = this.#journal
+    // Nothing to be kept, but whose database it is has to be asked all the same.
+    if (!step) return [journal.add(ended, next), journal.delete(next)]
+    return [
+      journal.add(step.record, step.key),
+      ...step.obsolete.map(([from, to]) => journal.delete(IDBKeyRange.bound(from, to))),
+    ]
   }
 }
 
+type Records = readonly (readonly [JournalKey, JournalRecord])[]
+type JournalStore = IDBPObjectStore<Schema, StoreName[], 'journal', 'readwrite' | 'versionchange'>
+
 function openPeer(name: string): Promise<IDBPDatabase<Schema>> {
-  return openDatabase<Schema>(name, schemaVersion, (database, before) => {
-    if (before < 1) for (const store of contents) database.createObjectStore(store)
-    if (before < 1) database.createObjectStore('meta')
-    database.createObjectStore('writers').createIndex('counter', 'counter', { unique: true })
+  return openDatabase<Schema>(name, schemaVersion, (database, before, _after, transaction) => {
+    if (before === 0) for (const store of stores) database.createObjectStore(store)
+    else bringToJournal(unwrap(transaction))
   })
 }
 
-/** F3: from here on the life of that counter writes, and none before it. */
-async function takeOver(transaction: Transaction, counter: number): Promise<void> {
-  const writers = transaction.objectStore('writers')
-  const before = counter - 1
-  await Promise.all([
-    writers.put({ counter }, 'now'),
-    writers.put({ counter: before }, before),
-    writers.delete(IDBKeyRange.upperBound(before - endedLivesMax)),
-  ])
+/** What is not in the journal: lineage and snapshots. */
+function writeAside(transaction: Transaction, { reset, lineage, groups }: WriteBatch): Promise<unknown>[] {
+  const meta = transaction.objectStore('meta')
+  const requests: Promise<unknown>[] = []
+  if (reset)
+    requests.push(
+      meta.delete('lineage'),
+      transaction.objectStore('snapshots').clear(),
+      transaction.objectStore('chunks').clear(),
+    )
+  if (lineage) requests.push(meta.put(lineage, 'lineage'))
+  for (const { group, installed, compacted } of groups) {
+    const snapshot = compacted?.snapshot ?? installed
+    if (snapshot) requests.push(...writeSnapshot(transaction, group, snapshot))
+  }
+  return requests
 }
 
 function isConstraint(error: unknown): boolean {
@@ -247,37 +245,52 @@ function writeSnapshot(transaction: Transaction, group: GroupId, { meta, data }:
   return requests
 }
 
-async function readState(transaction: Transaction): Promise<StoredState> {
+/** What is there, and ends the life before this one (F3): from here on nothing of it is written any more. */
+async function takeOver(
+  transaction: Transaction,
+  counter: number,
+): Promise<{ readonly stored: StoredState; readonly records: Records }> {
+  const journal = transaction.objectStore('journal')
+  const [keys, values] = await Promise.all([journal.getAllKeys(), journal.getAll()])
+  const records: [JournalKey, JournalRecord][] = []
+  const requests: Promise<unknown>[] = []
+  let next: JournalKey = [counter - 1, 1]
+  for (const [i, key] of keys.entries()) {
+    const value = values[i]
+    if (key[0] === counter - 1) next = [counter - 1, key[1] + 1]
+    if (value !== undefined && value !== ended) records.push([key, value])
+    else if (key[0] < counter - endedLivesMax) requests.push(journal.delete(key))
+  }
+  const [stored] = await Promise.all([readState(transaction, records), journal.put(ended, next), ...requests])
+  return { stored, records }
+}
+
+async function readState(transaction: Transaction, records: Records): Promise<StoredState> {
   const lineage = ((await transaction.objectStore('meta').get('lineage')) as Lineage | undefined) ?? null
-  const hardStates = transaction.objectStore('hardStates')
-  const ids = new Set<GroupId>([
-    ...(await hardStates.getAllKeys()),
-    ...(await transaction.objectStore('snapshots').getAllKeys()),
-    ...(await groupsWithEntries(transaction)),
-  ])
+  const replayed = replay(records.map(([, record]) => record))
+  const snapshots = transaction.objectStore('snapshots')
   const groups = new Map<GroupId, StoredGroup>()
-  for (const id of ids) {
+  for (const id of new Set([...replayed.keys(), ...(await snapshots.getAllKeys())])) {
     const range = IDBKeyRange.bound([id, 0], [id, Number.POSITIVE_INFINITY])
-    const meta = await transaction.objectStore('snapshots').get(id)
+    const meta = await snapshots.get(id)
     const chunks = meta ? await transaction.objectStore('chunks').getAll(range) : []
     groups.set(id, {
-      hardState: (await hardStates.get(id)) ?? { term: 0, votedFor: null, promisedTo: null, commitIndex: 0 },
+      ...(replayed.get(id) ?? nothingReplayed),
       snapshot: meta ? { meta, data: join(chunks) } : null,
-      entries: await transaction.objectStore('log').getAll(range),
     })
   }
   return { lineage, groups }
 }
 
-async function groupsWithEntries(transaction: Transaction): Promise<GroupId[]> {
-  const groups: GroupId[] = []
-  let cursor = await transaction.objectStore('log').openKeyCursor()
+/** The last index of the room's log, from the newest record that tells it. */
+async function lastJournaled(transaction: IDBPTransaction<Schema, StoreName[], 'readonly'>): Promise<number> {
+  let cursor = await transaction.objectStore('journal').openCursor(null, 'prev')
   while (cursor) {
-    const [group] = cursor.key
-    groups.push(group)
-    cursor = await cursor.continue([group + 1, 0])
+    const last = cursor.value === ended ? null : lastIndexIn(cursor.value, 0)
+    if (last !== null) return last
+    cursor = await cursor.continue()
   }
-  return groups
+  return 0
 }
 
 function join(chunks: readonly Uint8Array[]): Uint8Array {

@@ -74,8 +74,19 @@ test.describe('a room on one profile', () => {
         request.onsuccess = () => resolve(request.result)
         request.onerror = () => reject(request.error)
       })
-      const transaction = database.transaction('log', 'readwrite')
-      transaction.objectStore('log').delete([0, 3])
+      const transaction = database.transaction('journal', 'readwrite')
+      const journal = transaction.objectStore('journal')
+      const read = journal.openCursor()
+      read.onsuccess = () => {
+        const cursor = read.result
+        if (!cursor) return
+        for (const { entries } of (cursor.value as { groups?: { entries: { index: number }[] }[] }).groups ?? []) {
+          const third = entries.findIndex(({ index }) => index === 3)
+          if (third >= 0) entries.splice(third, 1)
+        }
+        cursor.update(cursor.value)
+        cursor.continue()
+      }
       await new Promise((resolve) => transaction.addEventListener('complete', resolve))
       database.close()
     }, tab.peerId)

@@ -27,32 +27,32 @@ test('[F3] two tabs on one database: the older one is refused from then on', asy
   expect(await younger.evaluate(() => window.storagePage.append('younger', 4, 1))).toBe('written')
 })
 
-test('[F3] a database of the first schema is taken over with what is in it, and guarded from then on', async ({
-  context,
-}) => {
-  const [older, younger] = [await openPage(context), await openPage(context)]
-  await older.evaluate(async () => {
-    const database = await new Promise<IDBDatabase>((resolve, reject) => {
-      const request = indexedDB.open('first schema', 1)
-      request.onupgradeneeded = () => {
-        for (const store of ['meta', 'hardStates', 'log', 'snapshots', 'chunks'])
-          request.result.createObjectStore(store)
-      }
-      request.onsuccess = () => resolve(request.result)
-      request.onerror = () => reject(request.error)
-    })
-    const transaction = database.transaction(['meta', 'log'], 'readwrite')
-    transaction.objectStore('meta').put({ counter: 4, nonce: 'old' }, 'incarnation')
-    const entry = { term: 1, index: 1, time: 0, type: 'noop' }
-    transaction.objectStore('log').put(entry, [0, 1])
-    await new Promise((resolve) => transaction.addEventListener('complete', resolve))
-    database.close()
+for (const version of [1, 2])
+  test(`[F3] a database of schema ${version} is taken over with what is in it, and guarded from then on`, async ({
+    context,
+  }) => {
+    const [older, younger] = [await openPage(context), await openPage(context)]
+    await older.evaluate((version) => window.storagePage.makeOlder('older schema', version), version)
+    expect(await older.evaluate(() => window.storagePage.open('older schema', 'older'))).toBe(5)
+    const stored = await older.evaluate(() => window.storagePage.stored('older'))
+    expect(stored.lineage).toEqual({ roomId: 'room', epoch: 0, forkId: '' })
+    expect(stored.groups).toMatchObject([
+      [0, { hardState: { term: 3, votedFor: 'ann' }, snapshot: { meta: { index: 8 }, data: { byteLength: 3 } } }],
+      [1, { hardState: { term: 0 }, snapshot: { meta: { index: 20 } }, entries: [] }],
+      [2, { hardState: { term: 9 }, snapshot: null, entries: [] }],
+    ])
+    expect(await older.evaluate(() => window.storagePage.indexes('older'))).toEqual([7, 8, 9, 10])
+    expect(await older.evaluate(() => window.storagePage.append('older', 11, 1))).toBe('written')
+    expect(await younger.evaluate(() => window.storagePage.open('older schema', 'younger'))).toBe(6)
+    expect(await younger.evaluate(() => window.storagePage.indexes('younger'))).toEqual([7, 8, 9, 10, 11])
+    expect(await older.evaluate(() => window.storagePage.append('older', 12, 1))).toContain('a later incarnation')
   })
-  expect(await older.evaluate(() => window.storagePage.open('first schema', 'older'))).toBe(5)
-  expect(await older.evaluate(() => window.storagePage.indexes('older'))).toEqual([1])
-  expect(await older.evaluate(() => window.storagePage.append('older', 2, 1))).toBe('written')
-  expect(await younger.evaluate(() => window.storagePage.open('first schema', 'younger'))).toBe(6)
-  expect(await older.evaluate(() => window.storagePage.append('older', 3, 1))).toContain('a later incarnation')
+
+test('an empty database of an older schema is a new one', async ({ context }) => {
+  const page = await openPage(context)
+  await page.evaluate(() => window.storagePage.makeOlder('older and empty', 1, false))
+  expect(await page.evaluate(() => window.storagePage.open('older and empty', 'one'))).toBe(1)
+  expect(await page.evaluate(() => window.storagePage.append('one', 1, 1))).toBe('written')
 })
 
 test('[F2] two tabs that open at once are two incarnations', async ({ context }) => {
