@@ -79,6 +79,20 @@ describe('flow control', () => {
     expect(appendsTo(raft, 'b')).toEqual([1, 1, 1])
   })
 
+  it('[S31] who has acknowledged something since the last beat is at work, and asked only when nothing more comes', () => {
+    const raft = leader()
+    propose(raft, 1)
+    beat(raft, 'b')
+    expect(appendsTo(raft, 'b'), 'what it acknowledged before').toEqual([1])
+    propose(raft, 1)
+    acknowledge(raft, 'b', 3)
+    expect(appendsTo(raft, 'b')).toEqual([1])
+    beat(raft, 'b')
+    expect(appendsTo(raft, 'b'), 'the second may have been lost').toEqual([])
+    beat(raft, 'b')
+    expect(appendsTo(raft, 'b')).toEqual([0])
+  })
+
   it('[S32] a caught-up follower that is probed returns to the pipeline after a heartbeat reply', () => {
     const raft = leader()
     raft.reportUnreachable('b')

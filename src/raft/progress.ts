@@ -15,6 +15,8 @@ export interface Progress {
   /** Known to be durable there and equal to the leader's log. Never goes down within a term. */
   match: number
   next: number
+  /** What `match` was when it last answered a heartbeat. */
+  matchAtBeat: number
   /** In `probe`: one append is under way; a reply, or a heartbeat reply if it was lost, frees it. */
   paused: boolean
   stream: Stream | null
@@ -41,6 +43,7 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     state: 'probe',
     match: 0,
     next,
+    matchAtBeat: 0,
     paused: false,
     stream: null,
     owed: false,

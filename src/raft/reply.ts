@@ -70,9 +70,15 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
     progress.round = message.round
     confirmRounds(state, leading)
   }
-  // It lives, so what was sent before may have been lost: ask again, also when it seems caught up (S31, S32).
   progress.paused = false
-  if (progress.stream !== null && !askIfSilent(progress.stream)) return
+  // It lives, so what was sent before may have been lost: ask again, also when it seems caught up (S31, S32). Who has acknowledged
+  // something since the beat before is at work on the rest, unless its window is full: then nothing more would be sent to it.
+  const { count, capacity, bytes } = progress.inflight
+  const isFull = count === capacity || bytes >= state.limits.inflightBytes
+  const isAtWork = progress.match > progress.matchAtBeat && !isFull
+  progress.matchAtBeat = progress.match
+  if ((isAtWork && progress.state === 'replicate') || (progress.stream !== null && !askIfSilent(progress.stream)))
+    return
   if (progress.match < wantedBy(state, progress) || progress.state !== 'replicate') {
     progress.owed = true
     leading.dirty = true

@@ -1016,6 +1016,20 @@ const flow: readonly Mutant[] = [
     cites: ['S31', 'B27'],
   },
   {
+    name: 'a full window is taken for work',
+    file: 'reply.ts',
+    find: ' && !isFull',
+    replace: '',
+    cites: ['S31', 'B27'],
+  },
+  {
+    name: 'who is behind is taken to be at work for ever',
+    file: 'reply.ts',
+    find: '  progress.matchAtBeat = progress.match\n',
+    replace: '',
+    cites: ['S31'],
+  },
+  {
     name: 'a lost probe is not sent again',
     file: 'reply.ts',
     find: 'progress.paused = false',
