@@ -2,7 +2,7 @@
  * The durable memory of a peer in the browser: one database per identity, one transaction per turn. The browser's own
  * registry of identities, keys and rooms is `identities.ts`.
  */
-import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, type IDBPTransaction, unwrap } from 'idb'
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, unwrap } from 'idb'
 import type { Incarnation } from '../raft/entry.js'
 import type { Snapshot, SnapshotMeta } from '../raft/message.js'
 import { StorageFault, storageFaultOf } from '../shared/storage-fault.js'
@@ -30,7 +30,7 @@ interface Schema extends DBSchema {
   chunks: { key: [GroupId, number]; value: Uint8Array }
 }
 type StoreName = 'meta' | 'journal' | 'snapshots' | 'chunks'
-type Transaction = IDBPTransaction<Schema, StoreName[], 'readwrite' | 'versionchange'>
+type Transaction = IDBPTransaction<Schema, StoreName[], 'readwrite'>
 
 const stores: StoreName[] = ['meta', 'journal', 'snapshots', 'chunks']
 const schemaVersion = 3
@@ -132,9 +132,15 @@ export class IndexedDbStorage implements Storage {
       await this.#transact(batch)
     } catch (error) {
       // Why the connection went tells more than what became of the transaction.
-      this.#failure ??= storageFaultOf(error)
+      this.#failure ??= this.#faultOf(error)
       throw this.#failure
     }
+  }
+
+  #faultOf(error: unknown): StorageFault {
+    if (!(error instanceof DOMException) || error.name !== 'ConstraintError') return storageFaultOf(error)
+    const message = `a later incarnation has taken this database over from incarnation ${this.incarnation.counter}`
+    return new StorageFault('taken-over', message, { cause: error })
   }
 
   whenLost(tell: (fault: StorageFault) => void): void {
@@ -158,51 +164,42 @@ export class IndexedDbStorage implements Storage {
     this.#database.close()
   }
 
+  /** Without a promise for each request: what counts is how the transaction ends, and every commit waits for it. */
   async #transact(batch: WriteBatch): Promise<void> {
     const isPlain =
       !batch.reset && !batch.lineage && batch.groups.every(({ installed, compacted }) => !installed && !compacted)
-    const { next } = this.#journal
-    const transaction: Transaction = this.#database.transaction(isPlain ? ['journal'] : stores, 'readwrite', {
-      durability: this.#durability,
-    })
-    const requests: Promise<unknown>[] = []
+    const durability = this.#durability
+    const transaction = unwrap(this.#database).transaction(isPlain ? 'journal' : stores, 'readwrite', { durability })
+    const end = endOf(transaction)
     try {
-      // A value that cannot be cloned throws in between: what was asked for until then is undone.
-      requests.push(...this.#journalize(transaction.objectStore('journal'), batch))
-      if (!isPlain) requests.push(...writeAside(transaction, batch))
+      this.#journalize(transaction.objectStore('journal'), batch)
+      if (!isPlain) writeAside(transaction, batch)
       transaction.commit()
-      await Promise.all(requests)
-      await transaction.done
     } catch (error) {
-      try {
-        transaction.abort()
-      } catch {
-        // It has ended already, and `done` says how.
-      }
-      await Promise.allSettled([...requests, transaction.done])
-      // The transaction knows why it was aborted; its requests only that it was.
-      const cause = transaction.error ?? error
-      if (!isConstraint(error) && !isConstraint(cause)) throw cause
-      const message = `a later incarnation has taken this database over from incarnation ${next[0]}`
-      throw new StorageFault('taken-over', message, { cause })
+      // A value that cannot be cloned: what was asked for before it is undone.
+      transaction.abort()
+      await end.catch(() => {})
+      throw error
     }
+    await end
   }
 
   /** F3: the key is taken if this life has ended, which breaks the whole transaction. No check has to be answered before the commit. */
-  #journalize(journal: JournalStore, batch: WriteBatch): Promise<unknown>[] {
-    const step = this.#journal.step(batch)
+  #journalize(journal: IDBObjectStore, batch: WriteBatch): void {
     const { next } = this.#journal
-    // Nothing to be kept, but whose database it is has to be asked all the same.
-    if (!step) return [journal.add(ended, next), journal.delete(next)]
-    return [
-      journal.add(step.record, step.key),
-      ...step.obsolete.map(([from, to]) => journal.delete(IDBKeyRange.bound(from, to))),
-    ]
+    const step = this.#journal.step(batch)
+    if (step) {
+      journal.add(step.record, step.key)
+      for (const [from, to] of step.obsolete) journal.delete(IDBKeyRange.bound(from, to))
+    } else {
+      // Nothing to be kept, but whose database it is has to be asked all the same.
+      journal.add(ended, next)
+      journal.delete(next)
+    }
   }
 }
 
 type Records = readonly (readonly [JournalKey, JournalRecord])[]
-type JournalStore = IDBPObjectStore<Schema, StoreName[], 'journal', 'readwrite' | 'versionchange'>
 
 function openPeer(name: string): Promise<IDBPDatabase<Schema>> {
   return openDatabase<Schema>(name, schemaVersion, (database, before, _after, transaction) => {
@@ -212,37 +209,36 @@ function openPeer(name: string): Promise<IDBPDatabase<Schema>> {
 }
 
 /** What is not in the journal: lineage and snapshots. */
-function writeAside(transaction: Transaction, { reset, lineage, groups }: WriteBatch): Promise<unknown>[] {
+function writeAside(transaction: IDBTransaction, { reset, lineage, groups }: WriteBatch): void {
   const meta = transaction.objectStore('meta')
-  const requests: Promise<unknown>[] = []
-  if (reset)
-    requests.push(
-      meta.delete('lineage'),
-      transaction.objectStore('snapshots').clear(),
-      transaction.objectStore('chunks').clear(),
-    )
-  if (lineage) requests.push(meta.put(lineage, 'lineage'))
+  if (reset) {
+    meta.delete('lineage')
+    transaction.objectStore('snapshots').clear()
+    transaction.objectStore('chunks').clear()
+  }
+  if (lineage) meta.put(lineage, 'lineage')
   for (const { group, installed, compacted } of groups) {
     const snapshot = compacted?.snapshot ?? installed
-    if (snapshot) requests.push(...writeSnapshot(transaction, group, snapshot))
+    if (snapshot) writeSnapshot(transaction, group, snapshot)
   }
-  return requests
 }
 
-function isConstraint(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'ConstraintError'
-}
-
-function writeSnapshot(transaction: Transaction, group: GroupId, { meta, data }: Snapshot): Promise<unknown>[] {
+function writeSnapshot(transaction: IDBTransaction, group: GroupId, { meta, data }: Snapshot): void {
+  transaction.objectStore('snapshots').put(meta, group)
   const chunks = transaction.objectStore('chunks')
-  const requests: Promise<unknown>[] = [
-    transaction.objectStore('snapshots').put(meta, group),
-    chunks.delete(IDBKeyRange.bound([group, 0], [group, Number.POSITIVE_INFINITY])),
-  ]
+  chunks.delete(IDBKeyRange.bound([group, 0], [group, Number.POSITIVE_INFINITY]))
   for (let at = 0, chunk = 0; at < data.byteLength; at += chunkBytes, chunk += 1) {
-    requests.push(chunks.put(data.slice(at, at + chunkBytes), [group, chunk]))
+    chunks.put(data.slice(at, at + chunkBytes), [group, chunk])
   }
-  return requests
+}
+
+/** Rejects with what aborted it. */
+function endOf(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve()
+    transaction.onabort = () =>
+      reject(transaction.error ?? new DOMException('the browser aborted the transaction', 'AbortError'))
+  })
 }
 
 /** What is there, and ends the life before this one (F3): from here on nothing of it is written any more. */
