@@ -48,9 +48,11 @@ function setUp() {
     },
   }
   const learner = { of: false }
+  const written: [number, number][] = []
   const during: { run: ((sequence: number) => void) | null } = { run: null }
   const commit = new GroupCommit(disk, clock, {
-    mayLinger: () => learner.of,
+    lingerFor: () => (learner.of ? 50 : 0),
+    written: (group, first) => written.push([group, first]),
     durable: (group, { sequence }) => {
       log.push(`${group}/${sequence}`)
       during.run?.(sequence)
@@ -61,7 +63,7 @@ function setUp() {
   const advance = (ms: number) => {
     now += ms
   }
-  return { disk, log, commit, during, advance, timers, learner }
+  return { disk, log, commit, during, advance, timers, learner, written }
 }
 
 let sequence = 0
@@ -314,7 +316,8 @@ describe('the end', () => {
     const memory = new MemoryDisk()
     const log: string[] = []
     const listener = {
-      mayLinger: () => false,
+      lingerFor: () => 0,
+      written: () => log.push('written'),
       together: (run: () => void) => run(),
       durable: () => log.push('durable'),
       failed: () => log.push('failed'),

@@ -8,16 +8,16 @@ export interface ExtraWrite {
   readonly compacted?: GroupWrite['compacted'] & { readonly group: GroupId }
 }
 
-/** Nobody waits for what a learner acknowledges: so long may it wait for more of the same, ms ... */
-const lingerMs = 50
-/** ... or until so many entries wait. */
+/** No more entries than this wait for others to be written with. */
 const lingerEntries = 32
 /** How far the stored commit index may stay behind. */
 const commitStride = 64
 
 export interface GroupCommitListener {
-  /** What is acknowledged to nobody who waits for it is written with what comes soon after. */
-  mayLinger(group: GroupId): boolean
+  /** For so long may entries, which nobody waits for, wait for others to be written with, ms. */
+  lingerFor(group: GroupId): number
+  /** Entries from that index on are durable, by one write. */
+  written(group: GroupId, first: number): void
   /** Runs everything that one write made durable as one: what it leads to leaves in one frame. */
   together(run: () => void): void
   /** In the order of `add`: everything that this Ready wrote, and all before it, is durable. */
@@ -94,22 +94,24 @@ export class GroupCommit {
       this.#tell(items)
     }
     if (this.#stopped || (this.#queue.length === 0 && this.#extras.length === 0)) return
-    if (this.#mayLinger()) this.#lingering ??= this.#clock.after(lingerMs, () => this.#write())
+    const linger = this.#lingerFor()
+    if (linger > 0) this.#lingering ??= this.#clock.after(linger, () => this.#write())
     else this.#write()
   }
 
-  /** It only appends, and only for its own good. */
-  #mayLinger(): boolean {
+  /** Only what it appends, and only for its own good. */
+  #lingerFor(): number {
     let entries = 0
+    let linger = Number.POSITIVE_INFINITY
     for (const { group, ready } of this.#queue) {
       const { write, messagesAfterWrite } = ready
       const { hardState } = write ?? {}
-      if (!this.#listener.mayLinger(group) || write?.snapshot || (hardState && this.#isVote(group, hardState)))
-        return false
-      if (messagesAfterWrite.some((message) => message.type !== 'appendReply' || message.rejected)) return false
+      linger = Math.min(linger, this.#listener.lingerFor(group))
+      if (write?.snapshot || (hardState && this.#isVote(group, hardState))) return 0
+      if (messagesAfterWrite.some((message) => message.type !== 'appendReply' || message.rejected)) return 0
       entries += write?.entries.length ?? 0
     }
-    return this.#extras.length === 0 && entries < lingerEntries
+    return this.#extras.length === 0 && entries < lingerEntries ? linger : 0
   }
 
   /** What the listener adds meanwhile waits its turn: the order is that of `add`. */
@@ -146,6 +148,7 @@ export class GroupCommit {
     this.#storage.write({ ...(lineage && { lineage }), groups: writes }).then(
       () => {
         this.#measure(this.#clock.now().monotonic - begun)
+        for (const { group, entries } of writes) if (entries[0]) this.#listener.written(group, entries[0].index)
         this.#tell(items)
         this.#next()
       },

@@ -40,6 +40,7 @@ import { PageSide } from './page-side.js'
 import { type Peer, Peers, type PeersListener, type Self } from './peers.js'
 import { type Refusal, Refusals } from './refusals.js'
 import { defaultSnapshotSizes, Replicated, type SnapshotSizes } from './replicated.js'
+import { Reserve, type Standing } from './reserve.js'
 import { Tempo, timingOf } from './tempo.js'
 
 export interface HostOptions {
@@ -121,6 +122,7 @@ export class Host {
   readonly #raft: Raft
   readonly #peers: Peers
   readonly #commit: GroupCommit
+  readonly #reserve = new Reserve()
   readonly #context: HostContext
   readonly #departures: Departures
   readonly #conditions: Conditions
@@ -205,7 +207,8 @@ export class Host {
     this.#peers = new Peers(options.self, lineage, () => this.#now.monotonic, listener, this.#abilities)
     this.#peers.noteIncarnations(this.#raft.configuration)
     this.#commit = new GroupCommit(options.storage, options.clock, {
-      mayLinger: () => !votersOf(this.#raft.configuration).includes(options.self.peerId),
+      lingerFor: () => this.#reserve.lingerFor(this.#standing),
+      written: (_group, first) => this.#reserve.written(this.#standing, this.#raft.commitIndex >= first),
       together: (run) => this.#turn(run),
       durable: (_group, ready) => this.#durable(ready),
       failed: (error) => this.fail(storageFailure(error, 'the log could not be written')),
@@ -532,6 +535,15 @@ export class Host {
     this.#useSettings()
     this.#page.confirmed(ready.reads)
     if (lastApplied) this.#compact()
+  }
+
+  get #standing(): Standing {
+    const { configuration, role, leader } = this.#raft
+    return {
+      isVoter: votersOf(configuration).includes(this.#options.self.peerId),
+      isFollower: role === 'follower',
+      leader,
+    }
   }
 
   #durable(ready: Ready): void {

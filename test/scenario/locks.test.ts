@@ -46,6 +46,7 @@ describe('what is due in the machine', () => {
     const [holder, other] = tabs.filter((tab) => tab !== leader)
     if (!holder || !other) throw new Error('three tabs')
     await ask(story, holder, 1_001, 'doc', { maxHold: 3_000 })
+    await story.until(() => holders(story, other, 'doc').length === 1)
     leader.crash()
     await story.until(() => holders(story, other, 'doc').length === 0, 10_000)
     expect(story.hostOf(other).host.machine.clusterTime).toBeGreaterThanOrEqual(3_000)
