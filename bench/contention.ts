@@ -35,6 +35,7 @@ export async function benchContention(place: Place, rounds: number): Promise<Pic
       )
     for (let round = 0; round < Math.ceil(rounds / 3); round += 1) {
       await yardstick.measure()
+      await yardstick.measureHandOvers()
       for (const which of kinds)
         for (const crowd of crowds) add(handOvers, `${which} ${crowd}`, await queue(room.tabs, which, crowd, round))
     }
@@ -53,11 +54,21 @@ export async function benchContention(place: Place, rounds: number): Promise<Pic
         ...(which === 'room' && { limit, aim: { timesLimit: 2 } }),
       })),
     )
+    const bareRow: Row = {
+      id: 'bare-hand-over',
+      label: 'machine: bare hand-over',
+      samples: yardstick.bareHandOvers,
+      limit,
+    }
+    const overBare = crowds.map(
+      (crowd) => median(handOvers.get(`room ${crowd}`) ?? []) / median(yardstick.bareHandOvers),
+    )
     return {
-      rows: [...yardstick.rows('contention'), ...rows],
+      rows: [...yardstick.rows('contention'), bareRow, ...rows],
       tables: [rateTable(kinds, rates, limit.ms)],
       notes: [
         'hand-over: the users sit in three tabs, in turns; from the end of one hold to the next grant in any tab',
+        `bare: three workers pass a turn around with a lock's messages and writes and nothing else, all three at once; a hand-over with ${crowds.join(', ')} waiting takes ${overBare.map((times) => times.toFixed(1)).join(', ')} times that`,
       ],
     }
   } finally {

@@ -33,7 +33,7 @@ export async function benchSteady(
 ): Promise<Pick<Part, 'rows' | 'notes' | 'problems'>> {
   const [asks, answers] = room.tabs
   if (!asks || !answers) throw new Error('an empty room')
-  await connectProbes(place, asks, answers)
+  await connectProbes(place, [asks, 0], [answers, 1])
   const trips: number[] = []
   const writes: number[] = []
   const writesAtOnce: number[] = []
@@ -46,9 +46,9 @@ export async function benchSteady(
   for (const tab of room.tabs) await tab.call('acquireAndRelease', 10)
   for (const tab of room.tabs) await tab.call('writes', 5, 0)
   for (let block = 0; block < blocks; block += 1) {
-    trips.push(...(await asks.call('roundTrips', count, 0)))
+    trips.push(...(await asks.call('roundTrips', 1, count, 0)))
     writes.push(...(await asks.call('writes', count, 0)))
-    rested.trips.push(...(await asks.call('roundTrips', count, rest)))
+    rested.trips.push(...(await asks.call('roundTrips', 1, count, rest)))
     rested.writes.push(...(await asks.call('writes', count, rest)))
     writesAtOnce.push(...(await Promise.all(room.tabs.map((tab) => tab.call('writes', count, 0)))).flat())
     for (const [role, of] of [

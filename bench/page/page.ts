@@ -198,12 +198,13 @@ window.bench = {
     if (!rejoined) throw new Error('the page has not come back')
     return rejoined
   },
-  async openBroadcast(name) {
-    await probe.ask({ type: 'broadcast', name })
+  async openBroadcast(to, name) {
+    await probe.ask({ type: 'broadcast', to, name })
   },
-  offer: () => probe.offer(),
-  answer: (offer) => probe.answer(offer),
-  accept: (answer) => probe.accept(answer),
-  roundTrips: (count, rest) => probe.ask({ type: 'roundTrips', count, rest }),
+  offer: (to) => probe.offer(to),
+  answer: (to, offer) => probe.answer(to, offer),
+  accept: (to, answer) => probe.accept(to, answer),
+  roundTrips: (to, count, rest) => probe.ask({ type: 'roundTrips', to, count, rest }),
   writes: (count, rest) => probe.ask({ type: 'writes', count, rest }),
+  passTurns: (me, count) => probe.passTurns(me, count, clock),
 }

@@ -1,18 +1,23 @@
 /** The page's side of its probe worker. */
-import type { FromProbe, ToProbe } from './protocol.js'
+import type { FromProbe, ProbeId, ToProbe } from './protocol.js'
 
 type Question = ToProbe extends infer M ? (M extends ToProbe ? Omit<M, 'id'> : never) : never
 
 export class Probe {
   readonly #worker = new Worker('/probe-worker.js', { type: 'module' })
   readonly #waiting = new Map<number, (samples: number[]) => void>()
+  readonly #connections = new Map<ProbeId, RTCPeerConnection>()
   #lastId = 0
-  #connection: RTCPeerConnection | null = null
+  #onturn: () => void = () => {}
   /** The channel's own answer: its worker tells when it is open. */
   #opened: Promise<unknown> = Promise.resolve()
 
   constructor() {
     this.#worker.onmessage = ({ data }: MessageEvent<FromProbe>) => {
+      if ('turn' in data) {
+        this.#onturn()
+        return
+      }
       this.#waiting.get(data.id)?.(data.samples)
       this.#waiting.delete(data.id)
     }
@@ -26,28 +31,39 @@ export class Probe {
     return answer
   }
 
-  async offer(): Promise<string> {
-    const connection = this.#connect()
+  /** When this page had its turns; it keeps none of them. */
+  async passTurns(me: ProbeId, count: number, clock: () => number): Promise<number[]> {
+    const times: number[] = []
+    this.#onturn = () => {
+      times.push(clock())
+      void this.ask({ type: 'passOn' })
+    }
+    await this.ask({ type: 'passTurns', me, count })
+    return times
+  }
+
+  async offer(to: ProbeId): Promise<string> {
+    const connection = this.#connect(to)
     return describe(connection, await connection.createOffer())
   }
 
-  async answer(offer: string): Promise<string> {
-    const connection = this.#connect()
+  async answer(to: ProbeId, offer: string): Promise<string> {
+    const connection = this.#connect(to)
     await connection.setRemoteDescription(JSON.parse(offer) as RTCSessionDescriptionInit)
     return describe(connection, await connection.createAnswer())
   }
 
-  async accept(answer: string): Promise<void> {
-    await this.#connection?.setRemoteDescription(JSON.parse(answer) as RTCSessionDescriptionInit)
+  async accept(to: ProbeId, answer: string): Promise<void> {
+    await this.#connections.get(to)?.setRemoteDescription(JSON.parse(answer) as RTCSessionDescriptionInit)
     await this.#opened
   }
 
   /** A connection like the library's: one negotiated channel, handed to the worker in the task that makes it. */
-  #connect(): RTCPeerConnection {
+  #connect(to: ProbeId): RTCPeerConnection {
     const connection = new RTCPeerConnection()
     const channel = connection.createDataChannel('probe', { negotiated: true, id: 101, ordered: true })
-    this.#opened = this.ask({ type: 'channel', channel }, [channel])
-    this.#connection = connection
+    this.#opened = this.ask({ type: 'channel', to, channel }, [channel])
+    this.#connections.set(to, connection)
     return connection
   }
 }

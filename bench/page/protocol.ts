@@ -32,17 +32,25 @@ export interface BenchApi {
   rejoinAfterReload(): void
   /** How this page came back by that: its first script, `join` resolved, a lock granted, by its clock. */
   rejoined(): Promise<Rejoined>
-  /** One end of the link that is probed: a BroadcastChannel. */
-  openBroadcast(name: string): Promise<void>
-  /** One end of the link that is probed: an RTCDataChannel, handed to the worker. Descriptions carry all candidates. */
-  offer(): Promise<string>
-  answer(offer: string): Promise<string>
-  accept(answer: string): Promise<void>
+  /** One end of the link to that probe: a BroadcastChannel. */
+  openBroadcast(to: ProbeId, name: string): Promise<void>
+  /** One end of the link to that probe: an RTCDataChannel, handed to the worker. Descriptions carry all candidates. */
+  offer(to: ProbeId): Promise<string>
+  answer(to: ProbeId, offer: string): Promise<string>
+  accept(to: ProbeId, answer: string): Promise<void>
   /** Worker to worker and back; the other end echoes. `rest`: so long a pause before each, ms. */
-  roundTrips(count: number, rest: number): Promise<number[]>
+  roundTrips(to: ProbeId, count: number, rest: number): Promise<number[]>
   /** From the worker: one transaction with one put, made durable, and waited for. */
   writes(count: number, rest: number): Promise<number[]>
+  /**
+   * As probe `me` of three that pass a turn around, with the messages and writes that a lock has and nothing else: when this page had each
+   * of its turns. Number 0 leads, and begins.
+   */
+  passTurns(me: ProbeId, count: number): Promise<number[]>
 }
+
+/** The number of a page among those that are probed together. */
+export type ProbeId = 0 | 1 | 2
 
 export interface TurnPlan {
   /** The room's locks, or `navigator.locks` in its place. */
@@ -93,13 +101,19 @@ export interface Failover {
 }
 
 export type ToProbe =
-  | { readonly id: number; readonly type: 'broadcast'; readonly name: string }
-  | { readonly id: number; readonly type: 'channel'; readonly channel: RTCDataChannel }
-  | { readonly id: number; readonly type: 'roundTrips'; readonly count: number; readonly rest: number }
+  | { readonly id: number; readonly type: 'broadcast'; readonly to: ProbeId; readonly name: string }
+  | { readonly id: number; readonly type: 'channel'; readonly to: ProbeId; readonly channel: RTCDataChannel }
+  | {
+      readonly id: number
+      readonly type: 'roundTrips'
+      readonly to: ProbeId
+      readonly count: number
+      readonly rest: number
+    }
   | { readonly id: number; readonly type: 'writes'; readonly count: number; readonly rest: number }
+  | { readonly id: number; readonly type: 'passTurns'; readonly me: ProbeId; readonly count: number }
+  /** The page gives back the turn that it was given. */
+  | { readonly id: number; readonly type: 'passOn' }
 
-/** The answer to the message of that id. */
-export interface FromProbe {
-  readonly id: number
-  readonly samples: number[]
-}
+/** The answer to the message of that id; with a number of its own, a turn for the page. */
+export type FromProbe = { readonly id: number; readonly samples: number[] } | { readonly turn: number }
