@@ -204,4 +204,16 @@ describe('who is linked with whom', () => {
     configure(['ann', 'bob'], ['me', 'cid'])
     expect([...exchange.wanted()].sort()).toEqual(['ann', 'bob'])
   })
+
+  it('who hears no leader looks for everyone: it may have been removed, and the next leader have been nobody when it was a member', () => {
+    const { context, exchange, hear } = setUp('ann')
+    hear('ann', links('bob', 'eve', 'me'))
+    Object.assign(context.core, {
+      configuration: { ...context.core.configuration, voters: ['ann'], learners: ['me', 'eve'] },
+    })
+    context.core.leader = 'ann'
+    expect([...exchange.wanted()]).toEqual(['ann'])
+    context.core.leader = null
+    expect([...exchange.wanted()].sort()).toEqual(['ann', 'bob', 'eve'])
+  })
 })

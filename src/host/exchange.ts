@@ -107,14 +107,17 @@ export class Exchange implements Carrier {
     return this.#neighbours.isLinked(peerId, other)
   }
 
-  /** Voters with all, learners with voters. Who is not yet a member looks for whoever leads. */
+  /**
+   * Voters with all, learners with voters. Who is not yet a member looks for whoever leads; so does who hears no leader: it may have been
+   * removed, by one that was nobody when it was a member.
+   */
   wanted(): readonly PeerId[] {
     const { raft, self } = this.#context
-    const { configuration } = raft
-    const members = membersOf(configuration)
-    const voters = votersOf(configuration)
-    const isVoter = voters.includes(self.peerId)
-    const wanted = members.includes(self.peerId) ? (isVoter ? members : voters) : [...voters, ...this.#neighbours.known]
+    const members = membersOf(raft.configuration)
+    const voters = votersOf(raft.configuration)
+    const isLed = raft.leader !== null && members.includes(self.peerId)
+    const own = voters.includes(self.peerId) ? members : voters
+    const wanted = isLed ? own : [...own, ...this.#neighbours.known]
     return [...new Set(wanted)].filter((peerId) => peerId !== self.peerId)
   }
 

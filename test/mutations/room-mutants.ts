@@ -190,6 +190,14 @@ const frames: readonly RoomMutant[] = [
     cites: ['F4'],
   },
   {
+    file: 'host/exchange.ts',
+    tests: { files: ['src/host/exchange.test.ts'] },
+    name: 'a member is looked for by the voters that it knows, whoever leads by now',
+    find: 'raft.leader !== null && ',
+    replace: '',
+    cites: ['F4'],
+  },
+  {
     file: 'machine/machine.ts',
     tests: { files: ['test/scenario/versions.test.ts', 'src/machine/version.test.ts'] },
     name: 'an entry of a newer machine is skipped',

@@ -69,4 +69,10 @@ export const regressions: readonly Regression[] = [
     seed: 900056,
     cause: 'N3: a tab that had seen an identity before its history ended took it when its lock was free',
   },
+  {
+    edition: 7,
+    seed: 700317,
+    cause:
+      'F4: a removed learner was linked with those who voted when it was a member, and never heard of the new leader',
+  },
 ]
