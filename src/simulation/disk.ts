@@ -2,6 +2,7 @@ import type { Incarnation } from '../raft/entry.js'
 import { StorageFault } from '../shared/storage-fault.js'
 import { MemoryDisk } from '../storage/memory.js'
 import type { Storage, StoredState, WriteBatch } from '../storage/storage.js'
+import { JournalBooks } from './journal-books.js'
 import type { Prng } from './prng.js'
 import type { Thread } from './thread.js'
 import type { World } from './world.js'
@@ -32,6 +33,7 @@ interface Pending {
 export class SimDisk {
   readonly memory = new MemoryDisk()
   readonly condition: DiskCondition = { writeMs: 0.5, stallMs: 0, isFull: false, aborts: false, trap: null }
+  readonly #journal = new JournalBooks()
   readonly #world: World
   readonly #peerId: string
   readonly #onwrite: WriteListener
@@ -57,6 +59,8 @@ export class SimDisk {
     this.#interrupt()
     this.memory.incarnation = { counter: this.memory.incarnation.counter + 1, nonce: this.#prng.text() }
     const storage = new SimStorage(this, thread, this.memory.incarnation, this.read())
+    const contradiction = this.#journal.open(storage.stored)
+    if (contradiction !== null) this.#world.convict('F2', contradiction)
     this.#open = storage
     thread.onDeath(() => {
       if (this.memory.incarnation === storage.incarnation) this.#interrupt()
@@ -119,14 +123,20 @@ export class SimDisk {
 
   #apply(batch: WriteBatch): void {
     this.#onwrite(this.#peerId, batch, this.memory.read())
+    this.overwrite(batch)
+  }
+
+  /** What stands on the disk from now on, whoever wrote it. */
+  overwrite(batch: WriteBatch): void {
     this.memory.apply(batch)
+    this.#journal.write(batch)
   }
 
   /** A copy of everything, as a cloned profile has it (F2). */
   copyFrom(other: SimDisk): void {
     const { lineage, groups } = other.read()
     this.memory.incarnation = other.memory.incarnation
-    this.memory.apply({
+    this.overwrite({
       reset: true,
       ...(lineage && { lineage }),
       groups: [...groups].map(([group, { hardState, snapshot, entries }]) => ({

@@ -100,13 +100,13 @@ export class IndexedDbStorage implements Storage {
     }
   }
 
-  /** What tells whether anybody may need that database. `lastIndex`: of the log of group 0, with its snapshot. */
+  /** What tells whether anybody may need that database. `lastIndex`: of the log of group 0, and of what its snapshot stands for. */
   static async remains(
     name: string,
   ): Promise<{ incarnation: Incarnation | null; lineage: Lineage | null; lastIndex: number }> {
     const database = await openPeer(name)
     try {
-      const transaction = database.transaction(['meta', 'journal', 'snapshots'])
+      const transaction = database.transaction(['meta', 'journal'])
       const meta = transaction.objectStore('meta')
       const lastIndex = await lastJournaled(transaction)
       return {
@@ -177,7 +177,11 @@ export class IndexedDbStorage implements Storage {
       transaction.commit()
     } catch (error) {
       // A value that cannot be cloned: what was asked for before it is undone.
-      transaction.abort()
+      try {
+        transaction.abort()
+      } catch {
+        // It has ended already, with its connection.
+      }
       await end.catch(() => {})
       throw error
     }

@@ -311,8 +311,8 @@ describe('a disk', () => {
       other.close()
       await story.pass(500)
       const { hardState, entries } = group
-      disk.memory.apply({ reset: true, groups: [] })
-      disk.memory.apply({ lineage, groups: [{ group: 0, hardState, entries }] })
+      disk.overwrite({ reset: true, groups: [] })
+      disk.overwrite({ lineage, groups: [{ group: 0, hardState, entries }] })
       other.reload()
       // Under this room's name it is a contradiction; under its own another founding, of which it is but a part (N2).
       const end = isWhole ? 'no-quorum' : 'failed'
