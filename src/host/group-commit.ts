@@ -99,19 +99,21 @@ export class GroupCommit {
     else this.#write()
   }
 
-  /** Only what it appends, and only for its own good. */
+  /** Only what it appends, and only for its own good; 0: it is written at once. */
   #lingerFor(): number {
+    if (this.#extras.length > 0) return 0
+    const groups = new Set(this.#queue.map(({ group }) => group))
+    const linger = Math.min(...[...groups].map((group) => this.#listener.lingerFor(group)))
+    if (linger === 0) return 0
     let entries = 0
-    let linger = Number.POSITIVE_INFINITY
     for (const { group, ready } of this.#queue) {
       const { write, messagesAfterWrite } = ready
       const { hardState } = write ?? {}
-      linger = Math.min(linger, this.#listener.lingerFor(group))
       if (write?.snapshot || (hardState && this.#isVote(group, hardState))) return 0
       if (messagesAfterWrite.some((message) => message.type !== 'appendReply' || message.rejected)) return 0
       entries += write?.entries.length ?? 0
     }
-    return this.#extras.length === 0 && entries < lingerEntries ? linger : 0
+    return entries < lingerEntries ? linger : 0
   }
 
   /** What the listener adds meanwhile waits its turn: the order is that of `add`. */

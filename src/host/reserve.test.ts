@@ -32,6 +32,12 @@ it('what it knows is of one leader', () => {
   expect(reserve.lingerFor({ ...follower, leader: 'bob' })).toBe(0)
 })
 
+it('a learner is never waited for, which says nothing of the voter that it becomes', () => {
+  const reserve = new Reserve()
+  unneeded(reserve, 9, { ...follower, isVoter: false })
+  expect(reserve.lingerFor(follower)).toBe(0)
+})
+
 it('a leader, or who wants to be one, never lingers; nobody waits for a learner', () => {
   const reserve = new Reserve()
   unneeded(reserve, 5)

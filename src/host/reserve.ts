@@ -16,19 +16,19 @@ export interface Standing {
 
 /**
  * How much hurry this peer's writes are in. A commit takes the leader and the quicker half of its voters: what the others acknowledge comes
- * too late to count, and may as well be written with what comes next. A follower sees by itself which of them it is. Of each entry, one
- * half at most can find that it was not needed, so that never all of them linger; and who is waited for after all writes at once again,
- * from that very entry on.
+ * too late to count, and may as well be written with what comes next. A follower sees by itself which of them it is. Of each entry only
+ * as many can find that they were not needed as the commit could do without, so that never all of them linger for long; and who is waited
+ * for after all has at most two such writes before it hurries again.
  */
 export class Reserve {
   #leader: PeerId | null = null
   #unneeded = 0
 
   /** A write of entries has become durable here. `isCommitted`: this peer had heard by then that the first of them is, without it. */
-  written({ leader }: Standing, isCommitted: boolean): void {
+  written({ isVoter, leader }: Standing, isCommitted: boolean): void {
     if (leader !== this.#leader) this.#unneeded = 0
     this.#leader = leader
-    this.#unneeded = isCommitted ? this.#unneeded + 1 : 0
+    this.#unneeded = isVoter && isCommitted ? this.#unneeded + 1 : 0
   }
 
   /** For so long may entries wait for others to be written with, ms. */
