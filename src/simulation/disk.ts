@@ -59,7 +59,8 @@ export class SimDisk {
     this.#interrupt()
     this.memory.incarnation = { counter: this.memory.incarnation.counter + 1, nonce: this.#prng.text() }
     const storage = new SimStorage(this, thread, this.memory.incarnation, this.read())
-    const contradiction = this.#journal.open(storage.stored)
+    this.#journal.reopen()
+    const contradiction = this.#journal.contradiction(storage.stored)
     if (contradiction !== null) this.#world.convict('F2', contradiction)
     this.#open = storage
     thread.onDeath(() => {

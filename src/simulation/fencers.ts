@@ -32,12 +32,12 @@ export class Fencers {
   /** One user. */
   async use(page: SimPage, prng: Prng, company: Tenancy): Promise<void> {
     const { room } = page
-    await sleep(page, prng.between(0, 1_000))
+    await page.thread.sleep(prng.between(0, 1_000))
     while (!company.isOver && room.status !== 'left' && room.status !== 'failed') {
       const stub = this.#stubs.length > 0 && prng.chance(0.3) ? prng.pick(this.#stubs) : null
       if (stub) await company.tolerate('zombie transaction', () => this.#transact(page, prng, stub))
       else await company.tolerate('fenced hold', () => this.#hold(page, prng, company))
-      await sleep(page, prng.tail(200, 2_000))
+      await page.thread.sleep(prng.tail(200, 2_000))
     }
   }
 
@@ -49,7 +49,7 @@ export class Fencers {
     this.#stubs = [{ name, token, mode }, ...this.#stubs].slice(0, stubsMax)
     const until = prng.chance(0.2) ? prng.between(1_000, 8_000) : prng.tail(200, 2_000)
     for (let i = 0; i < 2 && !company.isOver; i++) {
-      await sleep(page, until / 2)
+      await page.thread.sleep(until / 2)
       // Whether it is still held is not asked: that is what the fence is for.
       await company.tolerate('fenced transaction', () => this.#write(page, prng, lock))
     }
@@ -106,8 +106,4 @@ function optionsOf(page: SimPage, prng: Prng): LockOptions {
   if (prng.chance(0.12)) return { ...options, mode: 'exclusive', steal: true }
   if (prng.chance(0.3)) options.timeout = prng.tail(500, 10_000)
   return options
-}
-
-function sleep(page: SimPage, ms: number): Promise<void> {
-  return new Promise((resolve) => page.thread.clock.after(ms, resolve))
 }

@@ -1,26 +1,56 @@
-/** What a database would hold in place of a simulated disk: every disk of every run judges the journal too. */
+/** What a database would hold in place of a disk in memory: every disk of every run judges the journal too. */
 import type { Entry } from '../raft/entry.js'
-import { Journal, type JournalKey, type JournalRecord, nothingReplayed, replay } from '../storage/journal.js'
-import type { StoredState, WriteBatch } from '../storage/storage.js'
+import {
+  Journal,
+  type JournalKey,
+  type JournalRecord,
+  nothingReplayed,
+  type Replayed,
+  replay,
+} from '../storage/journal.js'
+import type { GroupId, StoredState, WriteBatch } from '../storage/storage.js'
 
 export class JournalBooks {
   #records: (readonly [JournalKey, JournalRecord])[] = []
-  #lives = 0
-  #journal = new Journal(0, [])
+  #life = 1
+  #journal = new Journal(this.#life, [])
+
+  /** The keys of all records, in their order. */
+  get keys(): readonly JournalKey[] {
+    return this.#records.map(([key]) => key)
+  }
+
+  /** The key that the next record gets. */
+  get next(): JournalKey {
+    return this.#journal.next
+  }
+
+  /** What an opening would find. */
+  get replayed(): ReadonlyMap<GroupId, Replayed> {
+    return replay(this.#records.map(([, record]) => record))
+  }
 
   write(batch: WriteBatch): void {
     const step = this.#journal.step(batch)
     if (!step) return
-    for (const [from, to] of step.obsolete)
-      this.#records = this.#records.filter(([key]) => compare(key, from) < 0 || compare(key, to) > 0)
-    this.#records.push([step.key, step.record])
+    for (const [from, to] of step.obsolete) this.lose(from, to)
+    this.#records.push([step.key, structuredClone(step.record)])
   }
 
-  /** Another life opens the database, of which this is known to be there: what the journal says otherwise, or null. */
-  open({ groups }: StoredState): string | null {
-    this.#lives += 1
-    this.#journal = new Journal(this.#lives, this.#records)
-    const replayed = replay(this.#records.map(([, record]) => record))
+  /** Another life writes from here on. */
+  reopen(): void {
+    this.#life += 1
+    this.#journal = new Journal(this.#life, this.#records)
+  }
+
+  /** From the first key to the second. */
+  lose(from: JournalKey, to: JournalKey): void {
+    this.#records = this.#records.filter(([key]) => compare(key, from) < 0 || compare(key, to) > 0)
+  }
+
+  /** What an opening would find otherwise than it is; null if nothing. */
+  contradiction({ groups }: StoredState): string | null {
+    const { replayed } = this
     for (const [id, { hardState, entries }] of groups) {
       const found = replayed.get(id) ?? nothingReplayed
       if (idsOf(found.entries) !== idsOf(entries))

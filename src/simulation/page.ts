@@ -121,7 +121,7 @@ export class SimPage implements SharedRoom {
   async release(): Promise<void> {
     if (this.#isClosed) return
     const goodbye = this.connection.call({ type: 'leave' })
-    const late = new Promise<void>((resolve) => this.thread.clock.after(leaveWithin, resolve))
+    const late = this.thread.sleep(leaveWithin)
     await Promise.race([goodbye.catch(() => {}), late])
     this.#sendGoodbyes(false)
     this.#end(new RoomLeftError())

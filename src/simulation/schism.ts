@@ -225,7 +225,7 @@ class Schism {
         this.#tolerate(error)
       }
       this.#waiting.delete(page)
-      await new Promise<void>((resolve) => page.thread.clock.after(prng.tail(pauseMs, 3_000), resolve))
+      await page.thread.sleep(prng.tail(pauseMs, 3_000))
     }
   }
 
@@ -252,7 +252,7 @@ class Schism {
     const lock = await page.room.locks.acquire(name, { timeout: 15_000 })
     this.#sim.belief.got(page, lock)
     this.#gotToken(page, name, lock.token)
-    await new Promise<void>((resolve) => page.thread.clock.after(ms, resolve))
+    await page.thread.sleep(ms)
     await lock.release()
   }
 

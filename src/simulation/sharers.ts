@@ -30,30 +30,23 @@ export class Sharers {
   /** One user: takes permits, holds them, gives them back, and counts. */
   async use(page: SimPage, prng: Prng, company: Company): Promise<void> {
     const { room } = page
-    const sleep = (ms: number) => new Promise<void>((resolve) => page.thread.clock.after(ms, resolve))
-    await sleep(prng.between(0, 1_000))
+    await page.thread.sleep(prng.between(0, 1_000))
     const semaphore = room.semaphore('seats', { permits: seats })
     while (!company.isOver && room.status !== 'left' && room.status !== 'failed') {
-      if (prng.chance(0.6)) await company.tolerate('permits', () => this.#sit(page, semaphore, prng, sleep, company))
+      if (prng.chance(0.6)) await company.tolerate('permits', () => this.#sit(page, semaphore, prng, company))
       else await company.tolerate('counter', () => count(page, prng, company))
-      await sleep(prng.tail(200, 2_000))
+      await page.thread.sleep(prng.tail(200, 2_000))
     }
   }
 
-  async #sit(
-    page: SimPage,
-    semaphore: Semaphore,
-    prng: Prng,
-    sleep: (ms: number) => Promise<void>,
-    company: Company,
-  ): Promise<void> {
+  async #sit(page: SimPage, semaphore: Semaphore, prng: Prng, company: Company): Promise<void> {
     const permit = await semaphore.acquire(prng.pick([1, 1, 1, 2, 3]), optionsOf(page, prng))
     if (!permit) return
     this.#checker.got(page, permit)
     const { count, id, state } = permit
     this.#sim.world.note(`${page.thread.name} got ${count} seats under ${id}: ${state}`)
     const until = prng.chance(0.2) ? prng.between(1_000, 12_000) : prng.tail(300, 3_000)
-    for (let i = 0; i < 3 && !company.isOver; i++) await sleep(until / 3)
+    for (let i = 0; i < 3 && !company.isOver; i++) await page.thread.sleep(until / 3)
     await permit.release()
   }
 }

@@ -44,7 +44,7 @@ export class Tenants {
   /** One user: takes locks, more within them, changes their modes, and asks others for theirs. */
   async use(page: SimPage, prng: Prng, company: Tenancy): Promise<void> {
     const { room } = page
-    await sleep(page, prng.between(0, 1_000))
+    await page.thread.sleep(prng.between(0, 1_000))
     while (!company.isOver && room.status !== 'left' && room.status !== 'failed') {
       const owner = prng.chance(0.75) ? prng.pick(['anna', 'bert']) : null
       const stay: Stay = { page, prng, company, owner, depth: 0 }
@@ -54,7 +54,7 @@ export class Tenants {
       else if (dice < 0.84) await company.tolerate('stall', () => this.#takeStall(stay))
       else if (dice < 0.94) await company.tolerate('revoke', () => revoke(stay))
       else await company.tolerate('graph', async () => void (await room.locks.waitGraph()))
-      await sleep(page, prng.tail(150, 2_000))
+      await page.thread.sleep(prng.tail(150, 2_000))
     }
   }
 
@@ -70,7 +70,7 @@ export class Tenants {
       const until = prng.chance(0.15) ? prng.between(1_000, 8_000) : prng.tail(200, 2_000)
       const isPolite = prng.chance(0.6)
       for (let i = 0; i < pieces && !company.isOver; i++) {
-        await sleep(page, until / pieces)
+        await page.thread.sleep(until / pieces)
         if (isPolite && lock.revoking.aborted) break
         await this.#use(stay, lock)
       }
@@ -107,12 +107,12 @@ export class Tenants {
     const options = optionsOf(stay)
     await page.room.locks.requestAll(names, options, async (locks) => {
       for (const lock of locks ?? []) this.#got(stay, lock, options)
-      await sleep(page, prng.tail(200, 2_000))
+      await page.thread.sleep(prng.tail(200, 2_000))
       const lock = locks?.[0]
       if (!lock || company.isOver) return
       if (prng.chance(0.3)) await company.tolerate('one of all', () => lock.release())
       else await company.tolerate('one of all', () => company.write(lock))
-      await sleep(page, prng.tail(100, 1_000))
+      await page.thread.sleep(prng.tail(100, 1_000))
     })
   }
 
@@ -122,7 +122,7 @@ export class Tenants {
     const permit = await semaphore.acquire(prng.integer(1, stalls), options)
     if (!permit) return
     this.#permits.got(page, permit)
-    await sleep(page, prng.tail(200, 2_000))
+    await page.thread.sleep(prng.tail(200, 2_000))
     await permit.release()
   }
 
@@ -185,8 +185,4 @@ function boundsOf(page: SimPage, prng: Prng): WaitOptions {
     page.thread.clock.after(prng.tail(200, 5_000), () => controller.abort())
   }
   return bounds
-}
-
-function sleep(page: SimPage, ms: number): Promise<void> {
-  return new Promise((resolve) => page.thread.clock.after(ms, resolve))
 }

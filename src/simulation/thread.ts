@@ -49,6 +49,11 @@ export class Thread {
     return { monotonic: monotonic - this.#origin, wall }
   }
 
+  /** A timer of this thread, as a promise. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.clock.after(ms, resolve))
+  }
+
   get isDead(): boolean {
     return this.#isDead
   }

@@ -44,12 +44,12 @@ export class Watchers {
 
   async use(watching: Watching): Promise<void> {
     const { page, prng, company } = watching
-    await sleep(page, prng.between(0, 500))
+    await page.thread.sleep(prng.between(0, 500))
     while (!this.#isFinished && page.room.status !== 'left' && page.room.status !== 'failed') {
       if (prng.chance(0.4)) void company.tolerate('watched write', () => this.#write(watching))
       await company.tolerate('watch', () => this.#watch(watching))
       this.#running.delete(page)
-      await sleep(page, company.isOver ? 10 : prng.tail(300, 5_000))
+      await page.thread.sleep(company.isOver ? 10 : prng.tail(300, 5_000))
     }
   }
 
@@ -95,7 +95,7 @@ export class Watchers {
       this.#told(diary, change, page)
       if (company.isOver) continue
       if (prng.chance(change.last ? 0.03 : 0.3)) break
-      if (prng.chance(pauses)) await sleep(page, prng.tail(100, 4_000))
+      if (prng.chance(pauses)) await page.thread.sleep(prng.tail(100, 4_000))
     }
   }
 
@@ -176,8 +176,4 @@ export class Watchers {
     this.#writes += 1
     return `watched ${this.#writes}`
   }
-}
-
-function sleep(page: SimPage, ms: number): Promise<void> {
-  return new Promise((resolve) => page.thread.clock.after(ms, resolve))
 }

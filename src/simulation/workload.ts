@@ -253,7 +253,7 @@ class Actor implements Tenancy {
   }
 
   #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#page.thread.clock.after(ms, resolve))
+    return this.#page.thread.sleep(ms)
   }
 
   #key(): string {

@@ -2,39 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { emptyConfiguration } from '../raft/entry.js'
 import type { Snapshot } from '../raft/message.js'
-import { Journal, type JournalKey, type JournalRecord, lastIndexIn, replay } from './journal.js'
+import { JournalBooks } from '../simulation/journal-books.js'
+import { Journal, lastIndexIn } from './journal.js'
 import { MemoryDisk } from './memory.js'
 import type { GroupWrite, WriteBatch } from './storage.js'
-
-type Kept = readonly [JournalKey, JournalRecord]
-
-/** A database's object store of records. */
-class Records {
-  kept: Kept[] = []
-  #life = 1
-  journal = new Journal(1, [])
-
-  write(batch: WriteBatch): void {
-    const step = this.journal.step(batch)
-    if (!step) return
-    const isGone = ([key]: Kept) =>
-      step.obsolete.some(([from, to]) => compare(from, key) <= 0 && compare(key, to) <= 0 && key[0] === from[0])
-    this.kept = [...this.kept.filter((one) => !isGone(one)), [step.key, structuredClone(step.record)]]
-  }
-
-  reopen(): void {
-    this.#life += 1
-    this.journal = new Journal(this.#life, this.kept)
-  }
-
-  get state() {
-    return new Map([...replay(this.kept.map(([, record]) => record))].sort(([a], [b]) => a - b))
-  }
-}
-
-function compare(a: JournalKey, b: JournalKey): number {
-  return a[0] - b[0] || a[1] - b[1]
-}
 
 const snapshot = (index: number): Snapshot => ({
   meta: { term: 1, index, configuration: emptyConfiguration, time: 0 },
@@ -48,7 +19,7 @@ const append = (from: number, count: number, term = 1, group = 0): WriteBatch =>
 const compact = (index: number, keepFrom: number): WriteBatch => ({
   groups: [{ group: 0, entries: [], compacted: { snapshot: snapshot(index), keepFrom } }],
 })
-const indexes = ({ state }: Records, group = 0) => state.get(group)?.entries.map(({ index }) => index)
+const indexes = ({ replayed }: JournalBooks, group = 0) => replayed.get(group)?.entries.map(({ index }) => index)
 
 /** What a core could ask of the disk at this point: no gap in the log, and nothing of a snapshot is cut off. */
 interface Move {
@@ -100,7 +71,7 @@ describe('journal', () => {
   it('replayed after any writes, in any lives, it is the state that they made', () => {
     fc.assert(
       fc.property(fc.array(move, { maxLength: 60 }), (moves) => {
-        const records = new Records()
+        const records = new JournalBooks()
         const disk = new MemoryDisk()
         for (const [i, one] of moves.entries()) {
           const write = writeOf(one, disk, i + 1)
@@ -109,7 +80,7 @@ describe('journal', () => {
           disk.apply(batch)
           records.write(batch)
           const expected = [...disk.read().groups].sort(([x], [y]) => x - y)
-          expect([...records.state]).toEqual(
+          expect([...records.replayed].sort(([x], [y]) => x - y)).toEqual(
             expected.map(([group, { hardState, entries }]) => [group, { hardState, entries }]),
           )
         }
@@ -119,26 +90,26 @@ describe('journal', () => {
   })
 
   it('a write is one record, and touches no other', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     for (let i = 1; i <= 9; i += 1) records.write(append(i, 1))
-    expect(records.kept.map(([key]) => key)).toEqual(Array.from({ length: 9 }, (_, i) => [1, i + 1]))
+    expect(records.keys).toEqual(Array.from({ length: 9 }, (_, i) => [1, i + 1]))
   })
 
   it('what holds nothing is no record: a peer alone that is only read writes for ever', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     for (let i = 0; i < 9; i += 1) records.write({ groups: [{ group: 0, entries: [] }] })
-    expect(records.kept).toEqual([])
-    expect(records.journal.next).toEqual([1, 1])
+    expect(records.keys).toEqual([])
+    expect(records.next).toEqual([1, 1])
   })
 
   it('compacting throws away the records of which nothing is left, of every life', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     for (let i = 1; i <= 20; i += 1) {
       records.write(append(i, 1))
       if (i % 5 === 0) records.reopen()
     }
     records.write(compact(18, 17))
-    expect(records.kept.map(([key]) => key)).toEqual([
+    expect(records.keys).toEqual([
       [4, 2],
       [4, 3],
       [4, 4],
@@ -149,12 +120,12 @@ describe('journal', () => {
     for (let i = 0; i < 100; i += 1) {
       records.write(append(21 + i, 1))
       records.write(compact(21 + i, 21 + i))
-      expect(records.kept.length).toBeLessThan(4)
+      expect(records.keys.length).toBeLessThan(4)
     }
   })
 
   it('what was cut off stays cut off when the record that did it is thrown away', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     records.write(append(1, 20))
     records.write(append(5, 1, 2))
     records.write(compact(5, 6))
@@ -166,19 +137,19 @@ describe('journal', () => {
   })
 
   it('a vote outlives the record that told of it, in whichever group', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     const hardState = { term: 7, votedFor: 'ann', promisedTo: 'bob', commitIndex: 2 }
     records.write({ groups: [0, 1].map((group) => ({ group, hardState, entries: [] })) })
     records.write(append(1, 9))
     records.write(compact(9, 10))
-    expect(records.kept).toHaveLength(1)
-    expect([0, 1].map((group) => records.state.get(group)?.hardState)).toEqual([hardState, hardState])
+    expect(records.keys).toHaveLength(1)
+    expect([0, 1].map((group) => records.replayed.get(group)?.hardState)).toEqual([hardState, hardState])
   })
 
   it('a hole is not mended', () => {
-    const records = new Records()
+    const records = new JournalBooks()
     for (let i = 1; i <= 4; i += 1) records.write(append(i, 1))
-    records.kept.splice(2, 1)
+    records.lose([1, 3], [1, 3])
     expect(indexes(records)).toEqual([1, 2, 4])
   })
 
