@@ -1,6 +1,7 @@
 /**
- * What the machine itself gives, in two pages beside the room that have not joined it: the round trip of two workers and one strict
- * write. A little of it is measured in every round of what it is compared with, so that a load that comes and goes falls on both.
+ * What the machine itself gives, in pages beside the room that have not joined it: the round trip of two workers, one strict write, and what
+ * three make of a lock's messages and writes. A little of it is measured in every round of what it is compared with, so that a load that
+ * comes and goes falls on both.
  */
 import type { ProbeId } from './page/protocol.js'
 import type { Place } from './place.js'
@@ -13,31 +14,35 @@ const perRound = { trips: 30, writes: 10, turns: 60 } as const
 const edge = 6
 
 export class Yardstick {
-  readonly #probes: readonly [Tab, Tab, Tab]
+  readonly #place: Place
+  readonly #probes: Tab[] = []
   readonly #trips: number[] = []
   readonly #writes: number[] = []
   readonly #bareHandOvers: number[] = []
 
-  private constructor(probes: readonly [Tab, Tab, Tab]) {
-    this.#probes = probes
+  private constructor(place: Place) {
+    this.#place = place
   }
 
   static async open(place: Place): Promise<Yardstick> {
-    const page = async (i: number) => {
-      const context = place.contexts[i % place.contexts.length]
-      if (!context) throw new Error('no browser')
-      return Tab.open(context, place.url)
-    }
-    const yardstick = new Yardstick([await page(0), await page(1), await page(2)])
-    const [a, b, c] = yardstick.#probes
-    await connectProbes(place, [a, 0], [b, 1])
-    await connectProbes(place, [a, 0], [c, 2])
-    await connectProbes(place, [b, 1], [c, 2])
-    // Once without counting: the databases are made, code is compiled.
+    const yardstick = new Yardstick(place)
+    await yardstick.#add()
+    await yardstick.#add()
+    // Once without counting: the database is made, code is compiled.
     await yardstick.#roundTrips()
     await yardstick.#write()
-    await yardstick.#passTurns()
     return yardstick
+  }
+
+  /** One more page, with a line to each of the others. */
+  async #add(): Promise<void> {
+    const { contexts, url } = this.#place
+    const context = contexts[this.#probes.length % contexts.length]
+    if (!context) throw new Error('no browser')
+    const tab = await Tab.open(context, url)
+    for (const [i, other] of this.#probes.entries())
+      await connectProbes(this.#place, [other, i as ProbeId], [tab, this.#probes.length as ProbeId])
+    this.#probes.push(tab)
   }
 
   async measure(): Promise<void> {
@@ -47,27 +52,36 @@ export class Yardstick {
 
   /** What a contended lock takes in this place without a library: messages and writes alone, and three peers at it at once. */
   async measureHandOvers(): Promise<void> {
+    if (this.#probes.length < 3) {
+      await this.#add()
+      await this.#passTurns()
+    }
     this.#bareHandOvers.push(...(await this.#passTurns()))
   }
 
   #roundTrips(): Promise<number[]> {
-    return this.#probes[0].call('roundTrips', 1, perRound.trips, 0)
+    return this.#probe(0).call('roundTrips', 1, perRound.trips, 0)
   }
 
   #write(): Promise<number[]> {
-    return this.#probes[0].call('writes', perRound.writes, 0)
+    return this.#probe(0).call('writes', perRound.writes, 0)
+  }
+
+  #probe(id: ProbeId): Tab {
+    const tab = this.#probes[id]
+    if (!tab) throw new Error(`no probe ${id}`)
+    return tab
   }
 
   async #passTurns(): Promise<number[]> {
-    const [leader, ...others] = this.#probes
-    const passed = others.map((tab, i) => tab.call('passTurns', i === 0 ? 1 : 2, perRound.turns))
+    const play = async (id: ProbeId) => {
+      const times = await this.#probe(id).call('passTurns', id, perRound.turns)
+      return times.map((time) => this.#probe(id).here(time))
+    }
+    const others = [play(1), play(2)]
     // They must have begun when the leader does.
-    for (const tab of others) await tab.call('clock')
-    const ofLeader = await leader.call('passTurns', 0, perRound.turns)
-    const turns = [ofLeader, ...(await Promise.all(passed))].flatMap((times, i) =>
-      times.map((time) => this.#probes[i]?.here(time) ?? Number.NaN),
-    )
-    turns.sort((x, y) => x - y)
+    for (const id of [1, 2] as const) await this.#probe(id).call('clock')
+    const turns = (await Promise.all([play(0), ...others])).flat().sort((x, y) => x - y)
     return turns.slice(1).flatMap((time, i) => (i < edge || i >= turns.length - edge ? [] : time - (turns[i] ?? 0)))
   }
 
