@@ -21,7 +21,7 @@ export interface Primitive<C extends Command> {
   save(state: MachineState): unknown
   /** What is due first here, or null while nothing is (C1). */
   nextDeadline?(state: MachineState): Deadline | null
-  /** Lets happen what `nextDeadline` has named, which is due: afterwards it names something later, or nothing. */
+  /** Lets happen all that is due here: afterwards `nextDeadline` names something later, or nothing. */
   fire?(context: Context): void
   /** Who waits here, and for whom (`waiting/graph.ts`): for the refusal of deadlocks across primitives. */
   waits?(state: MachineState): readonly Wait[]

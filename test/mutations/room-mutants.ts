@@ -1217,6 +1217,14 @@ const beyondLocks: readonly RoomMutant[] = [
   },
   {
     ...lockOrder,
+    name: 'one hold that is due lets somebody in by another that is due too',
+    file: 'machine/lock/ending.ts',
+    find: '    else endDelay(context, due.resource, due.ends.delay, touched)\n',
+    replace: '    else endDelay(context, due.resource, due.ends.delay, touched)\n    settle(context, touched)\n',
+    cites: ['C1', 'T1'],
+  },
+  {
+    ...lockOrder,
     name: 'the grace of a revoke begins before the holder has acknowledged it',
     file: 'machine/lock/revoke.ts',
     find: 'revoke: { grace, endsAt: end } })',

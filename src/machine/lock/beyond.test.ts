@@ -245,6 +245,18 @@ describe('[C1] maxHold', () => {
     expect(events.flatMap((event) => (event.type === 'lock.lost' ? [event.name] : []))).toEqual(['c', 'a', 'b'])
     expect(codeOf(outcome)).toBe('stale-fence')
   })
+
+  it('[T1] nobody re-enters by a hold that is due too, though a hold that ended before it let him in', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, acquire('b', { maxHold: 50 }))
+    const both = script.send(sessions.ann, acquire(['a', 'b'], owner)).number
+    script.send(sessions.ann, acquire('a', { ...owner, maxHold: 50 }))
+    const { events } = at(script, 50)
+    const told = events.map(({ type }) => type).filter((type) => type !== 'lock.changed')
+    expect(told).toEqual(['lock.lost', 'lock.lost', 'lock.granted'])
+    const { holders } = observeLock(script.state, 'a')
+    expect(holders).toMatchObject([{ request: both, token: tokenAt(script.index) }])
+  })
 })
 
 describe('lock-delay', () => {

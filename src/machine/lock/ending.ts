@@ -116,25 +116,27 @@ function compareDues(a: Due, b: Due): number {
   return compareDeadlines(a, b) || a.place - b.place || (a.resource.name < b.resource.name ? -1 : 1)
 }
 
-/** C1: one that is due. */
+/** C1, T1: all that is due, and only then whom it lets in: nobody re-enters by a hold that is over too. */
 export function fireLocks(context: Context): void {
-  const due = nextDue(context.state)
-  if (!due) return
-  const { resource, ends } = due
-  const { locks } = context.state
+  const { state } = context
   const touched = new Set<string>()
-  if ('held' in ends) {
-    const { expiresAt, revoke } = ends.held
-    const isGrace = expiresAt === undefined || (revoke?.endsAt ?? expiresAt) < expiresAt
-    lose(context, resource, ends.held, isGrace ? 'revoked' : 'expired', touched, false)
-  } else {
-    for (const around of namesAround(locks, resource.name, ends.delay.scope)) touched.add(around.name)
-    setDelays(
-      locks,
-      resource,
-      (resource.delays ?? []).filter((one) => one !== ends.delay),
-    )
-    changed(context, resource.name)
+  for (let due = nextDue(state); due && due.at <= state.clusterTime; due = nextDue(state)) {
+    if ('held' in due.ends) endHold(context, due.resource, due.ends.held, touched)
+    else endDelay(context, due.resource, due.ends.delay, touched)
   }
   settle(context, touched)
+}
+
+function endHold(context: Context, resource: Resource, held: Held, touched: Set<string>): void {
+  const { expiresAt, revoke } = held
+  const isGrace = expiresAt === undefined || (revoke?.endsAt ?? expiresAt) < expiresAt
+  lose(context, resource, held, isGrace ? 'revoked' : 'expired', touched, false)
+}
+
+function endDelay(context: Context, resource: Resource, delay: Delay, touched: Set<string>): void {
+  const { locks } = context.state
+  for (const around of namesAround(locks, resource.name, delay.scope)) touched.add(around.name)
+  const others = (resource.delays ?? []).filter((one) => one !== delay)
+  setDelays(locks, resource, others)
+  changed(context, resource.name)
 }
