@@ -43,4 +43,4 @@ export type {
 export type { Compare, Operation, OperationResult, Transaction, TransactionOutcome } from './client/transaction.js'
 export type { Limits, Timing } from './machine/command.js'
 export type { StorageReason } from './shared/storage-fault.js'
-export type { Value } from './shared/value.js'
+export type { Storable, Value } from './shared/value.js'

@@ -314,6 +314,7 @@ describe('bad arguments', () => {
     ['RangeError', 'options.lease', 1, { lease: 149 }],
     ['RangeError', 'options.lease', 1, { lease: 24 * 3_600_000 + 1 }],
     ['TypeError', 'options.priority', 1, { priority: 'high' }],
+    ['TypeError', 'options.priority', 1, { priority: null }],
     ['RangeError', 'options.priority', 1, { priority: 0.5 }],
     ['RangeError', 'options.priority', 1, { priority: 1_001 }],
     ['TypeError', 'options.owner', 1, { owner: 12 }],

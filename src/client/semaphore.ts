@@ -138,7 +138,7 @@ export class RoomSemaphores {
       asked: {
         ifAvailable: Boolean(given['ifAvailable']),
         lease: Math.floor(lease),
-        priority: checkPriority(given['priority'] ?? 0),
+        priority: checkPriority(given['priority']),
         owner: checkOwner(given['owner']) ?? null,
       },
       bounds: { whenNoQuorum, ...(signal && { signal }), ...(timeout !== undefined && { timeout }) },

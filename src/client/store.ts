@@ -1,4 +1,4 @@
-import { decodeValue, type Value } from '../shared/value.js'
+import { decodeValue, type Storable, type Value } from '../shared/value.js'
 import { checkSignal } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { RoomLeftError } from './errors.js'
@@ -49,9 +49,9 @@ export interface Entries<T = Value> extends ReadonlyArray<Entry<T>> {
  * What a key must be for `compareAndSet`: of this revision (0: not there), or equal to this value. One of the two: a
  * record that `get` gave has both, and says by itself not which is meant.
  */
-export type Expectation =
+export type Expectation<T = Value> =
   | { readonly revision: number; readonly value?: never }
-  | { readonly value: Value; readonly revision?: never }
+  | { readonly value: T; readonly revision?: never }
 
 /** A linearizable map, one for the room: every write goes through the log. Keys are strings, values up to 64 KiB encoded. */
 export interface Store {
@@ -62,6 +62,8 @@ export interface Store {
   get<T = Value>(key: string, options?: ReadOptions): Promise<Revised<T> | undefined>
   /** Resolves with the revision once a quorum has it. `LimitExceededError`, `StaleFenceError`, `OutcomeUnknownError`. */
   set(key: string, value: Value, options?: SetOptions): Promise<number>
+  /** Of a type of one's own, an interface too. */
+  set<T>(key: string, value: T & Storable<T>, options?: SetOptions): Promise<number>
   /** Resolves with whether there was a value. */
   delete(key: string, options?: WriteOptions): Promise<boolean>
   /**
@@ -78,6 +80,8 @@ export interface Store {
    * `LimitExceededError` also when `next` finds no room; `OutcomeUnknownError` as for `set`: look before you try again.
    */
   compareAndSet(key: string, expected: Expectation, next: Value): Promise<boolean>
+  /** Of types of one's own, interfaces too. */
+  compareAndSet<E, N>(key: string, expected: Expectation<E & Storable<E>>, next: N & Storable<N>): Promise<boolean>
   /**
    * Compares, and then does one of two lists of operations, in one step: all of it or nothing (etcd's Txn). Resolves with which list was
    * done and what each of its operations gave.
@@ -131,7 +135,7 @@ export class RoomStore implements Store {
     return record ? { value: decodeValue(record.value) as T, revision: record.revision } : undefined
   }
 
-  async set(key: string, value: Value, options: SetOptions = {}): Promise<number> {
+  async set(key: string, value: unknown, options: SetOptions = {}): Promise<number> {
     const bytes = checkValue(value, 'value')
     const storeKey = checkKey(key)
     const { ephemeral, fence: given } = checkOptions(options)
@@ -155,7 +159,7 @@ export class RoomStore implements Store {
     return existed
   }
 
-  async compareAndSet(key: string, expected: Expectation, next: Value): Promise<boolean> {
+  async compareAndSet(key: string, expected: Expectation<unknown>, next: unknown): Promise<boolean> {
     const call = {
       type: 'store.compareAndSet',
       key: checkKey(key),

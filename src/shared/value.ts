@@ -23,6 +23,22 @@ export type Value =
   | ReadonlyMap<Value, Value>
   | ReadonlySet<Value>
 
+/**
+ * T, if it may travel though it is no `Value` by itself: an interface, which to TypeScript has no index signature, is looked at member by member.
+ * What cannot travel in it is `never`, so that the error names the member.
+ */
+export type Storable<T> = T extends Value
+  ? T
+  : T extends (...parameters: never) => unknown
+    ? never
+    : T extends ReadonlyMap<infer K, infer V>
+      ? ReadonlyMap<Storable<K>, Storable<V>>
+      : T extends ReadonlySet<infer V>
+        ? ReadonlySet<Storable<V>>
+        : T extends object
+          ? { [K in keyof T]: Storable<T[K]> }
+          : never
+
 export type TypedArray =
   | Int8Array
   | Uint8Array

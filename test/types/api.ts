@@ -24,6 +24,18 @@ interface Person {
   readonly since: Date
 }
 
+interface Team {
+  readonly lead: Person
+  readonly all: readonly Person[]
+  readonly byName: ReadonlyMap<string, Person>
+  readonly tags: Set<string>
+  readonly parent?: Team
+}
+
+interface Clickable {
+  readonly button: { readonly onclick: () => void }
+}
+
 /** Exactly the same type, not merely one that fits. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function same<A, B>(_proof: Same<A, B>): void {}
@@ -170,11 +182,36 @@ export async function lockingBeyond({ locks, metrics }: Room): Promise<void> {
   numbers.total.steals = 0
 }
 
+/** Types of one's own have no index signature; what is in them is looked at. */
+export async function storingOwnTypes<V extends Value>(
+  { store }: Room,
+  [team, person, some]: [Team, Person, V],
+  [clickable, unknown]: [Clickable, unknown],
+): Promise<void> {
+  await store.set('key', team, { ephemeral: true })
+  await store.set('key', [team, person, 3])
+  await store.set('key', { team, list: [person], map: new Map([['a', team]]) })
+  await store.set('key', some)
+  await store.compareAndSet('key', { value: team }, person)
+  await store.compareAndSet('key', { revision: 1 }, person)
+  // @ts-expect-error a function is in it
+  await store.set('key', clickable)
+  // @ts-expect-error it could be anything
+  await store.set('key', unknown)
+  // @ts-expect-error it has methods
+  await store.set('key', new Error('one'))
+  // @ts-expect-error a function is in it
+  await store.compareAndSet('key', { value: clickable }, 1)
+  // @ts-expect-error a function is in it
+  await store.compareAndSet('key', { value: 1 }, clickable)
+}
+
 export async function storing({ store }: Room, lock: Lock): Promise<void> {
   const revision: number = await store.set('key', { list: [1, 'two', new Map([['three', 3n]])] }, { fence: lock })
   await store.set('key', new Float64Array(3), { fence: { name: lock.name, token: lock.token }, ephemeral: true })
   const found = await store.get<Person & Record<string, Value>>('key', { consistency: 'local' })
   const since: Date | undefined = found?.value.since
+  if (found) await store.set('key', found.value)
   const existed: boolean = await store.delete('key')
   for await (const revised of store.observe<string>('key'))
     same<typeof revised, { readonly value: string; readonly revision: number } | undefined>(true)
@@ -182,6 +219,8 @@ export async function storing({ store }: Room, lock: Lock): Promise<void> {
   await store.compareAndSet('key', { value: new Map([[1, undefined]]) }, undefined)
   await store.compareAndSet('key', { value: undefined }, null)
   void [revision, since, existed, isSet]
+  // @ts-expect-error nobody means a promise
+  await store.set('key', Promise.resolve(1))
   const { succeeded, results } = await store.transact(
     {
       compare: [

@@ -99,11 +99,11 @@ export async function locking({ locks, store }: Room, options: LockOptions): Pro
 
 export async function storing({ store }: Room, paragraph: Paragraph): Promise<void> {
   // Types of one's own, interfaces too.
-  const revision: number = await store.set('p', { ...paragraph })
+  const revision: number = await store.set('p', paragraph)
   const found: { value: Paragraph; revision: number } | undefined = await store.get<Paragraph>('p')
   await store.get<Paragraph>('p', { consistency: 'local' })
   await store.delete('p')
-  const isSet: boolean = await store.compareAndSet('p', { revision }, { ...paragraph })
+  const isSet: boolean = await store.compareAndSet('p', { revision }, paragraph)
   await store.compareAndSet('p', { value: { text: 'a' } }, { text: 'b' })
   await store.transact({ compare: [{ key: 'p', revision }], then: [{ set: 'p', value: 1 }], else: [{ get: 'p' }] })
   for (const { key, value } of await store.entries<Paragraph>()) void [key, value.text]
