@@ -20,6 +20,13 @@ const expectedWithin = 3_000
 /** Twice what a room rises by for a peer that comes over to it: another one may have done so before the room was gone (T1). */
 const tokensBeyond = 2 ** 33
 
+/** The history that goes on in place of this peer's own. */
+export interface Succession {
+  readonly lineage: Lineage
+  /** The first index that is not in it too. */
+  readonly partsAt: number
+}
+
 export interface BelongingOptions {
   /** As it was stored. */
   readonly lineage: Lineage | null
@@ -59,7 +66,7 @@ export class Belonging {
   #forking: { readonly lineage: Lineage; readonly index: number } | null = null
   /** Met instead of the room that was expected: taken when nobody of that one comes. */
   #unexpected: { readonly lineage: Lineage; readonly since: Instant } | null = null
-  #successor: Lineage | null = null
+  #successor: Succession | null = null
 
   constructor(context: HostContext, options: BelongingOptions) {
     this.#context = context
@@ -72,7 +79,7 @@ export class Belonging {
       randomText,
     })
     this.meetings = new Meetings(context, () => this.#lineage, {
-      leaveFor: (lineage) => this.#leaveFor(lineage),
+      leaveFor: (lineage, partsAt) => this.#leaveFor(lineage, partsAt),
       logged: () => actions.logged(),
     })
   }
@@ -88,7 +95,7 @@ export class Belonging {
   }
 
   /** This peer's history is over for it: that one goes on. */
-  get successor(): Lineage | null {
+  get successor(): Succession | null {
     return this.#successor
   }
 
@@ -128,8 +135,8 @@ export class Belonging {
   noticeSuccessor(): void {
     const { successor } = this.#context.machine
     if (!successor) return
-    const { foundation, ...lineage } = successor
-    this.#successor ??= foundation ? { ...lineage, foundation } : lineage
+    const { roomId, epoch, forkId, foundation, partsAt = 1 } = successor
+    this.#successor ??= { lineage: { roomId, epoch, forkId, ...(foundation && { foundation }) }, partsAt }
   }
 
   /** N3: one of those who are left leads the history that this peer may have agreed to. */
@@ -197,10 +204,10 @@ export class Belonging {
     this.#options.actions.wentOver()
   }
 
-  #leaveFor(lineage: Lineage): void {
+  #leaveFor(lineage: Lineage, partsAt: number): void {
     const { raft, peers } = this.#context
     if (raft.lastIndex > 0 || raft.term > 0) {
-      this.#successor = lineage
+      this.#successor = { lineage, partsAt }
       return
     }
     // It was on its way in, and has promised nothing to anybody: it turns round.

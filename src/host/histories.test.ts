@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Branch } from '../machine/command.js'
 import type { EntryId } from '../raft/entry.js'
 import type { Lineage } from '../storage/storage.js'
-import { type Claim, compareHistories, type History, isSettled, splitAt, yieldsTo } from './histories.js'
+import { type Claim, compareHistories, type History, isSettled, partsAt, yieldsTo } from './histories.js'
 
 const founding = (roomId: string): Lineage => ({ roomId, epoch: 0, forkId: '' })
 /** A fork that left the founding after entry 9 of term 3. */
@@ -237,19 +237,105 @@ describe('[N2] [N3] of any number of histories', () => {
   })
 })
 
-describe('where two histories part', () => {
+describe('[N3] where two histories part', () => {
   const terms = [1, 1, 2, 3, 3, 4, 4, 4, 4, 4, 4]
   const termOf = (index: number) => terms[index - 1] ?? null
-  it.each<[string, Lineage, Lineage, number]>([
-    ['two foundings share nothing', founding('x'), founding('y'), 1],
-    ['a fork that ends loses what came with it', fork('f'), founding('room'), 10],
-    ['the one that was left loses what its fork had no part in', founding('room'), fork('f'), 6],
-    ['two forks', fork('f'), fork('g'), 1],
+  /** It left the one before it after that entry, the last command. */
+  const forked = (base: EntryId, ...names: string[]): History => ({
+    lineage: {
+      ...{ roomId: 'room', epoch: names.length, forkId: names.at(-1) ?? '' },
+      foundation: { term: 9, index: base.index + 1, previousTerm: base.term, members: 1 },
+    },
+    claim: claim(at(20, 9), { branches: names.map((forkId) => ({ forkId, members: 1, lastCommand: base })) }),
+  })
+  const room = history(founding('room'), at(11, 4))
+
+  it.each<[string, History, History, number]>([
+    ['two foundings share nothing', history(founding('x'), at(5)), history(founding('y'), at(5)), 1],
+    ['a fork that ends loses what came with it', forked(at(9, 4), 'f'), room, 10],
+    ['... one that left with nothing loses all', forked(none, 'f'), room, 1],
+    ['the one that was left loses what its fork had no part in', room, forked(at(5, 3), 'f'), 6],
+    ['... and all, if the fork began with what was never agreed on there', room, forked(at(7, 3), 'f'), 1],
+    ['... and what a fork of that fork had no part in', room, forked(at(5, 3), 'f', 'g'), 6],
+    ['a fork that ends for what its parent left', forked(at(5, 3), 'f', 'g'), room, 6],
+    ['a fork that ends for its own fork loses what came later', forked(at(9, 4), 'f'), forked(at(9, 4), 'f', 'g'), 10],
+    ['two forks of one log lose what each began', forked(at(5, 3), 'f'), forked(at(5, 3), 'g'), 6],
+    ['... the shorter of them too', forked(at(9, 4), 'f'), forked(at(5, 3), 'g'), 6],
+    ['of a fork that began with more than this one nothing is known', forked(at(5, 3), 'f'), forked(at(9, 4), 'g'), 1],
+    ['the fork of a sibling is none of this one', forked(at(5, 3), 'f'), forked(at(11, 4), 'g', 'h'), 1],
   ])('%s', (_title, mine, other, expected) => {
-    expect(splitAt(mine, other, termOf)).toBe(expected)
+    expect(partsAt(mine, other, termOf)).toBe(expected)
   })
 
   it('what is compacted is not known to be shared', () => {
-    expect(splitAt(founding('room'), fork('f'), () => null)).toBe(1)
+    expect(partsAt(room, forked(at(5, 3), 'f'), () => null)).toBe(1)
+  })
+
+  interface Logged {
+    readonly term: number
+    readonly id: number
+    /** Somebody may have been told. */
+    readonly agreed: boolean
+  }
+  interface Tree {
+    readonly history: History
+    readonly log: readonly Logged[]
+    readonly term: number
+  }
+
+  const growth = fc.array(
+    fc.record({ at: fc.nat(9), do: fc.constantFrom('act', 'act', 'elect', 'fork'), keep: fc.nat(4), tail: fc.nat(2) }),
+    { maxLength: 24 },
+  )
+
+  /** Histories with their logs. A fork may begin with entries of a leader that never got them agreed on where it came from. */
+  function growLogs(plan: typeof growth extends fc.Arbitrary<infer T> ? T : never): Tree[] {
+    const all: Tree[] = [{ history: history(founding('room'), none), log: [], term: 1 }]
+    let id = 0
+    for (const { at: of, do: what, keep, tail } of plan) {
+      const i = of % all.length
+      const { history, log, term } = all[i] as Tree
+      const entry = (term: number, agreed: boolean): Logged => ({ term, id: id++, agreed })
+      if (what === 'act') all[i] = { history, term, log: [...log, entry(term, true)] }
+      else if (what === 'elect') all[i] = { history, log, term: term + 1 }
+      else {
+        const from = history.lineage.foundation?.index ?? 0
+        const base = [
+          ...log.slice(0, Math.max(from, log.length - keep)),
+          ...Array.from({ length: tail }, () => entry(term + 1, false)),
+        ]
+        // Whoever led then leads no more: what stands there is another one's to say.
+        all[i] = { history, log, term: term + 2 }
+        const { roomId, epoch } = history.lineage
+        const previousTerm = base.at(-1)?.term ?? 0
+        const foundation = { term: term + 2, index: base.length + 1, previousTerm, members: 1 }
+        const forkId = `fork ${all.length}`
+        const branch = { forkId, members: 1, lastCommand: { term: previousTerm, index: base.length } }
+        const lineage = { roomId, epoch: epoch + 1, forkId, foundation }
+        const branches = [...history.claim.branches, branch]
+        const begun = { lineage, claim: claim(none, { branches }) }
+        all.push({ history: begun, log: [...base, entry(term + 2, false)], term: term + 2 })
+      }
+    }
+    return all
+  }
+
+  it('what was agreed on before that is there in the other one, whoever left whom', () => {
+    let shared = 0
+    fc.assert(
+      fc.property(growth, (plan) => {
+        const all = growLogs(plan)
+        for (const mine of all)
+          for (const other of all) {
+            if (mine === other) continue
+            const parts = partsAt(mine.history, other.history, (index) => mine.log[index - 1]?.term ?? null)
+            const before = mine.log.slice(0, parts - 1)
+            shared += before.length
+            for (const [i, { id, agreed }] of before.entries()) if (agreed) expect(other.log[i]?.id).toBe(id)
+          }
+      }),
+      { numRuns: 300 },
+    )
+    expect(shared).toBeGreaterThan(0)
   })
 })

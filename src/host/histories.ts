@@ -94,20 +94,32 @@ function compareTexts(one: string, other: string): number {
 }
 
 /**
- * The first index of this history that the other one does not share, as far as this peer can tell; 1 when nothing is known to be shared.
- * `termOf`: of an entry of this peer's log, null when it is compacted.
+ * The first index of this history that the other one does not share, as far as can be told; 1 when nothing is known to be shared. What is
+ * agreed on in this history before that is there in the other one too. `termOf`: of an entry of this peer's log, null when it is compacted.
  */
-export function splitAt(mine: Lineage, other: Lineage, termOf: (index: number) => number | null): number {
-  if (mine.roomId !== other.roomId) return 1
-  if (mine.foundation && mine.epoch === other.epoch + 1) return mine.foundation.index
-  const { foundation } = other
-  if (!foundation || other.epoch !== mine.epoch + 1) return 1
-  let split = foundation.index
-  // Of what the fork's first peers had not agreed on, this history may have agreed on something else.
-  while (split > 1) {
-    const term = termOf(split - 1)
-    if (term !== null && term <= foundation.previousTerm) return split
-    split -= 1
-  }
-  return 1
+export function partsAt(mine: History, other: History, termOf: (index: number) => number | null): number {
+  if (mine.lineage.roomId !== other.lineage.roomId) return 1
+  const [myWay, itsWay] = [mine.claim.branches, other.claim.branches]
+  const step = myWay.findIndex(({ forkId }, i) => forkId !== itsWay[i]?.forkId)
+  const shared = step < 0 ? myWay.length : step
+  // A fork that both took began with the same.
+  const before = (myWay[shared - 1]?.lastCommand.index ?? 0) + 1
+  const [myBase] = basesOf(mine, shared)
+  const itsBases = basesOf(other, shared)
+  // Nobody was told in this history that what it began with is agreed, so who was told that was told in the one that it left.
+  if (myBase && itsBases.length === 0) return Math.max(before, myBase.index + 1)
+  // Logs that have an entry in common are the same up to it (Raft paper 5.3). Of two histories entries are another's though their terms be the same.
+  const isOfOne = ({ index }: EntryId) => myBase === undefined || index <= myBase.index
+  const found = itsBases.find((base) => isOfOne(base) && termOf(base.index) === base.term)
+  return found ? Math.max(before, found.index + 1) : before
+}
+
+/** What a fork began with, the last of it and the last command in it; none if the history has not taken so many. */
+function basesOf({ lineage: { foundation }, claim: { branches } }: History, step: number): EntryId[] {
+  const fork = branches[step]
+  if (!fork) return []
+  const isLast = step === branches.length - 1
+  return foundation && isLast
+    ? [{ term: foundation.previousTerm, index: foundation.index - 1 }, fork.lastCommand]
+    : [fork.lastCommand]
 }

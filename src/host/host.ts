@@ -24,7 +24,7 @@ import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/i
 import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { type Abilities, productAbilities } from './abilities.js'
-import { Belonging } from './belonging.js'
+import { Belonging, type Succession } from './belonging.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
@@ -32,7 +32,6 @@ import { Departures } from './departures.js'
 import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
-import { splitAt } from './histories.js'
 import { failureIn, HostFailure } from './host-failure.js'
 import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
@@ -763,14 +762,12 @@ export class Host {
   }
 
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
-  #reset(successor: Lineage): void {
-    const mine = this.#belonging.lineage
+  #reset({ lineage, partsAt }: Succession): void {
     const { machine: logged, tombstones } = this.#logged()
     const { tokenBase, appliedIndex } = logged
-    const from = mine ? splitAt(mine, successor, (index) => this.#raft.entryTerm(index)) : 1
-    const lost = { store: storedSince(logged, from), ...tombstones.since(from, logged) }
+    const lost = { store: storedSince(logged, partsAt), ...tombstones.since(partsAt, logged) }
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
-    const { roomId } = successor
+    const { roomId } = lineage
     this.#sayGoodbye()
     this.#peers.flush()
     this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: { roomId, tokenFloor } })

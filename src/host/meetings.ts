@@ -8,7 +8,7 @@ import type { EntryId } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { Lineage } from '../storage/storage.js'
 import type { HostContext } from './context.js'
-import { type Claim, type History, isSettled, yieldsTo } from './histories.js'
+import { type Claim, type History, isSettled, partsAt, yieldsTo } from './histories.js'
 import { kickRound } from './leases.js'
 import type { Stranger } from './peers.js'
 
@@ -18,8 +18,8 @@ const tellEvery = 1_000
 const aloneAfter = 2_000
 
 export interface MeetingsActions {
-  /** This peer leaves its history for that one, by itself. */
-  leaveFor(lineage: Lineage): void
+  /** This peer leaves its history for that one, by itself: they have the same up to that index, and not from there on. */
+  leaveFor(lineage: Lineage, partsAt: number): void
   /** What this peer's whole log comes to, committed or not. */
   logged(): MachineState
 }
@@ -81,9 +81,16 @@ export class Meetings {
     if (raft.committedInTerm && raft.hasQuorum) {
       const own: History = { lineage: mine, claim: this.#claim(true) }
       if (!this.#isEnding && yieldsTo(own, other)) this.#end(own, other)
-    } else if (this.#isAlone && yieldsTo({ lineage: mine, claim: this.#claim(false, this.#actions.logged()) }, other)) {
-      this.#actions.leaveFor(lineage)
+      return
     }
+    if (!this.#isAlone) return
+    const own: History = { lineage: mine, claim: this.#claim(false, this.#actions.logged()) }
+    if (yieldsTo(own, other)) this.#actions.leaveFor(lineage, this.#partsAt(own, other))
+  }
+
+  #partsAt(own: History, other: History): number {
+    const { raft } = this.#context
+    return partsAt(own, other, (index) => raft.entryTerm(index))
   }
 
   /** N2, N3: nobody is told to come to a history that may be over by then. */
@@ -98,10 +105,12 @@ export class Meetings {
 
   #end(own: History, other: History): void {
     const { roomId, epoch, forkId, foundation } = other.lineage
-    const to = { roomId, epoch, forkId, foundation: foundation ?? null }
+    const { raft, machine } = this.#context
+    // F5: to the first version of the machine an entry with it is garbage.
+    const parting = machine.version >= 2 ? { partsAt: this.#partsAt(own, other) } : {}
+    const to = { roomId, epoch, forkId, foundation: foundation ?? null, ...parting }
     // What is agreed on before that entry is told to the other one too, which may end for its sake.
     const lastCommand = isSettled(own, other) ? null : own.claim.lastCommand.index
-    const { raft } = this.#context
     if (this.#context.submit([encodeInstruction({ type: 'yield', to, lastCommand })]))
       this.#ending = { term: raft.term, index: raft.lastIndex }
   }

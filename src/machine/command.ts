@@ -57,6 +57,8 @@ export interface Successor {
     readonly previousTerm: number
     readonly members: number
   } | null
+  /** The first index of the history that has ended that is not in this one too. Absent in entries of older code: nothing is known to be shared. */
+  readonly partsAt?: number
 }
 
 /** Where a history left the one before it (N3). */

@@ -25,6 +25,14 @@ describe('[N2] the end of a history', () => {
     expect(script.send(sessions.ann, put('late')).outcome).toBeUndefined()
     expect([...script.state.store.items.keys()]).toEqual(['k'])
   })
+
+  it('[S-10] is kept in a snapshot, with what is known of where the two part', () => {
+    for (const to of [successor, { ...successor, partsAt: 3 }]) {
+      const { script } = roomOf('ann')
+      script.apply({ type: 'yield', to, lastCommand: null })
+      expect(decodeMachine(encodeMachine(script.state)).successor).toEqual(to)
+    }
+  })
 })
 
 describe('[N3] the way to a history', () => {

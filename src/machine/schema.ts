@@ -22,6 +22,7 @@ export const successorSchema = v.strictObject({
   epoch: natural,
   forkId: label,
   foundation: v.nullable(v.strictObject({ term: natural, index: natural, previousTerm: natural, members: natural })),
+  partsAt: v.exactOptional(positive),
 })
 
 export const failedOutcome = v.strictObject({

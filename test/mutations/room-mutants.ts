@@ -1117,6 +1117,20 @@ const founding: readonly RoomMutant[] = [
   },
   {
     ...histories,
+    name: 'a fork that left a sibling is taken for one that left this history: what was written since is told to nobody as lost',
+    find: 'isOfOne(base) && termOf(base.index)',
+    replace: 'termOf(base.index)',
+    cites: ['N3'],
+  },
+  {
+    ...histories,
+    name: 'what a fork began with is taken to be here because nothing here is of a later term',
+    find: 'termOf(base.index) === base.term',
+    replace: '(termOf(base.index) ?? base.term + 1) <= base.term',
+    cites: ['N3'],
+  },
+  {
+    ...histories,
     name: 'a history ends though it has agreed on more than it had said',
     find: 'lastCommand: lastOfAll',
     replace: 'lastCommand: noEntry',

@@ -75,4 +75,9 @@ export const regressions: readonly Regression[] = [
     cause:
       'F4: a removed learner was linked with those who voted when it was a member, and never heard of the new leader',
   },
+  {
+    edition: 7,
+    seed: 910538,
+    cause: 'N3: the fork of a sibling was taken for one of this history, and of what was lost with it nothing was told',
+  },
 ]
