@@ -17,7 +17,7 @@ import { drawUpheavals, Upheavals, type UpheavalWeights } from './upheavals.js'
 import { Workload } from './workload.js'
 import { Violation } from './world.js'
 
-export type Edition = 1 | 2 | 3 | 4 | 5 | 6 | 7
+export type Edition = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
 
 export interface RunOptions {
   /** Gets every line of the run. */
@@ -30,7 +30,7 @@ export interface RunOptions {
    * As what a run was: 1 before there were upheavals, 2 with them, 3 with drawn sizes of snapshots and `compareAndSet` as well, 4 with pages that are hidden and
    * frozen as browsers announce it, rooms that are soon idle, timers that are clamped for all, browsers that never connect, ambushes, and rooms that
    * come apart, 5 with users of a semaphore and a counter, 6 with users of what locks have beyond Web Locks, 7 with users who watch the store and who
-   * write by fenced transactions (default). Seeds are pinned with the edition in which they failed.
+   * write by fenced transactions, 8 with resized semaphores (default). Seeds are pinned with the edition in which they failed.
    */
   readonly edition?: Edition
 }
@@ -74,6 +74,8 @@ interface Extras {
   readonly ambush: Prng | null
   /** Whether the pages share a semaphore and a counter too. */
   readonly shares: boolean
+  /** ... and resize the semaphore. */
+  readonly resizes: boolean
   /** Whether they use what locks have beyond Web Locks. */
   readonly settles: boolean
   /** Whether they watch the store. */
@@ -90,7 +92,7 @@ const progressWithin = 15_000
 
 /** One run, decided by its seed: a room under a random workload, first with faults, then without. */
 export async function runSeed(seed: string | number, options: RunOptions = {}): Promise<RunResult> {
-  const { edition = 7, surgery = {} } = options
+  const { edition = 8, surgery = {} } = options
   const extras = drawExtras(String(seed), edition)
   const drawn = drawOptions(String(seed), edition, extras)
   const sim = new Simulation(String(seed), { ...drawn, surgery }, new Trace(options.print ?? null))
@@ -249,10 +251,11 @@ function drawExtras(seed: string, edition: Edition): Extras {
   const snapshotEvery = prng.chance(0.2) ? prng.pick([1, 2, 5]) : null
   const breaksMinority = prng.chance(0.4)
   const shares = edition >= 5 && new Prng(`${seed}/shares`).chance(0.4)
+  const resizes = edition >= 8 && shares && new Prng(`${seed}/resizes`).chance(0.5)
   const settles = edition >= 6 && new Prng(`${seed}/settles`).chance(0.4)
   const watches = edition >= 7 && new Prng(`${seed}/watches`).chance(0.4)
   const fences = edition >= 7 && new Prng(`${seed}/fences`).chance(0.3)
-  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares, settles, watches, fences }
+  const since4 = { ...(edition < 4 ? before4 : drawSince4(seed)), shares, resizes, settles, watches, fences }
   if (edition === 1) return { prng, upheavals: null, snapshotEvery: null, breaksMinority: false, ...since4 }
   if (isCalm) return { prng, upheavals: null, snapshotEvery: null, breaksMinority, ...since4 }
   return { prng, upheavals, snapshotEvery, breaksMinority, ...since4 }

@@ -1,3 +1,4 @@
+import type { Permit } from '../client/permit.js'
 import type { AcquireOptions, Semaphore } from '../client/semaphore.js'
 import { PermitChecker } from './checkers/permits.js'
 import type { SimPage } from './page.js'
@@ -6,6 +7,7 @@ import type { Simulation } from './simulation.js'
 
 /** Fewer than the users of most runs would like to have at once. */
 const seats = 3
+const mostSeats = 5
 
 /** What a user of a run needs of the workload that it is part of. */
 export interface Company {
@@ -19,11 +21,14 @@ export interface Company {
 /** The semaphore and the counter of a run, which the users of all pages share. */
 export class Sharers {
   readonly #sim: Simulation
+  readonly #resizes: boolean
   readonly #checker: PermitChecker
 
-  constructor(sim: Simulation) {
+  /** `resizes`: whether they also change the number of the seats. */
+  constructor(sim: Simulation, resizes: boolean) {
     this.#sim = sim
-    this.#checker = new PermitChecker(sim.world, seats)
+    this.#resizes = resizes
+    this.#checker = new PermitChecker(sim.world, (page, permit) => this.#seatsAt(page, permit))
     sim.world.check(() => this.#checker.check())
   }
 
@@ -33,10 +38,20 @@ export class Sharers {
     await page.thread.sleep(prng.between(0, 1_000))
     const semaphore = room.semaphore('seats', { permits: seats })
     while (!company.isOver && room.status !== 'left' && room.status !== 'failed') {
-      if (prng.chance(0.6)) await company.tolerate('permits', () => this.#sit(page, semaphore, prng, company))
+      if (this.#resizes && prng.chance(0.15))
+        await company.tolerate('resize', () => semaphore.resize(prng.integer(1, mostSeats)))
+      else if (prng.chance(0.6)) await company.tolerate('permits', () => this.#sit(page, semaphore, prng, company))
       else await company.tolerate('counter', () => count(page, prng, company))
       await page.thread.sleep(prng.tail(200, 2_000))
     }
+    // A size of its own would keep the semaphore for ever.
+    if (this.#resizes) await company.tolerate('resize', () => semaphore.resize(seats))
+  }
+
+  /** A grant that nobody has applied is nobody's; a page may be told of it in the same moment. */
+  #seatsAt({ worker }: SimPage, { id }: Permit): number {
+    const record = worker?.record
+    return (record && this.#sim.courts.of(record).log.sizeAt(id)) ?? mostSeats
   }
 
   async #sit(page: SimPage, semaphore: Semaphore, prng: Prng, company: Company): Promise<void> {

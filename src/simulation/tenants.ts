@@ -37,7 +37,7 @@ export class Tenants {
 
   constructor(sim: Simulation) {
     this.#sim = sim
-    this.#permits = new PermitChecker(sim.world, stalls)
+    this.#permits = new PermitChecker(sim.world, () => stalls)
     sim.world.check(() => this.#permits.check())
   }
 

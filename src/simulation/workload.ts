@@ -27,6 +27,8 @@ interface WorkloadOptions {
   readonly compareAndSet: boolean
   /** Whether there are users of a semaphore and a counter. */
   readonly shares: boolean
+  /** Whether they also resize the semaphore. */
+  readonly resizes: boolean
   /** Whether there are users of what locks have beyond Web Locks. */
   readonly settles: boolean
   /** Whether there are users who watch the store. */
@@ -65,6 +67,7 @@ export class Workload {
     {
       compareAndSet = true,
       shares = false,
+      resizes = false,
       settles = false,
       watches = false,
       fences = false,
@@ -72,7 +75,7 @@ export class Workload {
   ) {
     this.#sim = sim
     this.compareAndSet = compareAndSet
-    this.#sharers = shares ? new Sharers(sim) : null
+    this.#sharers = shares ? new Sharers(sim, resizes) : null
     this.#tenants = settles ? new Tenants(sim) : null
     this.#fencers = fences ? new Fencers(sim) : null
     this.watchers = watches ? new Watchers(sim) : null

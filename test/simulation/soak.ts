@@ -74,8 +74,8 @@ else if (values.shard !== undefined) await shard(values.shard)
 else await soak()
 
 function editionOf(text: string): Edition {
-  const edition = ([1, 2, 3, 4, 5, 6, 7] as const).find((one) => String(one) === text)
-  if (edition === undefined) throw new TypeError(`--edition is 1 to 7, not ${text}`)
+  const edition = ([1, 2, 3, 4, 5, 6, 7, 8] as const).find((one) => String(one) === text)
+  if (edition === undefined) throw new TypeError(`--edition is 1 to 8, not ${text}`)
   return edition
 }
 

@@ -45,6 +45,8 @@ export class LogChecker {
   readonly #versions = new Map<string, Version[]>()
   /** By semaphore, how many permits were out after the last entry. */
   readonly #out = new Map<string, number>()
+  /** By the token of a grant, how many permits there were after it. */
+  readonly #sizes = new Map<number, number>()
   #foundedAt = 0
   #roomId: string | null = null
 
@@ -70,6 +72,11 @@ export class LogChecker {
   /** The highest index that anyone has applied. */
   get lastIndex(): number {
     return this.#hashes.length
+  }
+
+  /** How many permits there were when these were granted; null: this history knows of no such grant. */
+  sizeAt(token: number): number | null {
+    return this.#sizes.get(token) ?? null
   }
 
   termAt(index: number): number | null {
@@ -216,6 +223,7 @@ export class LogChecker {
       if (out > Math.max(size, this.#out.get(name) ?? 0))
         this.#world.convict('mutual-exclusion', `${out} of ${size} permits of ${name} are out after entry ${index}`)
       this.#out.set(name, out)
+      for (const { token } of held) if (!this.#sizes.has(token)) this.#sizes.set(token, size)
     }
     for (const name of this.#out.keys()) if (!byName.has(name)) this.#out.delete(name)
   }

@@ -8,16 +8,16 @@ interface Holding {
   readonly permit: Permit
 }
 
-/** At no moment of true time may pages read `held` for more permits than there are. */
+/** At no moment of true time may pages read `held` for more permits than there were when the newest of them were granted. */
 export class PermitChecker {
   readonly #world: World
-  readonly #size: number
+  readonly #sizeOf: (page: SimPage, permit: Permit) => number
   #holdings: Holding[] = []
 
-  /** `size`: of the one semaphore that there is, never changed. */
-  constructor(world: World, size: number) {
+  /** `sizeOf`: that of the one semaphore that there is, at that grant. */
+  constructor(world: World, sizeOf: (page: SimPage, permit: Permit) => number) {
     this.#world = world
-    this.#size = size
+    this.#sizeOf = sizeOf
   }
 
   got(page: SimPage, permit: Permit): void {
@@ -35,9 +35,12 @@ export class PermitChecker {
     for (const history of new Set(certain.map(historyOf))) {
       const holdings = certain.filter((holding) => historyOf(holding) === history)
       const sum = holdings.reduce((sum, { permit }) => sum + permit.count, 0)
-      if (sum <= this.#size) continue
+      // Who holds one that is older held it then too.
+      const newest = holdings.reduce((one, other) => (other.permit.id > one.permit.id ? other : one))
+      const size = this.#sizeOf(newest.page, newest.permit)
+      if (sum <= size) continue
       const who = holdings.map(({ page, permit }) => `${page.thread.name} (${permit.count} under ${permit.id})`)
-      this.#world.convict('belief', `of ${this.#size} permits ${sum} are held at once, by ${who.join(' and ')}`)
+      this.#world.convict('belief', `of ${size} permits ${sum} are held at once, by ${who.join(' and ')}`)
     }
   }
 }
