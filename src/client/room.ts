@@ -84,7 +84,10 @@ export interface RoomReset {
   readonly lost: {
     /** Names of the locks that this page held. Their handles are `lost` with the reason `reset`. */
     readonly locks: readonly string[]
-    /** What was stored here and has no place in the history that goes on. */
+    /**
+     * What was stored here and has no place in the history that goes on. Where it cannot be told how much the two have in common, as when they
+     * parted before what is left of the log, all that was stored here: some of it may be there too.
+     */
     readonly store: readonly { readonly key: string; readonly value: Value; readonly revision: number }[]
     /** What was deleted here and may be there in the history that goes on. Of the last 256 keys, and none from before the log's last snapshot. */
     readonly deleted: readonly { readonly key: string; readonly revision: number }[]

@@ -261,7 +261,13 @@ describe('[N3] where two histories part', () => {
     ['a fork that ends for its own fork loses what came later', forked(at(9, 4), 'f'), forked(at(9, 4), 'f', 'g'), 10],
     ['two forks of one log lose what each began', forked(at(5, 3), 'f'), forked(at(5, 3), 'g'), 6],
     ['... the shorter of them too', forked(at(9, 4), 'f'), forked(at(5, 3), 'g'), 6],
-    ['of a fork that began with more than this one nothing is known', forked(at(5, 3), 'f'), forked(at(9, 4), 'g'), 1],
+    ['... and the longer, if one leader wrote what both began with', forked(at(6, 4), 'f'), forked(at(9, 4), 'g'), 7],
+    [
+      'of a fork that began with more of a later leader nothing is known',
+      forked(at(5, 3), 'f'),
+      forked(at(9, 4), 'g'),
+      1,
+    ],
     ['the fork of a sibling is none of this one', forked(at(5, 3), 'f'), forked(at(11, 4), 'g', 'h'), 1],
   ])('%s', (_title, mine, other, expected) => {
     expect(partsAt(mine, other, termOf)).toBe(expected)

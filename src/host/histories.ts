@@ -108,6 +108,9 @@ export function partsAt(mine: History, other: History, termOf: (index: number) =
   const itsBases = basesOf(other, shared)
   // Nobody was told in this history that what it began with is agreed, so who was told that was told in the one that it left.
   if (myBase && itsBases.length === 0) return Math.max(before, myBase.index + 1)
+  // A leader's log only grows: of two parts of it the shorter one is in the longer one.
+  const alike = itsBases.find((base) => base.term === myBase?.term)
+  if (myBase && alike) return Math.max(before, Math.min(myBase.index, alike.index) + 1)
   // Logs that have an entry in common are the same up to it (Raft paper 5.3). Of two histories entries are another's though their terms be the same.
   const isOfOne = ({ index }: EntryId) => myBase === undefined || index <= myBase.index
   const found = itsBases.find((base) => isOfOne(base) && termOf(base.index) === base.term)
