@@ -20,10 +20,11 @@ const expectedWithin = 3_000
 /** Twice what a room rises by for a peer that comes over to it: another one may have done so before the room was gone (T1). */
 const tokensBeyond = 2 ** 33
 
-/** The history that goes on in place of this peer's own. */
-export interface Succession {
-  readonly lineage: Lineage
-  /** The first index that is not in it too. */
+/** This peer's history is over for it. */
+export interface Ending {
+  /** The one that goes on. */
+  readonly successor: Lineage
+  /** The first index that is not in that one too. */
   readonly partsAt: number
 }
 
@@ -66,7 +67,7 @@ export class Belonging {
   #forking: { readonly lineage: Lineage; readonly index: number } | null = null
   /** Met instead of the room that was expected: taken when nobody of that one comes. */
   #unexpected: { readonly lineage: Lineage; readonly since: Instant } | null = null
-  #successor: Succession | null = null
+  #ending: Ending | null = null
 
   constructor(context: HostContext, options: BelongingOptions) {
     this.#context = context
@@ -94,9 +95,8 @@ export class Belonging {
     return this.#forking?.lineage ?? this.#lineage
   }
 
-  /** This peer's history is over for it: that one goes on. */
-  get successor(): Succession | null {
-    return this.#successor
+  get ending(): Ending | null {
+    return this.#ending
   }
 
   /** N3: what of the old history is on its way has no part in the new one. */
@@ -136,7 +136,7 @@ export class Belonging {
     const { successor } = this.#context.machine
     if (!successor) return
     const { roomId, epoch, forkId, foundation, partsAt = 1 } = successor
-    this.#successor ??= { lineage: { roomId, epoch, forkId, ...(foundation && { foundation }) }, partsAt }
+    this.#ending ??= { successor: { roomId, epoch, forkId, ...(foundation && { foundation }) }, partsAt }
   }
 
   /** N3: one of those who are left leads the history that this peer may have agreed to. */
@@ -207,7 +207,7 @@ export class Belonging {
   #leaveFor(lineage: Lineage, partsAt: number): void {
     const { raft, peers } = this.#context
     if (raft.lastIndex > 0 || raft.term > 0) {
-      this.#successor = { lineage, partsAt }
+      this.#ending = { successor: lineage, partsAt }
       return
     }
     // It was on its way in, and has promised nothing to anybody: it turns round.

@@ -24,7 +24,7 @@ import { type Clock, elapsedAtMost, type Instant, type Timer } from '../shared/i
 import { storageFailure } from '../shared/storage-fault.js'
 import type { Lineage, Storage, StoredState } from '../storage/storage.js'
 import { type Abilities, productAbilities } from './abilities.js'
-import { Belonging, type Succession } from './belonging.js'
+import { Belonging, type Ending } from './belonging.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
@@ -452,8 +452,8 @@ export class Host {
     // Who leads is answered by everybody; of the others nobody is heard while the room is idle.
     this.#peers.rest(this.#tempo.idle.isCalm && !this.#leadership.leading)
     this.#peers.flush()
-    const { successor } = this.#belonging
-    if (successor) this.#reset(successor)
+    const { ending } = this.#belonging
+    if (ending) this.#reset(ending)
     else this.#arm()
   }
 
@@ -762,12 +762,12 @@ export class Host {
   }
 
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
-  #reset({ lineage, partsAt }: Succession): void {
+  #reset({ successor, partsAt }: Ending): void {
     const { machine: logged, tombstones } = this.#logged()
     const { tokenBase, appliedIndex } = logged
     const lost = { store: storedSince(logged, partsAt), ...tombstones.since(partsAt, logged) }
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
-    const { roomId } = lineage
+    const { roomId } = successor
     this.#sayGoodbye()
     this.#peers.flush()
     this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: { roomId, tokenFloor } })
