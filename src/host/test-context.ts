@@ -13,8 +13,9 @@ import { encode } from '../shared/codec.js'
 import { type Abilities, productAbilities } from './abilities.js'
 import type { HostContext } from './context.js'
 import type { Item } from './frame.js'
+import type { Claim } from './histories.js'
 import type { HostEvent } from './page.js'
-import type { Peer, Peers, Self } from './peers.js'
+import type { Peer, Peers, Self, Stranger } from './peers.js'
 
 /** As much of the core as the parts look at. */
 export interface TestRaft {
@@ -29,6 +30,8 @@ export interface TestRaft {
   promisedVote: { readonly to: PeerId; readonly term: number } | null
   reads: number[]
   lastIndex: number
+  /** A leader that hears a quorum. */
+  hasQuorum: boolean
   /** Of a leader that is settled: who is heard. */
   members: PeerId[]
   /** What it was told to live by, the last one last. */
@@ -36,6 +39,7 @@ export interface TestRaft {
   read(id: number): void
   retime(timing: RaftTiming): void
   laggardsWhenIdle(): PeerId[]
+  entryTerm(index: number): number | null
   status(): { readonly progress: readonly { readonly peerId: PeerId }[] }
   revokePromise(): void
 }
@@ -56,6 +60,7 @@ export class TestContext implements HostContext {
     promisedVote: null,
     reads: [],
     lastIndex: 0,
+    hasQuorum: false,
     members: [],
     retimed: [],
     read(id) {
@@ -65,6 +70,7 @@ export class TestContext implements HostContext {
       this.retimed.push(timing)
     },
     laggardsWhenIdle: () => [],
+    entryTerm: (index) => this.script.entries[index - 1]?.term ?? null,
     status() {
       return { progress: this.members.map((peerId) => ({ peerId })) }
     },
@@ -72,6 +78,9 @@ export class TestContext implements HostContext {
       this.promisedVote = null
     },
   }
+  /** Peers of other histories, and what they were told. */
+  readonly strangers: Stranger[] = []
+  readonly claims: { readonly to: PeerId; readonly claim: Claim }[] = []
   /** Who is linked, and in which life. */
   readonly linked = new Map<PeerId, Incarnation>()
   readonly emitted: HostEvent[] = []
@@ -94,6 +103,8 @@ export class TestContext implements HostContext {
     },
     all: () => [...this.linked.keys()].flatMap((peerId) => this.peers.peer(peerId) ?? []),
     link: (peerId: PeerId) => (this.linked.has(peerId) ? { kind: 'webrtc' } : null),
+    strangers: () => this.strangers,
+    sendToStranger: (to: PeerId, { claim }: { readonly claim: Claim }) => this.claims.push({ to, claim }),
     frameFor: (peer: Peer, items: readonly Item[]) => encode([peer.peerId, items]),
   } as unknown as Peers
 

@@ -1086,7 +1086,7 @@ const founding: readonly RoomMutant[] = [
   },
   {
     file: 'host/meetings.ts',
-    tests: meeting,
+    tests: { files: ['src/host/meetings.test.ts'] },
     name: 'a leader speaks for its history without a round of its quorum',
     find: 'this.#round = raft.currentRound + 1\n      raft.read(kickRound)',
     replace: 'this.#tell(true)',

@@ -51,7 +51,8 @@ describe('[N1] [N2] the room that goes on is gone for good', () => {
     expect(await get(story, tab, 'of')).toBeUndefined()
     await set(story, tab, 'anew', 'written')
     const next = await story.acquire(tab, 'doc')
-    expect(next.token).toBeGreaterThan(lock.token + 2 ** 32)
+    // The elder rises by 2^32 for whoever comes over to it, and may have given such tokens since: of those this browser knows nothing.
+    expect(next.token).toBeGreaterThan(lock.token + 2 ** 33)
     elder.reload()
     await allInOne(story, [elder, tab])
     expect([await get(story, tab, 'of'), await get(story, tab, 'anew')]).toEqual(['elder', undefined])
