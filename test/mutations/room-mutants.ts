@@ -1096,8 +1096,8 @@ const founding: readonly RoomMutant[] = [
     file: 'host/host.ts',
     tests: meeting,
     name: 'who belongs to a history that has ended stays in it',
-    find: 'if (successor) this.#reset(successor)\n    else this.#arm()',
-    replace: 'if (!successor || successor.epoch >= 0) this.#arm()',
+    find: 'if (ending) this.#reset(ending)\n    else this.#arm()',
+    replace: 'if (!ending || ending.partsAt > 0) this.#arm()',
     cites: ['N2', 'N3'],
   },
   {
