@@ -537,7 +537,7 @@ const sessions: readonly RoomMutant[] = [
     ...ownSession,
     name: 'a command whose session has ended is sent again under the next one',
     find: 'if (isRequest(pending.command)) {',
-    replace: 'if (!isRelease(pending.command)) {',
+    replace: 'if (!isAboutRequest(pending.command)) {',
     cites: ['S-2'],
   },
   {
