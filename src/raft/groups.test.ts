@@ -426,7 +426,7 @@ describe('[S70] what happens to groups at rest', () => {
     }
   })
 
-  it('[S70] a learner that was cut off says nothing by itself: its answer to a beat brings it back', () => {
+  it('[S70] a learner that was cut off at rest comes back', () => {
     const processes = new Processes({ peers: [...peers, 'l'], learners: ['l'], groups: 1 })
     processes.lead('a', 1)
     processes.until(() => processes.isAllQuiet())
@@ -438,6 +438,28 @@ describe('[S70] what happens to groups at rest', () => {
     processes.until(() => processes.at('a').groups.status(1).quiet)
     processes.heal()
     processes.until(() => processes.at('l').groups.view(1)?.commitIndex === 3, 4 * T)
+  })
+
+  it('[S70] a learner that was cut off before it rested says nothing by itself: its answer to a beat brings it back', () => {
+    const processes = new Processes({ peers: [...peers, 'l'], learners: ['l'], groups: 2 })
+    for (const id of [1, 2]) processes.lead('a', id)
+    processes.cut(['l'], peers)
+    processes.cut(peers, ['l'])
+    const { groups } = processes.at('a')
+    groups.use(1, (raft) => raft.propose(0, [bytes('x')]))
+    processes.until(() => groups.status(1).quiet && groups.status(2).quiet)
+    const learner = processes.at('l').groups
+    expect([learner.status(1).quiet, learner.view(1)?.commitIndex], 'it is behind, and nobody waits for it').toEqual([
+      false,
+      2,
+    ])
+    processes.heal()
+    processes.sent = []
+    processes.until(() => learner.view(1)?.commitIndex === 3 && learner.view(2)?.leader === 'a', 2 * heartbeat)
+    const [first] = ofGroups(processes.sent)
+    expect(first, 'it has not followed at rest: it is the leader that speaks').toMatchObject({ from: 'a' })
+    processes.until(() => processes.isAllQuiet())
+    expect(groups.view(1)?.term).toBe(2)
   })
 
   it('[S70] a follower whose word that it woke was lost says it again with each beat: a learner has no other way', () => {

@@ -934,7 +934,7 @@ const pace: readonly RoomMutant[] = [
   },
   {
     file: 'host/pace.ts',
-    tests: { files: ['test/scenario/slow-links.test.ts'] },
+    tests: { files: ['src/host/pace.test.ts'] },
     name: 'everybody waits for the slowest voter',
     find: 'return configuration.voters.length === 0 ? unknown : -quorumValue(configuration, (peerId) => -needs(peerId))',
     replace: 'return Math.max(0, ...votersOf(configuration).map(needs))',
