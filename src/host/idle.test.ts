@@ -52,3 +52,50 @@ describe('[M6] a room is idle', () => {
     expect([idle.isOffering, idle.isCalm]).toEqual([false, false])
   })
 })
+
+/** A follower of ann, linked to bob too, that has just heard her: as the leader of an idle room, or of one that is awake. */
+function following(quiet: boolean) {
+  const context = new TestContext()
+  Object.assign(context.core, { step: () => {}, stepQuiet: () => true })
+  for (const peerId of ['ann', 'bob']) context.linked.set(peerId, { counter: 1, nonce: peerId })
+  const idle = new Idle(context, { after, isWaiting: () => false, woke: () => {} })
+  const beat = {
+    type: 'heartbeat',
+    from: 'ann',
+    to: 'me',
+    term: 1,
+    round: 1,
+    commitIndex: 0,
+    electionTicks: 2_500,
+  } as const
+  idle.heartbeat({ ...beat, ...(quiet && { quiet }) })
+  const follow = (leader: string | null) => {
+    context.core.leader = leader
+    idle.leaderChanged()
+    return context.sent.splice(0)
+  }
+  return { follow }
+}
+
+describe('[M6] who knows that the leader of an idle room is gone', () => {
+  it('asks all the others, who would refuse it their votes for as long as they follow: once', () => {
+    const { follow } = following(true)
+    const wake = { type: 'wake' }
+    expect(follow(null)).toEqual([
+      { to: 'ann', item: wake },
+      { to: 'bob', item: wake },
+    ])
+    expect(follow(null)).toEqual([])
+  })
+
+  it('... but nobody where the room was awake: the others find out as soon', () => {
+    const { follow } = following(false)
+    expect(follow(null)).toEqual([])
+  })
+
+  it('... nor where there is another leader already: also if that one goes before it says that all is quiet', () => {
+    const { follow } = following(true)
+    expect(follow('bob')).toEqual([])
+    expect(follow(null)).toEqual([])
+  })
+})

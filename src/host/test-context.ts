@@ -125,7 +125,7 @@ export class TestContext implements HostContext {
     this.emitted.push(event)
   }
 
-  send(to: PeerId, item: Item): void {
+  readonly send = (to: PeerId, item: Item): void => {
     this.sent.push({ to, item })
   }
 

@@ -143,6 +143,20 @@ describe('[M6] an idle room', () => {
     }
   })
 
+  it('... or as one of them knows that it is gone: its channel has closed, the others have no word of it, and nobody wants anything', async () => {
+    for (let run = 0; run < 3; run++) {
+      const { story, leader, others } = await idleRoom(`one knows ${run}`, 1, 1, 1, 1, 1)
+      const knows = others[run]
+      if (!knows) throw new Error('five tabs')
+      await story.pass(run * 300)
+      leader.freeze(60_000)
+      for (const link of story.hostOf(knows).network.links)
+        if (link.to.peerId === leader.page.peerId) link.hear('remote', 1)
+      // By themselves the others would follow it for two and a half beats of 2 s since the last one.
+      await story.until(() => isLed(story, others), 900, `another leader, run ${run}`)
+    }
+  })
+
   it('a leader that is alive is not replaced because one follower’s way to it is cut', async () => {
     const { story, leader, others } = await idleRoom('one way is cut', 1, 1, 1)
     const [other] = others
