@@ -18,7 +18,7 @@ const tellEvery = 1_000
 const aloneAfter = 2_000
 
 export interface MeetingsActions {
-  /** This peer leaves its history for that one, by itself: they have the same up to that index, and not from there on. */
+  /** This peer leaves its history for that one, by itself: what comes before that index they have in common. */
   leaveFor(lineage: Lineage, partsAt: number): void
   /** What this peer's whole log comes to, committed or not. */
   logged(): MachineState
