@@ -25,8 +25,8 @@ export interface HostContext {
   /** The longest election time-out that this peer's links need (M5), or what an answer of its leader needs, if that is more; ms. */
   readonly patience: number
   emit(event: HostEvent): void
-  /** To a peer, or to this host itself. */
-  send(to: PeerId, item: Item): void
+  /** To a peer, or to this host itself. A property: parts hand it on by itself. */
+  readonly send: (to: PeerId, item: Item) => void
   /** Hands instructions to the log if this host leads; else to the leader if one is known. False: neither. */
   submit(instructions: readonly Uint8Array[]): boolean
 }
