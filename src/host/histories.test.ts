@@ -273,6 +273,11 @@ describe('[N3] where two histories part', () => {
     expect(partsAt(mine, other, termOf)).toBe(expected)
   })
 
+  it('a peer that has gone over to another fork since it made its claim has parted where the claim says', () => {
+    const { claim } = forked(at(5, 3), 'f')
+    expect(partsAt(room, { lineage: forked(at(9, 4), 'f', 'g').lineage, claim }, termOf)).toBe(6)
+  })
+
   it('what is compacted is not known to be shared', () => {
     expect(partsAt(room, forked(at(5, 3), 'f'), () => null)).toBe(1)
   })

@@ -118,11 +118,10 @@ export function partsAt(mine: History, other: History, termOf: (index: number) =
 }
 
 /** What a fork began with, the last of it and the last command in it; none if the history has not taken so many. */
-function basesOf({ lineage: { foundation }, claim: { branches } }: History, step: number): EntryId[] {
+function basesOf({ lineage: { foundation, forkId }, claim: { branches } }: History, step: number): EntryId[] {
   const fork = branches[step]
   if (!fork) return []
-  const isLast = step === branches.length - 1
-  return foundation && isLast
-    ? [{ term: foundation.previousTerm, index: foundation.index - 1 }, fork.lastCommand]
-    : [fork.lastCommand]
+  // Of those before the last one only the commands are known.
+  if (!foundation || fork.forkId !== forkId) return [fork.lastCommand]
+  return [{ term: foundation.previousTerm, index: foundation.index - 1 }, fork.lastCommand]
 }
