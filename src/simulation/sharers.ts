@@ -48,7 +48,7 @@ export class Sharers {
     if (this.#resizes) await company.tolerate('resize', () => semaphore.resize(seats))
   }
 
-  /** A grant that nobody has applied is nobody's; a page may be told of it in the same moment. */
+  /** Of a page whose worker is gone the history is not known: then the most that there can be. */
   #seatsAt({ worker }: SimPage, { id }: Permit): number {
     const record = worker?.record
     return (record && this.#sim.courts.of(record).log.sizeAt(id)) ?? mostSeats
