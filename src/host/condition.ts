@@ -88,6 +88,11 @@ export class Conditions {
     return { ...told, stayed: told.stayed + since, fitFor: isUnfit(told) ? 0 : told.fitFor + since }
   }
 
+  /** The page is about to stop, or has. */
+  get isFrozen(): boolean {
+    return this.#own.frozen
+  }
+
   get own(): Condition {
     const { monotonic } = this.#context.now
     const enteredAt = this.#enteredAt ?? monotonic

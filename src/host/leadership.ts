@@ -158,7 +158,7 @@ export class Leadership {
   answered(): void {
     if (this.#check.isOpen) this.#pilot()
     // S-4: no housekeeping comes any more to a page that is about to stop.
-    if (this.#conditions.own.frozen) this.#succeed()
+    if (this.#conditions.isFrozen) this.#succeed()
   }
 
   /** S-5: an entry that ends a session forbids its echoes from the moment it stands in the log. */

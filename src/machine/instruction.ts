@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { assert } from '../shared/assert.js'
+import { byLiteral } from '../shared/by-literal.js'
 import { decode, encode } from '../shared/codec.js'
 import type { Instruction } from './command.js'
 import { commandSchema } from './registry.js'
@@ -16,52 +17,54 @@ export const tokenBaseMax = 2 ** 52
 /** Far above every version that will ever be, and low enough to be counted with. */
 const raised = v.pipe(positive, v.minValue(2), v.maxValue(2 ** 20))
 
-const schema: v.GenericSchema<unknown, Instruction> = v.variant('type', [
-  v.strictObject({
-    type: v.literal('found'),
-    roomId: id,
-    tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
-    settings: settingsSchema,
-  }),
-  v.strictObject({
-    type: v.literal('fork'),
-    epoch: positive,
-    forkId: id,
-    seconds: natural,
-    members: v.exactOptional(positive),
-  }),
-  v.strictObject({ type: v.literal('yield'), to: successorSchema, lastCommand: v.nullable(natural) }),
-  v.strictObject({
-    type: v.literal('open'),
-    peerId: id,
-    incarnation,
-    attempt: natural,
-    browserId: label,
-    state: v.nullable(v.pipe(bytes, v.maxLength(valueBytesMax))),
-    tokenFloor: v.pipe(natural, v.maxValue(tokenBaseMax)),
-  }),
-  v.pipe(
+const schema: v.GenericSchema<unknown, Instruction> = byLiteral(
+  v.variant('type', [
     v.strictObject({
-      type: v.literal('numbered'),
-      session: positive,
-      number: positive,
-      answered: natural,
-      needs: v.exactOptional(raised),
-      command: commandSchema,
+      type: v.literal('found'),
+      roomId: id,
+      tokenBase: v.pipe(natural, v.maxValue(tokenBaseMax)),
+      settings: settingsSchema,
     }),
-    v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
-    v.check(({ command, needs = 1 }) => versionNeeded(command) <= needs, 'a command says which version it needs'),
-  ),
-  v.strictObject({
-    type: v.literal('close'),
-    peerId: id,
-    incarnation,
-    proof: v.exactOptional(v.literal('death')),
-  }),
-  v.strictObject({ type: v.literal('expire'), session: positive, silence: natural, term: natural }),
-  v.strictObject({ type: v.literal('tick'), term: natural }),
-  v.strictObject({ type: v.literal('raise'), version: raised }),
-])
+    v.strictObject({
+      type: v.literal('fork'),
+      epoch: positive,
+      forkId: id,
+      seconds: natural,
+      members: v.exactOptional(positive),
+    }),
+    v.strictObject({ type: v.literal('yield'), to: successorSchema, lastCommand: v.nullable(natural) }),
+    v.strictObject({
+      type: v.literal('open'),
+      peerId: id,
+      incarnation,
+      attempt: natural,
+      browserId: label,
+      state: v.nullable(v.pipe(bytes, v.maxLength(valueBytesMax))),
+      tokenFloor: v.pipe(natural, v.maxValue(tokenBaseMax)),
+    }),
+    v.pipe(
+      v.strictObject({
+        type: v.literal('numbered'),
+        session: positive,
+        number: positive,
+        answered: natural,
+        needs: v.exactOptional(raised),
+        command: commandSchema,
+      }),
+      v.check(({ number, answered }) => answered < number, 'a command is answered before it is sent'),
+      v.check(({ command, needs = 1 }) => versionNeeded(command) <= needs, 'a command says which version it needs'),
+    ),
+    v.strictObject({
+      type: v.literal('close'),
+      peerId: id,
+      incarnation,
+      proof: v.exactOptional(v.literal('death')),
+    }),
+    v.strictObject({ type: v.literal('expire'), session: positive, silence: natural, term: natural }),
+    v.strictObject({ type: v.literal('tick'), term: natural }),
+    v.strictObject({ type: v.literal('raise'), version: raised }),
+  ]),
+)
 
 /**
  * A command of a version after the first that this code does not know, or that is none: code of the first version could not tell, so

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { byLiteral } from '../shared/by-literal.js'
 import type { Command, SessionId } from './command.js'
 import { counterCommandSchema, counterOutcomeSchema, counterPrimitive } from './counter/primitive.js'
 import { lockPrimitive } from './lock/primitive.js'
@@ -24,19 +25,18 @@ const primitives: { readonly [P in Prefix]: Primitive<CommandOf<P>> } = {
   semaphore: semaphorePrimitive,
   counter: counterPrimitive,
 }
-export const commandSchema = v.variant('type', [
-  lockCommandSchema,
-  storeCommandSchema,
-  semaphoreCommandSchema,
-  counterCommandSchema,
-])
-export const outcomeSchema = v.variant('type', [
-  failedOutcome,
-  lockOutcomeSchema,
-  storeOutcomeSchema,
-  semaphoreOutcomeSchema,
-  counterOutcomeSchema,
-])
+export const commandSchema = byLiteral(
+  v.variant('type', [lockCommandSchema, storeCommandSchema, semaphoreCommandSchema, counterCommandSchema]),
+)
+export const outcomeSchema = byLiteral(
+  v.variant('type', [
+    failedOutcome,
+    lockOutcomeSchema,
+    storeOutcomeSchema,
+    semaphoreOutcomeSchema,
+    counterOutcomeSchema,
+  ]),
+)
 
 export const registered = Object.entries(primitives) as readonly [Prefix, Primitive<Command>][]
 

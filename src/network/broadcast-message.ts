@@ -8,6 +8,7 @@
  */
 
 import * as v from 'valibot'
+import { byLiteral } from '../shared/by-literal.js'
 
 /** What BroadcastNetwork uses of a BroadcastChannel. */
 export interface BroadcastPort {
@@ -34,15 +35,17 @@ export type AnyHello = Pick<v.InferOutput<typeof anyHelloSchema>, 'v' | 'from' |
 
 /** F1: every message names both lives, so that nothing of a former one is taken for the present. */
 const address = { v: v.literal(version), from: name, life: name, to: name, toLife: name }
-const pairSchema = v.variant('type', [
-  v.object({ ...address, type: v.literal('welcome'), heard: v.boolean() }),
-  v.object({ ...address, type: v.literal('control'), sequence: count, bytes }),
-  v.object({ ...address, type: v.literal('bulk'), sequence: count, bytes }),
-  v.object({ ...address, type: v.literal('took'), sequence: count, count }),
-  v.object({ ...address, type: v.literal('reset') }),
-  v.object({ ...address, type: v.literal('bye') }),
-  v.object({ ...address, type: v.literal('goodbye'), payload: v.optional(bytes) }),
-])
+const pairSchema = byLiteral(
+  v.variant('type', [
+    v.object({ ...address, type: v.literal('welcome'), heard: v.boolean() }),
+    v.object({ ...address, type: v.literal('control'), sequence: count, bytes }),
+    v.object({ ...address, type: v.literal('bulk'), sequence: count, bytes }),
+    v.object({ ...address, type: v.literal('took'), sequence: count, count }),
+    v.object({ ...address, type: v.literal('reset') }),
+    v.object({ ...address, type: v.literal('bye') }),
+    v.object({ ...address, type: v.literal('goodbye'), payload: v.optional(bytes) }),
+  ]),
+)
 export type PairMessage = v.InferOutput<typeof pairSchema>
 export type Address = Pick<PairMessage, 'v' | 'from' | 'life' | 'to' | 'toLife'>
 export type NumberedMessage = Extract<PairMessage, { sequence: number }>
