@@ -3,8 +3,9 @@
  * its own has ended (N1 to N3). `Recovery` and `Meetings` decide; here stands what follows.
  */
 import type { RoomSettings } from '../machine/command.js'
-import { encodeInstruction, tokenBaseMax, tokensPerSecond } from '../machine/instruction.js'
+import { encodeInstruction, tokensPerSecond } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
+import { tokenBaseMax } from '../machine/token-base.js'
 import { noEntry } from '../raft/entry.js'
 import { elapsedAtMost, type Instant } from '../shared/instant.js'
 import type { Lineage } from '../storage/storage.js'

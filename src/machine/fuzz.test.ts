@@ -6,11 +6,12 @@ import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Entry } from '../raft/entry.js'
 import type { Command, Instruction } from './command.js'
-import { decodeInstruction, encodeInstruction, tokenBaseMax } from './instruction.js'
+import { decodeInstruction, encodeInstruction } from './instruction.js'
 import { applyEntry, createMachine, decodeMachine, encodeMachine, type MachineState } from './machine.js'
 import { defaultLimits, defaultSettings, defaultTiming, durationMax } from './settings.js'
 import type { Comparison, TransactionOperation } from './store/command.js'
 import { lock, swap, transaction } from './test-script.js'
+import { tokenBaseMax } from './token-base.js'
 import { machineVersion, versionNeeded } from './version.js'
 
 const big = fc.constantFrom(0, 1, 2 ** 31, 2 ** 32, 2 ** 40, Number.MAX_SAFE_INTEGER)

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Successor } from './command.js'
-import { tokenBaseMax } from './instruction.js'
 import { decodeMachine, encodeMachine } from './machine.js'
 import { put, roomOf, testTokenBase } from './test-script.js'
+import { tokenBaseMax } from './token-base.js'
 
 const successor: Successor = { roomId: 'other', epoch: 0, forkId: '', foundation: null }
 

@@ -2,9 +2,10 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encode } from '../shared/codec.js'
 import type { Instruction } from './command.js'
-import { decodeInstruction, encodeInstruction, tokenBaseMax } from './instruction.js'
+import { decodeInstruction, encodeInstruction } from './instruction.js'
 import { defaultLimits, defaultSettings, defaultTiming } from './settings.js'
 import { lock, put, release, swap } from './test-script.js'
+import { tokenBaseMax } from './token-base.js'
 
 const incarnation = { counter: 1, nonce: 'n' }
 const found: Instruction = { type: 'found', roomId: 'r', tokenBase: 0, settings: defaultSettings }

@@ -7,12 +7,11 @@ import { commandSchema } from './registry.js'
 import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { valueBytesMax } from './store/command.js'
+import { tokenBaseMax } from './token-base.js'
 import { versionNeeded } from './version.js'
 
 /** Tokens of one founding: about a million grants a second before the next second's base (T1). */
 export const tokensPerSecond = 2 ** 20
-/** Above it, base + index would stop being a safe integer one day (T1). As founding time it is the year 2106. */
-export const tokenBaseMax = 2 ** 52
 
 /** Far above every version that will ever be, and low enough to be counted with. */
 const raised = v.pipe(positive, v.minValue(2), v.maxValue(2 ** 20))

@@ -2,14 +2,15 @@ import type { Entry } from '../raft/entry.js'
 import { assert, unreachable } from '../shared/assert.js'
 import type { Instruction } from './command.js'
 import { fireDue } from './deadlines.js'
-import { decodeInstruction, tokenBaseMax, tokensPerSecond } from './instruction.js'
+import { decodeInstruction, tokensPerSecond } from './instruction.js'
 import type { Applied } from './outcome.js'
 import { waitsBeside } from './registry.js'
 import { close, expire, numbered, open } from './session/apply.js'
 import type { Context, MachineState } from './state.js'
+import { raiseTokenBase } from './token-base.js'
 import { machineVersion, NewerMachineError } from './version.js'
 
-/** What a history that was left can give away before it hears of this one: an entry has one token, and a second some thousand entries. */
+/** What a history that was left can give away before it hears of this one: an entry has a token or two, and a second some thousand entries. */
 const tokensApart = 2 ** 32
 
 export { decodeMachine, encodeMachine } from './snapshot.js'
@@ -112,14 +113,10 @@ function endHistory(state: MachineState, { to, lastCommand }: Extract<Instructio
 function fork({ state, index }: Context, instruction: Extract<Instruction, { type: 'fork' }>): void {
   const { forkId, seconds, members = 1 } = instruction
   state.branches = [...state.branches, { forkId, members, lastCommand: state.lastCommand }]
-  setTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))
+  raiseTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))
 }
 
 /** T1, N2: a peer has come over from a history in which higher tokens may have been given than it knows, as high as this one's or higher. */
 function raiseTokens({ state, index }: Context, floor: number): void {
-  if (floor > 0 && floor + tokensApart >= state.tokenBase + index) setTokenBase(state, floor + tokensApart)
-}
-
-function setTokenBase(state: MachineState, base: number): void {
-  state.tokenBase = Math.min(tokenBaseMax, Math.max(state.tokenBase, base))
+  if (floor > 0 && floor + tokensApart >= state.tokenBase + index) raiseTokenBase(state, floor + tokensApart)
 }

@@ -1,10 +1,10 @@
 import * as v from 'valibot'
 import { decode, encode } from '../shared/codec.js'
-import { tokenBaseMax } from './instruction.js'
 import { outcomeSchema, registered } from './registry.js'
 import { bytes, id, incarnation, label, natural, positive, successorSchema } from './schema.js'
 import { settingsSchema } from './settings.js'
 import { createMachine, type MachineState, type Session } from './state.js'
+import { tokenBaseMax } from './token-base.js'
 import { machineVersion, NewerMachineError } from './version.js'
 
 const sessionSchema = v.strictObject({

@@ -597,7 +597,7 @@ const tokens: readonly RoomMutant[] = [
   {
     ...machine,
     name: 'a fork counts its tokens on',
-    find: 'setTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))',
+    find: 'raiseTokenBase(state, Math.max(seconds * tokensPerSecond, state.tokenBase + index + tokensApart))',
     replace: '',
     tests: { files: ['test/scenario/meeting.test.ts', 'test/scenario/recovery.test.ts'] },
     cites: ['T1', 'N3'],
@@ -605,7 +605,7 @@ const tokens: readonly RoomMutant[] = [
   {
     ...machine,
     name: 'who comes from another history does not raise the tokens',
-    find: 'setTokenBase(state, floor + tokensApart)',
+    find: 'raiseTokenBase(state, floor + tokensApart)',
     replace: 'return',
     cites: ['T1', 'N2'],
   },
@@ -645,6 +645,14 @@ const tokens: readonly RoomMutant[] = [
     find: 'return { name, token, room }',
     replace: "return { name, token, room: '' }",
     cites: ['T2'],
+  },
+  {
+    file: 'machine/lock/books.ts',
+    tests: { files: ['src/machine/lock/beyond.test.ts', 'src/machine/lock/beyond-model.test.ts'] },
+    name: 'whoever is let in by the entry in which a hold began and ended has its token',
+    find: '  useUp(context, held.token)\n',
+    replace: '',
+    cites: ['T1', 'C1'],
   },
   {
     file: 'machine/lock/books.ts',

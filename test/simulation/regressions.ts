@@ -80,4 +80,10 @@ export const regressions: readonly Regression[] = [
     seed: 910538,
     cause: 'N3: the fork of a sibling was taken for one of this history, and of what was lost with it nothing was told',
   },
+  {
+    edition: 8,
+    seed: 990089,
+    cause:
+      'T1: a lock-delay that was over let somebody in whose session the same entry ended, and the next one had the same token',
+  },
 ]

@@ -284,6 +284,30 @@ describe('lock-delay', () => {
     expect(holders(script)).toEqual(['bob'])
   })
 
+  it.each<[string, (script: Script, sessions: { bob: number; cid: number }) => unknown]>([
+    ['whose session ends', (script) => script.open('bob', 2)],
+    ['who gives it back', (script, { bob }) => script.send(bob, release(1))],
+    ['from whom it is stolen', (script, { cid }) => script.send(cid, lock('a', { steal: true }))],
+  ])('[T1][C1] over in the very entry of one %s: the next one has a token of its own', (_who, end) => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.ann, delayed)
+    for (const who of [sessions.bob, sessions.cid]) script.send(who, lock('a'))
+    script.expire(sessions.ann, 20_000)
+    script.time = 500
+    const taken: number[] = []
+    const append = script.append.bind(script)
+    script.append = (body) => {
+      const applied = append(body)
+      for (const { type, token } of applied.lockEvents ?? []) if (type === 'lock.taken') taken.push(token)
+      return applied
+    }
+    end(script, sessions)
+    const { index } = script
+    expect([taken, holders(script)]).toEqual([[tokenAt(index), tokenAt(index) + 1], ['cid']])
+    script.send(sessions.cid, lock('b'))
+    expect(observeLock(script.state, 'b').holders.map(({ token }) => token)).toEqual([tokenAt(index) + 2])
+  })
+
   it('of a tree keeps everybody out of all of it; a name costs nothing when it is over', () => {
     const { script, sessions } = roomOf('ann', 'bob')
     script.send(sessions.ann, acquire('a', { ...tree, lockDelay: 500 }))

@@ -13,6 +13,7 @@ import {
   type Waiting,
 } from './state.js'
 import { namesAround } from './territory.js'
+import { useUp } from './token.js'
 
 // Keeps what follows from each other in step: resources, where requests are found, and what is in use. Whoever takes something away calls
 // `settle` afterwards.
@@ -88,6 +89,7 @@ export function takeWaiting(context: Context, name: string, waiting: Waiting): v
 export function takeHeld(context: Context, resource: Resource, held: Held, how: 'released' | LossReason): void {
   const { locks } = context.state
   resource.held.splice(resource.held.indexOf(held), 1)
+  useUp(context, held.token)
   reshare(resource)
   forget(locks, resource.name, held)
   count(locks, held, -1)

@@ -4,8 +4,9 @@ import type { Context } from '../state.js'
 import { addHeld, changed, dropUnused, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
 import { coverOf, isGrantable, wants, wantsUpgrade } from './obstacles.js'
 import { type Held, namesOf, type Resource, type Waiting } from './state.js'
+import { tokenOf } from './token.js'
 
-/** T1: the token is the base plus the index of this entry; where its owner is already, that hold's own. */
+/** T1: a token of this entry's; where its owner is already, that hold's own. */
 export function grant(context: Context, names: readonly string[], waiting: Waiting, reenters: boolean): Grant {
   const { state, index } = context
   const since = state.clusterTime
@@ -14,7 +15,7 @@ export function grant(context: Context, names: readonly string[], waiting: Waiti
   const covers = names.map((name) => (reenters ? coverOf(state.locks, waiting, name) : null))
   const tokens = names.map((name, i) => {
     const cover = covers[i]
-    const token = cover?.resource.name === name ? cover.held.token : state.tokenBase + index
+    const token = cover?.resource.name === name ? cover.held.token : tokenOf(context)
     const expires = maxHold === null ? {} : { expiresAt: since + maxHold }
     const held: Held = { ...claim, since, token, granted: index, place: context.grants, ...expires }
     context.grants += 1
@@ -39,9 +40,9 @@ export function grant(context: Context, names: readonly string[], waiting: Waiti
 
 /** T1: exclusive from now on, under a new token. */
 export function upgraded(context: Context, resource: Resource, held: Held): { token: number; since: number } {
-  const { state, index } = context
+  const { state } = context
   const { upgrade: _, ...rest } = held
-  const token = state.tokenBase + index
+  const token = tokenOf(context)
   const next: Held = { ...rest, mode: 'exclusive', token, since: state.clusterTime }
   replaceHeld(context, resource, held, next)
   context.lockEvents.push({ type: 'lock.taken', ...shown(context, resource, next), how: 'upgraded' })

@@ -59,7 +59,7 @@ export class LockChecker {
   readonly #shares = new Map<string, number>()
   /** By token and name. */
   readonly #territories = new Map<string, Territory>()
-  readonly #lastToken = new Map<string, number>()
+  readonly #lastToken = new Map<string, { readonly token: number; readonly owner: string }>()
   readonly #stolen = new Set<string>()
 
   constructor(world: World, machine: MachineState) {
@@ -138,19 +138,19 @@ export class LockChecker {
     this.#territories.set(`${token} ${name}`, { name, scope, owner })
     if (mode === 'exclusive') this.#shares.delete(name)
     else if (!this.#shares.has(name)) this.#shares.set(name, token)
-    if (how === 'granted' || how === 'upgraded') this.#checkToken(event)
+    if (how === 'granted' || how === 'upgraded') this.#checkToken(event, owner)
     if (how === 'reentered') this.#world.coverage.hit('lock re-entered')
     if (how === 'reentered' || asked.steal) return
     if (how === 'granted' || how === 'upgraded') this.#checkDelay(hold, index)
     if (how === 'granted') this.#checkOrder(hold, index)
   }
 
-  /** T1: the tokens of a name grow from one exclusive holder to the next. Who comes in again has the token that it had. */
-  #checkToken({ name, token, mode }: LockEvent): void {
-    const last = this.#lastToken.get(name) ?? 0
-    if (token < last || (mode === 'exclusive' && token === last))
-      this.#world.convict('tokens', `${name} was granted under ${token} after ${last}`)
-    this.#lastToken.set(name, token)
+  /** T1: the tokens of a name grow from one exclusive holder to the next. One owner's holds that begin in one entry have one. */
+  #checkToken({ name, token, mode }: LockEvent, owner: string): void {
+    const last = this.#lastToken.get(name) ?? { token: 0, owner }
+    if (token < last.token || (mode === 'exclusive' && token === last.token && owner !== last.owner))
+      this.#world.convict('tokens', `${name} was granted under ${token} after ${last.token}`)
+    this.#lastToken.set(name, { token, owner })
   }
 
   #checkDelay(hold: Hold, index: number): void {
