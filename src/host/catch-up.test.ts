@@ -4,7 +4,8 @@ import { CatchUp } from './catch-up.js'
 
 function progressOf(change: Partial<ProgressStatus>): ProgressStatus {
   const { peerId, matchIndex } = { peerId: 'l', matchIndex: 100 }
-  return { peerId, state: 'replicate', matchIndex, nextIndex: 101, active: true, round: 1, snapshot: null, ...change }
+  const progress = { peerId, matchIndex, nextIndex: 101, active: true, round: 1, inReserve: false, snapshot: null }
+  return { ...progress, state: 'replicate', ...change }
 }
 
 /** What is answered for a row of states of one learner: a dot for not yet. */

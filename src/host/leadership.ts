@@ -260,13 +260,12 @@ export class Leadership {
     const { progress, configuration, transferringTo } = raft.status()
     if (transferringTo !== null) return transferringTo
     const candidates = this.#candidates(progress)
-    return bestHeir(
-      configuration.voters.flatMap((peerId) => {
-        // A last word passes no relay (F4). This one has no link to itself.
-        const candidate = peers.isDirect(peerId) ? candidates.get(peerId) : undefined
-        return candidate ? [this.#runner(candidate)] : []
-      }),
-    )
+    const runners = configuration.voters.flatMap((peerId) => {
+      // A last word passes no relay (F4). This one has no link to itself.
+      const candidate = peers.isDirect(peerId) ? candidates.get(peerId) : undefined
+      return candidate ? [this.#runner(candidate)] : []
+    })
+    return bestHeir(runners, new Set(progress.flatMap(({ peerId, inReserve }) => (inReserve ? [peerId] : []))))
   }
 
   #runner({ peerId, live, gone, caughtUp, settled, returned, ...fitness }: Candidate): Runner {

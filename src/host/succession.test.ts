@@ -89,6 +89,14 @@ describe('[M1] the heir', () => {
   ])('%s: of %j it is %s', (_, others, heir) => {
     expect(bestHeir(others.split(' ').filter(Boolean).map(runner))).toBe(heir)
   })
+
+  it.each<[string, string, string, string]>([
+    ['one whose log has everything, though another one is fitter', 'Bh C', 'c', 'B'],
+    ['not one that may stop at any moment for the sake of its log', 'Bhp C', 'c', 'C'],
+    ['one in reserve is better than none', 'B', 'b', 'B'],
+  ])('%s: of %j with %s in reserve it is %s', (_, others, reserve, heir) => {
+    expect(bestHeir(others.split(' ').map(runner), new Set(reserve.toUpperCase().split('')))).toBe(heir)
+  })
 })
 
 describe('[M4] leadership does not wander', () => {

@@ -61,10 +61,15 @@ export function betterLeader(leader: Runner, voters: readonly Runner[]): Move | 
   )
 }
 
-/** Of those who could take over now, the fittest; null when there is nobody. */
-export function bestHeir(voters: readonly Runner[]): PeerId | null {
+/**
+ * Of those who could take over now, the fittest; null when there is nobody. `inReserve`: whose logs may be behind by what has just been
+ * committed, so that they could not win at this moment.
+ */
+export function bestHeir(voters: readonly Runner[], inReserve: ReadonlySet<PeerId> = new Set()): PeerId | null {
   const ready = voters.filter((runner) => runner.ready && !runner.frozen)
-  return ready.sort((a, b) => Number(b.steady) - Number(a.steady) || byFitness(a, b))[0]?.peerId ?? null
+  const rank = ({ peerId, steady, unfit }: Runner) =>
+    4 * Number(!steady) + 2 * Number(unfit) + Number(inReserve.has(peerId))
+  return ready.sort((a, b) => rank(a) - rank(b) || byFitness(a, b))[0]?.peerId ?? null
 }
 
 function moveTo(runner: Runner | undefined, urgency: Urgency): Move | null {

@@ -17,6 +17,7 @@ import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
 import { failLeaderReads, patience, releaseReads } from './read-index.js'
 import { replicate } from './replication.js'
+import { callReserve, callReserveIfDue, noteNeeded, restReserve } from './reserve.js'
 import { hasCommittedInTerm, type Leading, type RaftState } from './state.js'
 import { expireTransfer } from './transfer.js'
 
@@ -33,6 +34,8 @@ export function becomeLeader(state: RaftState): void {
     uncommittedBytes: 0,
     offer: null,
     dirty: true,
+    heldAt: null,
+    commitAtBeat: 0,
     claimed: 0,
     transfer: null,
     hasHandedOver: false,
@@ -87,6 +90,7 @@ function followConfiguration(state: RaftState, leading: Leading, active: boolean
   }
   for (const peerId of members) all.push(createProgress(peerId, lastIndex(log), active, limits.inflightAppends))
   all.sort((a, b) => compareIds(a.peerId, b.peerId))
+  callReserve(leading)
   leading.progress.clear()
   for (const progress of all) leading.progress.set(progress.peerId, progress)
   leading.dirty = true
@@ -109,6 +113,7 @@ export function advanceCommit(state: RaftState, leading: Leading): void {
   }
   assert(leading.uncommittedBytes >= 0, 'the uncommitted tail is counted exactly')
   log.commit = index
+  noteNeeded(state, leading)
   releaseReads(state, leading)
   leading.dirty = true
   if (configurationIndexOf(log) > index) return
@@ -126,6 +131,7 @@ export function stepDown(state: RaftState): void {
 
 export function tickLeader(state: RaftState, leading: Leading): void {
   expireTransfer(state, leading)
+  callReserveIfDue(state, leading)
   if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) {
     if (!mayWait(state)) {
       stepDown(state)
@@ -139,7 +145,9 @@ export function tickLeader(state: RaftState, leading: Leading): void {
 }
 
 export function beatIfDue(state: RaftState, leading: Leading): void {
-  if (state.heartbeatElapsed >= state.timing.heartbeatTicks) beginRound(state, leading)
+  if (state.heartbeatElapsed < state.timing.heartbeatTicks) return
+  restReserve(state, leading)
+  beginRound(state, leading)
 }
 
 /** One of two voters, or the only one: nobody can be elected without this peer's vote. */

@@ -3,6 +3,7 @@ import type { PeerId } from './entry.js'
 import { hearLeader } from './follower.js'
 import { configurationOf, termAt } from './log.js'
 import type { MessageOf } from './message.js'
+import { isInReserve } from './reserve.js'
 import { type Leading, type RaftState, send } from './state.js'
 
 /**
@@ -25,6 +26,7 @@ export function tellStable(state: RaftState, leading: Leading): void {
     const { peerId: to } = progress
     const isWaiting = progress.proposed > log.commit && progress.toldStable < index
     if (!isWaiting || progress.state !== 'replicate' || !isPairQuorum(state, from, to)) continue
+    if (isInReserve(state, progress)) continue
     send(state, { type: 'stable', from, to, term, index })
     progress.toldStable = index
     leading.claimed = index

@@ -32,6 +32,8 @@ export interface Progress {
   /** How fit it said it is to lead. */
   priority: number
   round: number
+  /** Commits in a row that came about without it (reserve.ts). */
+  unneeded: number
   /** 0, or the index of the configuration that removed it: it is served until it knows (S57). */
   departing: number
   readonly inflight: Inflight
@@ -53,6 +55,7 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     active,
     priority: 0,
     round: 0,
+    unneeded: 0,
     departing: 0,
     inflight: createInflight(window),
   }

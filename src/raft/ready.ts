@@ -63,6 +63,8 @@ export interface ProgressStatus {
   readonly active: boolean
   /** The last heartbeat round that it answered in this term; 0 if none. */
   readonly round: number
+  /** A voter that is sent entries once they are committed: others are enough, and quicker. */
+  readonly inReserve: boolean
   /** In state `snapshot` only. */
   readonly snapshot: SnapshotStatus | null
 }

@@ -4,6 +4,7 @@ import { beginRound } from './heartbeat.js'
 import { addInflight } from './inflight.js'
 import { configurationOf, entriesBetween, lastIndex, termAt } from './log.js'
 import { becomeSnapshot, type Progress } from './progress.js'
+import { isInReserve, noteHeld } from './reserve.js'
 import { hasCommittedInTerm, type Leading, type RaftState, send } from './state.js'
 import { createOffer, createStream, nextChunk, type Stream } from './stream.js'
 
@@ -22,6 +23,7 @@ export function replicate(state: RaftState, leading: Leading): void {
   leading.dirty = false
   for (const progress of leading.progress.values()) {
     replicateTo(state, progress)
+    if (isInReserve(state, progress)) noteHeld(state, leading)
     if (isDeparted(progress)) leading.progress.delete(progress.peerId)
   }
   // Last of all: nobody's appends wait behind chunks (S51).
@@ -85,11 +87,13 @@ function pipeline(state: RaftState, progress: Progress): void {
 }
 
 /**
- * How far a member's log is to reach now. Nobody waits for a learner, so it gets what is committed already: entries and commit index in one
- * message, at the moment at which it would learn of the commit anyway.
+ * How far a member's log is to reach now. Nobody waits for a learner, nor for a voter in reserve, so these get what is committed already: entries
+ * and commit index in one message, at the moment at which it would learn of the commit anyway.
  */
-export function wantedBy({ log }: RaftState, { peerId }: Progress): number {
-  return isVoter(configurationOf(log), peerId) ? lastIndex(log) : log.commit
+export function wantedBy(state: RaftState, progress: Progress): number {
+  const { log } = state
+  const isWaitedFor = isVoter(configurationOf(log), progress.peerId) && !isInReserve(state, progress)
+  return isWaitedFor ? lastIndex(log) : log.commit
 }
 
 /** What was sent to it has been committed meanwhile, and no entry is there to say so. */

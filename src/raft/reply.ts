@@ -6,6 +6,7 @@ import { lastIndex, lastWithTermAtMost, termAt } from './log.js'
 import type { MessageOf } from './message.js'
 import { acknowledge, becomeProbe, becomeReplicate, decrease, type Progress } from './progress.js'
 import { wantedBy } from './replication.js'
+import { callReserve } from './reserve.js'
 import type { Leading, RaftState } from './state.js'
 import { acknowledgeChunks, askIfSilent } from './stream.js'
 import { abandonTransfer, handOver } from './transfer.js'
@@ -88,6 +89,7 @@ export function onHeartbeatReply(state: RaftState, message: MessageOf<'heartbeat
 /** Messages to it were lost: probe instead of filling the pipeline. */
 export function reportUnreachable(leading: Leading, peerId: PeerId): void {
   abandonTransfer(leading, peerId)
+  callReserve(leading)
   const progress = leading.progress.get(peerId)
   if (progress === undefined || progress.state === 'probe') return
   becomeProbe(progress, progress.match + 1)

@@ -28,10 +28,8 @@ describe('pre-vote, stickiness, check-quorum', () => {
     cluster.isolate('b')
     cluster.raft('a').campaign()
     cluster.stabilize()
-    expect(cluster.raft('a').status()).toMatchObject({ role: 'preCandidate', term: 1 })
-    cluster.raft('c').campaign()
-    cluster.stabilize()
     expect(cluster.raft('c').status()).toMatchObject({ role: 'leader', term: 2 })
+    expect(cluster.raft('a').status()).toMatchObject({ role: 'follower', term: 2 })
   })
 
   it('[S12][B17] a lower term with the better log and a higher term with the older one still elect', () => {
@@ -167,9 +165,7 @@ describe('pre-vote, stickiness, check-quorum', () => {
     cluster.raft(fresh).forgetLeader()
     cluster.raft(stale).campaign()
     cluster.stabilize()
-    expect([cluster.raft(stale).role, cluster.raft(fresh).term]).toEqual(['preCandidate', term])
-    cluster.raft(fresh).tick(60)
-    cluster.stabilize()
+    expect(cluster.raft(stale).role).toBe('follower')
     expect(cluster.raft(fresh)).toMatchObject({ role: 'leader', term: term + 1 })
   })
 

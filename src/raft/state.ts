@@ -109,6 +109,10 @@ export interface Leading {
   offer: Offer | null
   /** Something may be there to send. Sending waits for the next Ready, so that one turn's proposals are one append. */
   dirty: boolean
+  /** On `clock`: since when entries that are not committed have been kept from who is in reserve (reserve.ts). */
+  heldAt: number | null
+  /** The commit index at the last beat. */
+  commitAtBeat: number
   /** Up to here a follower may know that an entry is committed before this leader does. */
   claimed: number
   transfer: Transfer | null

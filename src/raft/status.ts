@@ -1,5 +1,6 @@
 import { configurationIndexOf, configurationOf, lastId, lastIndex } from './log.js'
 import type { ProgressStatus, SnapshotStatus, Status } from './ready.js'
+import { isInReserve } from './reserve.js'
 import type { RaftState } from './state.js'
 import type { Stream } from './stream.js'
 
@@ -27,8 +28,18 @@ export function statusOf(state: RaftState): Status {
 
 function progressOf(state: RaftState): ProgressStatus[] {
   if (state.leading === null) return []
-  return [...state.leading.progress.values()].map(({ peerId, state, match, next, active, round, stream }) => {
-    return { peerId, state, matchIndex: match, nextIndex: next, active, round, snapshot: stream && snapshotOf(stream) }
+  return [...state.leading.progress.values()].map((progress) => {
+    const { peerId, match, next, active, round, stream } = progress
+    return {
+      peerId,
+      state: progress.state,
+      matchIndex: match,
+      nextIndex: next,
+      active,
+      round,
+      inReserve: isInReserve(state, progress),
+      snapshot: stream && snapshotOf(stream),
+    }
   })
 }
 

@@ -4,6 +4,7 @@ import { isVoter } from './configuration.js'
 import { beatIfDue, tickLeader } from './leader.js'
 import { configurationOf } from './log.js'
 import { expireForwardedReads } from './read-index.js'
+import { ticksUntilReserve } from './reserve.js'
 import { drawTimeout, judgeAlone, type RaftState } from './state.js'
 
 /** However many ticks come at once, each timer fires at most once: a sleep of a minute is one election check (C3). */
@@ -56,6 +57,7 @@ export function ticksUntilDue(state: RaftState): number {
   const { electionTicks, heartbeatTicks } = state.timing
   if (state.leading !== null) {
     due = Math.min(due, electionTicks - state.elapsed, heartbeatTicks - state.heartbeatElapsed)
+    due = Math.min(due, ticksUntilReserve(state, state.leading))
     if (state.leading.transfer !== null) due = Math.min(due, state.leading.transfer.due - state.clock)
   } else if (state.leader !== null || canCampaign(state)) {
     due = Math.min(due, state.timeout - state.elapsed)

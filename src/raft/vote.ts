@@ -1,6 +1,7 @@
+import { campaign } from './candidate.js'
 import type { EntryId } from './entry.js'
 import { becomeFollower } from './follower.js'
-import { lastId } from './log.js'
+import { configurationOf, lastId } from './log.js'
 import type { MessageOf } from './message.js'
 import { type RaftState, sendAfterWrite } from './state.js'
 
@@ -32,9 +33,10 @@ export function onVote(state: RaftState, message: MessageOf<'vote'>): void {
     state.votedFor = message.from
   }
   sendAfterWrite(state, { type: 'voteReply', from: state.peerId, to: message.from, term: state.term, granted })
+  if (!granted) standInstead(state, message.last)
 }
 
-/** Dissertation 9.6: changes nothing here, neither term nor vote nor timer. */
+/** Dissertation 9.6: changes nothing here, neither term nor vote, and the timer only if it makes this peer ask for votes itself. */
 export function onPreVote(state: RaftState, message: MessageOf<'preVote'>): void {
   const ahead = message.term > state.term
   if (ahead && isSticky(state)) return
@@ -43,4 +45,17 @@ export function onPreVote(state: RaftState, message: MessageOf<'preVote'>): void
   // A refusal carries this peer's term: a pre-candidate that is behind must learn it, or nobody could win (B17).
   const term = granted ? message.term : state.term
   sendAfterWrite(state, { type: 'preVoteReply', from: state.peerId, to: message.from, term, granted })
+  if (!granted) standInstead(state, message.last)
+}
+
+/**
+ * Whoever asks misses what this peer has, as a voter in reserve may (reserve.ts), and cannot be elected without it. Of three voters one
+ * is gone, so that nobody else would come at the same time: its turn is now.
+ */
+function standInstead(state: RaftState, last: EntryId): void {
+  const { log, peerId } = state
+  const { voters, outgoing } = configurationOf(log)
+  const isOneOfThree = voters.length <= 3 && outgoing.length === 0 && voters.includes(peerId)
+  if (!isOneOfThree || state.role !== 'follower' || isSticky(state) || isUpToDate(last, lastId(log))) return
+  campaign(state)
 }
