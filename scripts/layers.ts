@@ -42,7 +42,7 @@ const pageNetwork = [
 ]
 
 export const layers: readonly Layer[] = [
-  { name: 'shared', files: ['shared/**'], may: [], mayTypes: [], packages: ['cborg', 'lib0'] },
+  { name: 'shared', files: ['shared/**'], may: [], mayTypes: [], packages: ['cborg', 'lib0', 'valibot'] },
   { name: 'raft', files: ['raft/**'], may: [], mayTypes: [], packages: [] },
   {
     name: 'machine',

@@ -2,6 +2,7 @@
  * What crosses the worker boundary. Calls are comlink's, and answered by values (comlink drops an error's class, `code`
  * and `cause`); events are messages of their own, so that they keep their order. Signals do not travel: cancelling is a call.
  */
+import type { Shared } from '../host/inheritance.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
@@ -34,6 +35,8 @@ export interface BeginRequest {
   readonly settings: RoomSettings
   /** The highest token of a history that this page was in and that has ended; 0 if there is none (T1). */
   readonly tokenFloor: number
+  /** What that history and the one in which the page goes on have in common; null when it comes from nowhere (N3). */
+  readonly shared: Shared | null
 }
 
 /** The page's access to the signaling servers, called by the worker. Answered by values. */

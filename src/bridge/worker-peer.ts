@@ -148,6 +148,7 @@ export class WorkerPeer implements WorkerApi {
       seed: randomSeed(),
       randomText,
       tokenFloor,
+      shared: request.shared,
       learnerOnly: request.learnerOnly,
       settings: request.settings,
       inMemory: kept.storage === 'memory',

@@ -629,7 +629,7 @@ describe('requestAll', () => {
     port.tell({
       type: 'reset',
       reset: { cause: 'merged', store: [], deleted: [], complete: true },
-      successor: { roomId: 'r', tokenFloor: 0 },
+      successor: { roomId: 'r', tokenFloor: 0, shared: null },
     })
     expect(lost).toEqual(['b', 'c'])
   })

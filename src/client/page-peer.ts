@@ -1,6 +1,7 @@
 /** The page's peer in one room: its worker, its links, its last moment, and its return from the back/forward cache. */
 import { startWorker, type WorkerPort } from '../bridge/client.js'
 import type { Claimed } from '../bridge/protocol.js'
+import type { Shared } from '../host/inheritance.js'
 import type { Goodbye, MemberRecord, Successor } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import { goodbyeMessage, postGoodbye } from '../network/broadcast-message.js'
@@ -37,6 +38,8 @@ export class PagePeer implements SharedRoom {
   #linger: ReturnType<typeof setTimeout> | null = null
   /** Of histories that have ended here (T1). */
   #tokenFloor = 0
+  /** For the next begin alone. */
+  #shared: Shared | null = null
   #isSuspended = false
   #isClosed = false
 
@@ -144,8 +147,10 @@ export class PagePeer implements SharedRoom {
     this.#endLife = await beginLife(claim.value, lost)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
     const begin = async () => {
+      const shared = this.#shared
+      this.#shared = null
       const begun = await port.begin(
-        { links, learnerOnly, state, settings, tokenFloor: this.#tokenFloor },
+        { links, learnerOnly, state, settings, tokenFloor: this.#tokenFloor, shared },
         this.#network?.registrar ?? null,
       )
       if (this.#port !== port) return
@@ -256,8 +261,9 @@ export class PagePeer implements SharedRoom {
   }
 
   /** N2, N3: the room goes on in another history, and this tab comes back to it as another peer. */
-  #comeBack({ tokenFloor }: Successor): void {
+  #comeBack({ tokenFloor, shared }: Successor): void {
     this.#tokenFloor = Math.max(this.#tokenFloor, tokenFloor)
+    this.#shared = shared
     this.connection.detach('reset')
     this.#disconnect()
     this.#reenter()

@@ -78,7 +78,8 @@ export interface RoomEventMap {
 export interface RoomReset {
   /**
    * `forked`: those who were left went on without the quorum (`recover()`): this peer keeps its locks and its store. `merged`: another history of
-   * this room goes on, and what was agreed here is over.
+   * this room goes on, and what was agreed here is over. Of that a second `merged` may come, when that one ends before this peer has got there:
+   * what it would have found again in the one is not in the other.
    */
   readonly cause: 'forked' | 'merged'
   readonly lost: {

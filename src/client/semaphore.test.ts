@@ -225,7 +225,7 @@ describe('a permit', () => {
     port.tell({
       type: 'reset',
       reset: { cause: 'merged', store: [], deleted: [], complete: true },
-      successor: { roomId: 'r', tokenFloor: 0 },
+      successor: { roomId: 'r', tokenFloor: 0, shared: null },
     })
     connection.detach('reset')
     expect([permit.state, resets]).toEqual(['lost', [[]]])

@@ -31,7 +31,7 @@ const tell = (changes: readonly ChangeRecord[], until: number, more: Partial<Cha
 const asked = () => port.notices.splice(0).map((notice) => (notice.type === 'watch' ? notice.what : notice.type))
 const from = (position: WatchPosition | null, prefix = '') => ({ type: 'changes', prefix, from: position })
 const at = (revision: number, place = 0) => ({ revision, place })
-const successor = { roomId: 'r', tokenFloor: 0 }
+const successor = { roomId: 'r', tokenFloor: 0, shared: null }
 const reset = { cause: 'merged', store: [], deleted: [], complete: true } as const
 
 describe('store.watch', () => {

@@ -49,12 +49,14 @@ export interface BelongingActions {
   logged(): MachineState
   /** This peer belongs to a room for the first time. */
   entered(lineage: Lineage): void
+  /** On its way into one history it learned that this has ended for another one, which it is in now. */
+  turnedRound(lineage: Lineage): void
   /** Cluster time is 0 now (C1). */
   timeBegins(): void
   /** ... of which it is all: this browser knows no other one of that name any more. */
   foundedAnew(lineage: Lineage): void
   /** It goes on in a fork, with its session and its locks. */
-  wentOver(): void
+  wentOver(lineage: Lineage): void
   askToBeAdmitted(): void
 }
 
@@ -202,7 +204,7 @@ export class Belonging {
     this.#lineage = lineage
     this.recovery.ended()
     this.#context.peers.setLineage(lineage)
-    this.#options.actions.wentOver()
+    this.#options.actions.wentOver(lineage)
   }
 
   #leaveFor(lineage: Lineage, partsAt: number): void {
@@ -216,6 +218,7 @@ export class Belonging {
     this.#options.actions.keep(lineage, false)
     raft.joinFork(lineage.foundation ?? noEntry)
     peers.setLineage(lineage)
+    this.#options.actions.turnedRound(lineage)
     this.#options.actions.askToBeAdmitted()
   }
 

@@ -33,6 +33,7 @@ import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
 import { GroupCommit } from './group-commit.js'
 import { failureIn, HostFailure } from './host-failure.js'
+import { Inheritance, type Losses, type Shared, sharedWith } from './inheritance.js'
 import { Leadership } from './leadership.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply } from './page.js'
 import { PageSide } from './page-side.js'
@@ -67,6 +68,8 @@ export interface HostOptions {
   readonly randomText: () => string
   /** The highest token that this browser knows of histories of this room that have ended (T1). */
   readonly tokenFloor: number
+  /** Of the page's last peer, whose history has ended (N3). */
+  readonly shared?: Shared | null
   /** Its log ends with its tab: it votes only in a room whose founder keeps its own so. */
   readonly inMemory?: boolean
   /** First declared state, encoded. */
@@ -125,6 +128,7 @@ export class Host {
   readonly #context: HostContext
   readonly #departures: Departures
   readonly #conditions: Conditions
+  readonly #inheritance: Inheritance
   readonly #leadership: Leadership
   readonly #page: PageSide
   readonly #belonging: Belonging
@@ -214,6 +218,7 @@ export class Host {
     })
     this.#context = this.#createContext()
     this.#departures = new Departures(this.#context)
+    this.#inheritance = new Inheritance(options.shared ?? null)
     this.#conditions = new Conditions(this.#context, () => this.#isLearnerOnly)
     this.#leadership = new Leadership(this.#context, this.#departures, this.#conditions, {
       withdrawVote: () => this.#page.withdrawVote(),
@@ -531,6 +536,7 @@ export class Host {
     const lastApplied = ready.committed.at(-1)
     if (lastApplied) this.#raft.applied(lastApplied.index)
     if (lastApplied || installed) this.#peers.noteIncarnations(this.#raft.configuration)
+    this.#inheritance.applied(this.machine.appliedIndex)
     this.#useSettings()
     this.#page.confirmed(ready.reads)
     if (lastApplied) this.#compact()
@@ -763,16 +769,28 @@ export class Host {
 
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset({ successor, partsAt }: Ending): void {
-    const { machine: logged, tombstones } = this.#logged()
-    const { tokenBase, appliedIndex } = logged
-    const lost = { store: storedSince(logged, partsAt), ...tombstones.since(partsAt, logged) }
+    const { tokenBase, appliedIndex } = this.#logged().machine
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
+    const lost = this.#lostSince(partsAt)
+    const shared = sharedWith(successor, partsAt, this.#lostSince(1))
     this.#sayGoodbye()
     this.#peers.flush()
-    this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: { roomId, tokenFloor } })
+    const comesBack = { roomId, tokenFloor, shared }
+    this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: comesBack })
     // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
     this.#end(null)
+  }
+
+  #lostSince(index: number): Losses {
+    const { machine: logged, tombstones } = this.#logged()
+    return this.#inheritance.with({ store: storedSince(logged, index), ...tombstones.since(index, logged) }, index)
+  }
+
+  /** N3: what the page was on its way with is in no history that this peer knows. The page's own history has ended before. */
+  #inherit(lineage: Lineage): void {
+    const lost = this.#inheritance.entered(lineage)
+    if (lost) this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: null })
   }
 
   /** What the whole log comes to. After a restart, or cut off, a peer may not know of how much of it others were told that it is agreed. */
@@ -782,6 +800,7 @@ export class Host {
 
   #entered(lineage: Lineage): void {
     this.#options.listener?.joined?.(lineage)
+    this.#inherit(lineage)
     this.#conditions.entered()
     if (!this.#options.self.resident) this.#page.open()
     this.#askToBeAdmitted(true)
@@ -871,7 +890,11 @@ export class Host {
         entered: (lineage) => this.#entered(lineage),
         timeBegins: () => this.#cluster.stored(0, this.#now),
         foundedAnew: (lineage) => this.#options.listener?.foundedAnew?.(lineage),
-        wentOver: () => this.#page.wentOver(),
+        turnedRound: (lineage) => this.#inherit(lineage),
+        wentOver: (lineage) => {
+          this.#inherit(lineage)
+          this.#page.wentOver()
+        },
         askToBeAdmitted: () => this.#askToBeAdmitted(true),
       },
     })

@@ -11,6 +11,7 @@ import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Role } from '../raft/ready.js'
 import type { Failure } from '../shared/failure.js'
 import type { Instant } from '../shared/instant.js'
+import type { Shared } from './inheritance.js'
 import type { DropReason } from './refusals.js'
 
 /** Names one lock request of a page for as long as the page lives. */
@@ -376,6 +377,8 @@ export interface Successor {
   readonly roomId: string
   /** No token of the history that has ended is above it. */
   readonly tokenFloor: number
+  /** For the peer as which it comes back. */
+  readonly shared: Shared | null
 }
 
 export interface StoreLoss {

@@ -9,11 +9,13 @@ import type { StoredState } from '../storage/storage.js'
 import { settleRoom } from './boot.js'
 import type { IdentityStore, LockService } from './browser.js'
 import { Host } from './host.js'
+import type { Shared } from './inheritance.js'
 import type { Answers, Call, CallType, HostEvent, Reply } from './page.js'
 
 export interface TestPeerOptions {
   /** Its log ends with it. */
   readonly inMemory?: boolean
+  readonly shared?: Shared
 }
 
 export class TestPeer {
@@ -41,6 +43,7 @@ export class TestPeer {
       seed: peerId.charCodeAt(0),
       randomText: () => `history of ${peerId}`,
       tokenFloor: 0,
+      shared: options.shared ?? null,
       learnerOnly: false,
       inMemory: options.inMemory ?? false,
       state: null,

@@ -2,6 +2,7 @@ import type { Claimed, HostPort } from '../bridge/protocol.js'
 import { RoomConnection } from '../client/connection.js'
 import { errorOf, RoomLeftError } from '../client/errors.js'
 import { RoomHandle, type SharedRoom } from '../client/room.js'
+import type { Shared } from '../host/inheritance.js'
 import type { Goodbye, HostEvent, MemberRecord, PageCondition, Reply, Successor } from '../host/page.js'
 import type { RoomSettings } from '../machine/command.js'
 import { lifeLockName } from '../shared/life.js'
@@ -33,6 +34,7 @@ export class SimPage implements SharedRoom {
   #settings: RoomSettings
   #endLife: () => void = () => {}
   #tokenFloor = 0
+  #shared: Shared | null = null
   #isSuspended = false
   #isClosed = false
   #port: SimPort | null = null
@@ -144,8 +146,9 @@ export class SimPage implements SharedRoom {
   }
 
   /** N2, N3. */
-  #comeBack({ tokenFloor }: Successor): void {
+  #comeBack({ tokenFloor, shared }: Successor): void {
     this.#tokenFloor = Math.max(this.#tokenFloor, tokenFloor)
+    this.#shared = shared
     this.connection.detach('reset')
     this.#disconnect()
     this.#open()
@@ -177,6 +180,8 @@ export class SimPage implements SharedRoom {
     }
     this.#endLife = () => life?.release()
     const { settings } = this.#sim.options
+    const shared = this.#shared
+    this.#shared = null
     const begun = await port.ask('begin', () =>
       worker.begin({
         links: 'auto',
@@ -184,6 +189,7 @@ export class SimPage implements SharedRoom {
         state: null,
         settings,
         tokenFloor: this.#tokenFloor,
+        shared,
       }),
     )
     if (this.#worker !== worker) return

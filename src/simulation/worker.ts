@@ -5,6 +5,7 @@ import type { IdentityStore, LockService, Registrar } from '../host/browser.js'
 import { DeathWatch } from '../host/death-watch.js'
 import { Host } from '../host/host.js'
 import { failureIn } from '../host/host-failure.js'
+import type { Shared } from '../host/inheritance.js'
 import type { Answers, Call, CallType, HostEvent, Notice, Reply, Successor } from '../host/page.js'
 import type { Self } from '../host/peers.js'
 import { isQuorumGone, type Resident, Residents } from '../host/residents.js'
@@ -143,6 +144,7 @@ export class SimWorker {
       settings: request.settings,
       state: request.state,
       tokenFloor,
+      shared: request.shared,
       emit: (event) => {
         if (event.type === 'reset' && event.successor) this.#leaveHistory(peerId, event, event.successor)
         else this.#heard(event)
@@ -206,6 +208,7 @@ export class SimWorker {
       seed: this.#sim.world.prng.fork(`host ${peerId} ${lifeOf(incarnation)}`).uint32(),
       randomText: () => histories.text(),
       tokenFloor: wiring.tokenFloor,
+      shared: wiring.shared,
       learnerOnly: wiring.learnerOnly,
       settings: wiring.settings,
       state: wiring.state,
@@ -255,6 +258,7 @@ export class SimWorker {
       settings: this.#sim.options.settings,
       state: null,
       tokenFloor: 0,
+      shared: null,
       emit: (event) => {
         if (event.type === 'reset' && event.successor) archiving = this.#archive(peerId, event.successor)
       },
@@ -358,6 +362,7 @@ interface Wiring {
   readonly settings: RoomSettings
   readonly state: Uint8Array | null
   readonly tokenFloor: number
+  readonly shared: Shared | null
   readonly emit: (event: HostEvent) => void
   readonly joined: (roomId: string) => void
   readonly foundedAnew: (roomId: string) => void

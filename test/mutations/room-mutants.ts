@@ -39,6 +39,10 @@ const session: Where = { file: 'machine/session/apply.ts', tests: { files: ['src
 const machine: Where = { file: 'machine/machine.ts', tests: { files: ['test/scenario/meeting.test.ts'] } }
 const boot: Where = { file: 'host/boot.ts', tests: { files: ['src/host/boot.test.ts'] } }
 const versions: Where = { file: 'host/version-pilot.ts', tests: { files: ['test/scenario/versions.test.ts'] } }
+const inheritance: Where = {
+  file: 'host/inheritance.ts',
+  tests: { files: ['src/host/inheritance.test.ts'] },
+}
 const lockOrder = { tests: { files: ['src/machine/lock/beyond.test.ts'] } }
 const meeting = { files: ['test/scenario/meeting.test.ts'] }
 
@@ -592,6 +596,38 @@ const reads: readonly RoomMutant[] = [
 ]
 
 const fence = { file: 'client/fence.ts', tests: { files: ['src/client/fence.test.ts'] } }
+
+const inheritances: readonly RoomMutant[] = [
+  {
+    ...inheritance,
+    file: 'host/host.ts',
+    name: 'who comes into another history tells nothing of what it came with',
+    find: '    this.#inherit(lineage)\n    this.#conditions.entered()',
+    replace: '    this.#conditions.entered()',
+    cites: ['N3'],
+  },
+  {
+    ...inheritance,
+    name: 'what two histories have in common is lost in both',
+    find: 'if (!shared || sameLineage(lineage, shared.lineage)) return null',
+    replace: 'if (!shared) return null',
+    cites: ['N3'],
+  },
+  {
+    ...inheritance,
+    name: 'what a peer has caught up with is inherited all the same',
+    find: 'if (this.#shared && index >= this.#shared.upTo) this.#shared = null',
+    replace: '',
+    cites: ['N3'],
+  },
+  {
+    ...inheritance,
+    name: 'who had not caught up tells of its own part alone',
+    find: 'revision >= from && revision > (revisions.get(key) ?? 0)',
+    replace: 'revision < 0',
+    cites: ['N3'],
+  },
+]
 
 const tokens: readonly RoomMutant[] = [
   {
@@ -1320,6 +1356,7 @@ export const roomMutants: readonly RoomMutant[] = [
   ...locksOfTheBrowser,
   ...clocks,
   ...sessions,
+  ...inheritances,
   ...tokens,
   ...store,
   ...goodbyes,

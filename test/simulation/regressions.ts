@@ -86,4 +86,10 @@ export const regressions: readonly Regression[] = [
     cause:
       'T1: a lock-delay that was over let somebody in whose session the same entry ended, and the next one had the same token',
   },
+  {
+    edition: 8,
+    seed: 990414,
+    cause:
+      'N3: on its way to the fork that its history had ended for, a page heard that this had ended too, and of what both had had nothing was told',
+  },
 ]
