@@ -9,7 +9,7 @@ import type { Limit, Row } from './result.js'
 import { median } from './samples.js'
 import { Tab } from './tab.js'
 
-const perRound = { trips: 30, writes: 10, turns: 60 } as const
+const perRound = { trips: 30, writes: 10, turns: 120 } as const
 /** What the first and the last turns take is not contended. */
 const edge = 6
 
@@ -50,13 +50,15 @@ export class Yardstick {
     this.#writes.push(...(await this.#write()))
   }
 
+  /** So many without counting, as of what they are compared with. */
+  async warmUpHandOvers(count: number): Promise<void> {
+    await this.#add()
+    await this.#passTurns(count)
+  }
+
   /** What a contended lock takes in this place without a library: messages and writes alone, and three peers at it at once. */
   async measureHandOvers(): Promise<void> {
-    if (this.#probes.length < 3) {
-      await this.#add()
-      await this.#passTurns()
-    }
-    this.#bareHandOvers.push(...(await this.#passTurns()))
+    this.#bareHandOvers.push(...(await this.#passTurns(perRound.turns)))
   }
 
   #roundTrips(): Promise<number[]> {
@@ -73,9 +75,9 @@ export class Yardstick {
     return tab
   }
 
-  async #passTurns(): Promise<number[]> {
+  async #passTurns(count: number): Promise<number[]> {
     const play = async (id: ProbeId) => {
-      const times = await this.#probe(id).call('passTurns', id, perRound.turns)
+      const times = await this.#probe(id).call('passTurns', id, count)
       return times.map((time) => this.#probe(id).here(time))
     }
     const others = [play(1), play(2)]
