@@ -769,22 +769,20 @@ export class Host {
 
   /** Whatever this peer was of its history, it is no more: it comes back as somebody new, who has promised nothing (B13). */
   #reset({ successor, partsAt }: Ending): void {
-    const { tokenBase, appliedIndex } = this.#logged().machine
+    const { machine: logged, tombstones } = this.#logged()
+    const { tokenBase, appliedIndex } = logged
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
-    const lost = this.#lostSince(partsAt)
-    const shared = sharedWith(successor, partsAt, this.#lostSince(1))
+    const lostSince = (index: number): Losses =>
+      this.#inheritance.with({ store: storedSince(logged, index), ...tombstones.since(index, logged) }, index)
+    const lost = lostSince(partsAt)
+    const shared = sharedWith(successor, partsAt, lostSince(1))
     this.#sayGoodbye()
     this.#peers.flush()
     const comesBack = { roomId, tokenFloor, shared }
     this.#options.emit({ type: 'reset', reset: { cause: 'merged', ...lost }, successor: comesBack })
     // What waits is asked again by the page where it can be, and else of unknown outcome: that is the page's to say.
     this.#end(null)
-  }
-
-  #lostSince(index: number): Losses {
-    const { machine: logged, tombstones } = this.#logged()
-    return this.#inheritance.with({ store: storedSince(logged, index), ...tombstones.since(index, logged) }, index)
   }
 
   /** N3: what the page was on its way with is in no history that this peer knows. The page's own history has ended before. */

@@ -87,8 +87,8 @@ function pipeline(state: RaftState, progress: Progress): void {
 }
 
 /**
- * How far a member's log is to reach now. Nobody waits for a learner, nor for a voter in reserve, so these get what is committed already: entries
- * and commit index in one message, at the moment at which it would learn of the commit anyway.
+ * How far a member's log is to reach now. Nobody waits for a learner, nor for a voter in reserve (reserve.ts): they get what is committed already,
+ * entries and commit index in one message, at the moment at which they would learn of the commit anyway.
  */
 export function wantedBy(state: RaftState, progress: Progress): number {
   const { log } = state
