@@ -11,6 +11,9 @@ import type { Peer } from './peers.js'
 /** How often a departure is told again while its traces are still there, ms. */
 const repeatAfter = 300
 
+/** A departure that leaves no traces is forgotten after that, ms. */
+const keptFor = 60_000
+
 /** What the dead have sent may be under way for so long, ms. */
 const lateFor = 1_500
 
@@ -61,19 +64,21 @@ export class Departures {
   note(peerId: PeerId, incarnation: Incarnation, proof: 'goodbye' | 'death', lastNumber: number): boolean {
     const known = this.#gone.get(peerId)
     if (known && known.incarnation.counter >= incarnation.counter) return false
-    if (this.#isBack(peerId, incarnation) && !this.#hasSession(peerId, incarnation)) return false
+    // Kept also when a later life is here: a peer that has just begun may not have applied yet that the earlier one has a session.
+    const isNews = !this.#isBack(peerId, incarnation) || this.#hasSession(peerId, incarnation)
     this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })
-    return true
+    return isNews
   }
 
   /**
    * A peer is here in that life: a departure of an earlier one says nothing of it. But the earlier one's session has to end by that: a node
-   * that was reopened (L4) opens none of its own.
+   * that was reopened (L4) opens none of its own. Whoever has just begun may not have applied yet that there is one.
    */
   met(peerId: PeerId, incarnation: Incarnation): void {
     const gone = this.#gone.get(peerId)
     if (!gone || incarnation.counter <= gone.incarnation.counter) return
-    if (!this.#hasSession(peerId, gone.incarnation)) this.#gone.delete(peerId)
+    const isOld = elapsedAtLeast(gone.since, this.#context.now) > keptFor
+    if (isOld && !this.#hasSession(peerId, gone.incarnation)) this.#gone.delete(peerId)
   }
 
   isGone(peerId: PeerId): boolean {
@@ -98,7 +103,7 @@ export class Departures {
     const { raft, now } = this.#context
     for (const [peerId, gone] of this.#gone) {
       if (!this.#leavesTraces(peerId, gone)) {
-        if (elapsedAtLeast(gone.since, now) > 60_000) this.#gone.delete(peerId)
+        if (elapsedAtLeast(gone.since, now) > keptFor) this.#gone.delete(peerId)
         continue
       }
       if (gone.toldAt && elapsedAtMost(gone.toldAt, now) < repeatAfter) continue

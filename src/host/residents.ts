@@ -117,6 +117,8 @@ export class Residents {
     const resident = this.#start(dead.peerId, storage)
     if (!resident) return 'done'
     this.#kept.set(dead.peerId, { resident, locks: dead.locks })
+    // L2: the node lives on, and opens no session. That of the life before it, and its locks, are nobody else's to end.
+    this.#tell(dead)
     return 'kept'
   }
 

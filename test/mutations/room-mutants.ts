@@ -745,8 +745,8 @@ const goodbyes: readonly RoomMutant[] = [
   {
     ...departures,
     name: 'the goodbye of an earlier life is believed of a later one',
-    find: 'if (this.#isBack(peerId, incarnation) && !this.#hasSession(peerId, incarnation)) return false',
-    replace: '',
+    find: 'const isNews = !this.#isBack(peerId, incarnation) || this.#hasSession(peerId, incarnation)',
+    replace: 'const isNews = true',
     cites: ['M1'],
   },
   {
