@@ -49,8 +49,8 @@ export function onPreVote(state: RaftState, message: MessageOf<'preVote'>): void
 }
 
 /**
- * Whoever asks misses what this peer has, as a voter in reserve may (reserve.ts), and cannot be elected without it. Of three voters one
- * is gone, so that nobody else would come at the same time: its turn is now.
+ * Whoever asks misses what this peer has, as a voter in reserve may (reserve.ts), and does not get its vote. Of three voters one is gone
+ * as a rule, so that only this one can win: its turn is now. Of more, several would come at once.
  */
 function standInstead(state: RaftState, last: EntryId): void {
   const { log, peerId } = state
