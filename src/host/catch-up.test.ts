@@ -10,7 +10,7 @@ function progressOf(change: Partial<ProgressStatus>): ProgressStatus {
 
 /** What is answered for a row of states of one learner: a dot for not yet. */
 function answers(states: readonly (Partial<ProgressStatus> | undefined)[], catchUp = new CatchUp()): string {
-  return states.map((state) => (catchUp.keepsUp('l', state && progressOf(state), 100) ? 'x' : '.')).join('')
+  return states.map((state) => (catchUp.keepsUp('l', state && progressOf(state), 100, false) ? 'x' : '.')).join('')
 }
 
 it('[M4][S56] a learner is promoted after it has kept up for three rounds that it has answered', () => {
@@ -39,7 +39,15 @@ it.each<[string, Partial<ProgressStatus> | undefined]>([
 it('[M4][S56] a new leader counts for itself, and each learner for itself', () => {
   const catchUp = new CatchUp()
   expect(answers([{ round: 1 }, { round: 4 }], catchUp)).toBe('.x')
-  expect(catchUp.keepsUp('other', progressOf({ peerId: 'other', round: 4 }), 100)).toBe(false)
+  expect(catchUp.keepsUp('other', progressOf({ peerId: 'other', round: 4 }), 100, false)).toBe(false)
   catchUp.restart()
   expect(answers([{ round: 4 }, { round: 7 }], catchUp)).toBe('.x')
+})
+
+it.each<[string, boolean, Partial<ProgressStatus>]>([
+  ['who has it', true, { matchIndex: 36 }],
+  ['not who falls back', false, { matchIndex: 35 }],
+  ['nor who has to be probed', false, { state: 'probe' }],
+])('[S-4] in the last look of a leader that stops it is enough to have the log: %s', (_title, wanted, state) => {
+  expect(new CatchUp().keepsUp('l', progressOf(state), 100, true)).toBe(wanted)
 })

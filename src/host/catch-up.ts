@@ -11,15 +11,18 @@ export class CatchUp {
   /** Since which round each of them has kept up without a break. */
   readonly #since = new Map<PeerId, number>()
 
-  /** To be asked with every look at the members: what happens between two looks is not seen. */
-  keepsUp(peerId: PeerId, progress: ProgressStatus | undefined, commitIndex: number): boolean {
+  /**
+   * To be asked with every look at the members: what happens between two looks is not seen. `isLastLook`: this leader stops before any more
+   * rounds; so it is enough to have the log now (S-4).
+   */
+  keepsUp(peerId: PeerId, progress: ProgressStatus | undefined, commitIndex: number, isLastLook: boolean): boolean {
     if (progress?.state !== 'replicate' || commitIndex - progress.matchIndex > lagMax) {
       this.#since.delete(peerId)
       return false
     }
     const since = this.#since.get(peerId) ?? progress.round
     this.#since.set(peerId, since)
-    return progress.round - since >= roundsToPromote
+    return isLastLook || progress.round - since >= roundsToPromote
   }
 
   /** Leadership begins: rounds are counted anew. */

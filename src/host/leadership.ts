@@ -156,9 +156,10 @@ export class Leadership {
 
   /** Answers may have come for which a change of voters waits. */
   answered(): void {
-    if (this.#check.isOpen) this.#pilot()
     // S-4: no housekeeping comes any more to a page that is about to stop.
-    if (this.#conditions.isFrozen) this.#succeed()
+    const isLast = this.#conditions.isFrozen
+    if (isLast || this.#check.isOpen) this.#pilot()
+    if (isLast) this.#succeed()
   }
 
   /** S-5: an entry that ends a session forbids its echoes from the moment it stands in the log. */
@@ -336,7 +337,7 @@ export class Leadership {
       silent: silence > this.#lease,
       // What it says now before what it asked for when it did not know the room.
       learnerOnly: resident || (condition ?? this.#admissions.get(peerId))?.learnerOnly === true,
-      caughtUp: this.#catchUp.keepsUp(peerId, progress, raft.commitIndex),
+      caughtUp: this.#catchUp.keepsUp(peerId, progress, raft.commitIndex, this.#conditions.isFrozen),
       ...fitnessOf(condition),
     }
   }

@@ -57,6 +57,15 @@ describe('[S-4][M4][M2] two tabs of one browser, of which one votes', () => {
     },
   )
 
+  it('... even if the other one has only just come: nobody waits for it to have kept up', async () => {
+    const story = new Story('frozen as soon as there are two', withLease(lease))
+    const [voter] = await story.open(1)
+    if (!voter) throw new Error('a tab')
+    const other = story.sim.openTab(voter.browser)
+    await story.until(() => other.page.room.status === 'ready', 1_000, 'two tabs')
+    await goesOn({ story, voter, other }, 40)
+  })
+
   it('on a phone whose user has left both: one that is frozen leaves its vote to the other, which may be next', async () => {
     const room = await twoTabs('both hidden on a phone')
     room.voter.browser.isPhone = true

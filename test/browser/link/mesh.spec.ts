@@ -14,15 +14,10 @@ test('[PLATFORM 2, 3] the channels are transferred: consensus traffic does not w
   await pair.b.ask((page) => page.evaluate(() => window.tab.toWorker({ type: 'echo' })))
   const measure = { type: 'measure', linkId: ab.id, everyMs: 20, forMs: 1_500 } as const
   await pair.a.ask((page) => page.evaluate((message) => window.tab.toWorker(message), measure))
-  await Promise.all([pair.a, pair.b].map((tab) => tab.page.evaluate(() => window.tab.block(1_200))))
-  const { sent, roundTripsMs } = await pair.a.until('measured')
-  const sorted = [...roundTripsMs].sort((x, y) => x - y)
-  console.log(
-    `worker to worker, pages blocked: ${sent} sent, p50 ${sorted[sorted.length >> 1]?.toFixed(2)} ms, max ${sorted.at(-1)?.toFixed(2)} ms`,
-  )
-  expect(roundTripsMs.length).toBe(sent)
-  expect(sent).toBeGreaterThan(40)
-  expect(Math.max(...roundTripsMs)).toBeLessThan(500)
+  const blocked = await Promise.all([pair.a, pair.b].map((tab) => tab.page.evaluate(() => window.tab.block(1_200))))
+  const { trips } = await pair.a.until('measured')
+  const meanwhile = trips.filter((trip) => blocked.every(({ from, until }) => from < trip.from && trip.until < until))
+  expect(meanwhile.length).toBeGreaterThan(10)
   await pair.teardown()
 })
 

@@ -110,7 +110,8 @@ window.tab = {
   },
   fingerprints: () => [...connectionIds].map((connectionId) => mesh?.fingerprints(connectionId)),
   block: (ms) => {
-    const until = performance.now() + ms
-    while (performance.now() < until);
+    const from = Date.now()
+    while (Date.now() < from + ms);
+    return { from, until: Date.now() }
   },
 }

@@ -18,16 +18,22 @@ export type ToWorker =
   | { readonly type: 'send'; readonly frames: readonly { linkId: string; lane: Lane; frame: Uint8Array }[] }
   | { readonly type: 'close'; readonly linkId: string }
   | { readonly type: 'close-network' }
-  /** Sends a frame every `everyMs` and reports how long the answers took, after `forMs`. */
+  /** Sends a frame every `everyMs`, for `forMs`, and reports when each was sent and answered. */
   | { readonly type: 'measure'; readonly linkId: string; readonly everyMs: number; readonly forMs: number }
   /** Answers what `measure` of the other side sends, and tells nobody. */
   | { readonly type: 'echo' }
+
+/** Of the system's clock, which is the same in every process, ms. */
+export interface Span {
+  readonly from: number
+  readonly until: number
+}
 
 export type FromWorker =
   | { readonly type: 'up'; readonly linkId: string; readonly peerId: string; readonly kind: LinkKind }
   | { readonly type: 'frame'; readonly linkId: string; readonly lane: Lane; readonly frame: Uint8Array }
   | { readonly type: 'down'; readonly linkId: string; readonly reason: DownReason }
-  | { readonly type: 'measured'; readonly sent: number; readonly roundTripsMs: readonly number[] }
+  | { readonly type: 'measured'; readonly trips: readonly Span[] }
   /** For the page alone. */
   | { readonly type: 'ended'; readonly connectionId: string }
 
@@ -59,5 +65,5 @@ export interface TabApi {
   /** Spoils the next signals from this page. */
   spoilSignals(count: number): void
   fingerprints(): ({ local: string; remote: string } | undefined)[]
-  block(ms: number): void
+  block(ms: number): Span
 }

@@ -2,13 +2,13 @@ import { BroadcastNetwork } from '../../../src/network/broadcast-channel.js'
 import { DataChannelNetwork } from '../../../src/network/data-channel.js'
 import type { Link, LinkListener, Network } from '../../../src/network/link.js'
 import type { FromWorker, ToWorker } from './protocol.js'
+import { Trips } from './trips.js'
 
 const links = new Map<string, Link>()
 let network: Network | undefined
 let dataChannels: DataChannelNetwork | undefined
 let isEcho = false
-const sentAt = new Map<number, number>()
-const roundTripsMs: number[] = []
+const trips = new Trips(tell)
 
 function tell(message: FromWorker): void {
   postMessage(message)
@@ -23,7 +23,7 @@ const listener: LinkListener = {
     const probe = probeOf(frame)
     if (probe === undefined) tell({ type: 'frame', linkId: link.id, lane, frame: frame.slice() })
     else if (isEcho) link.send('control', frame.slice())
-    else roundTripsMs.push(performance.now() - (sentAt.get(probe) ?? Number.NaN))
+    else trips.answered(probe)
   },
   down(link, reason) {
     tell({ type: 'down', linkId: link.id, reason })
@@ -32,27 +32,18 @@ const listener: LinkListener = {
 
 const probeMark = 0xc0ffee
 
+function frameOf(probe: number): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(8)
+  const view = new DataView(frame.buffer)
+  view.setUint32(0, probeMark)
+  view.setUint32(4, probe)
+  return frame
+}
+
 function probeOf(frame: Uint8Array): number | undefined {
   if (frame.byteLength !== 8) return undefined
   const view = new DataView(frame.buffer, frame.byteOffset)
   return view.getUint32(0) === probeMark ? view.getUint32(4) : undefined
-}
-
-function measure(link: Link, everyMs: number, forMs: number): void {
-  let sent = 0
-  const timer = setInterval(() => {
-    const frame = new Uint8Array(8)
-    const view = new DataView(frame.buffer)
-    view.setUint32(0, probeMark)
-    view.setUint32(4, sent)
-    sentAt.set(sent, performance.now())
-    sent += 1
-    link.send('control', frame)
-  }, everyMs)
-  setTimeout(() => {
-    clearInterval(timer)
-    setTimeout(() => tell({ type: 'measured', sent, roundTripsMs }), 100)
-  }, forMs)
 }
 
 addEventListener('message', (event: MessageEvent<ToWorker>) => {
@@ -91,7 +82,7 @@ addEventListener('message', (event: MessageEvent<ToWorker>) => {
       return
     case 'measure': {
       const link = links.get(message.linkId)
-      if (link) measure(link, message.everyMs, message.forMs)
+      if (link) trips.measure((probe) => link.send('control', frameOf(probe)), message.everyMs, message.forMs)
     }
   }
 })
