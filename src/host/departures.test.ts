@@ -55,12 +55,9 @@ describe('[L2][M1] what is believed', () => {
   })
 
   it.each(['before', 'after'])(
-    '[L4] ... but that its session has to end, for a node that was reopened opens none: met %s the proof came',
+    '[L4] ... but that its session has to end, for a node that was reopened opens none: here %s the proof came',
     (when) => {
-      const reopened = () => {
-        context.linked.set('bob', life(2))
-        departures.met('bob', life(2))
-      }
+      const reopened = () => context.linked.set('bob', life(2))
       if (when === 'before') reopened()
       expect(departures.note('bob', life(1), 'death', 0)).toBe(true)
       if (when === 'after') reopened()
@@ -73,11 +70,18 @@ describe('[L2][M1] what is believed', () => {
 
   it('a later life that shows itself takes it back, the same one does not', () => {
     departures.note('bob', life(1), 'goodbye', 3)
-    departures.met('bob', life(1))
+    context.linked.set('bob', life(1))
     expect(departures.isGone('bob')).toBe(true)
     context.linked.set('bob', life(2))
-    departures.met('bob', life(2))
     expect(departures.isGone('bob')).toBe(false)
+  })
+
+  it('[L4] ... and is remembered where nothing is known yet of the session that it has to end', () => {
+    context.linked.set('cat', life(2))
+    expect(departures.note('cat', life(1), 'death', 0)).toBe(false)
+    context.script.open('cat')
+    context.core.leader = 'cat'
+    expect(tellings()).toMatchObject([{ to: 'cat', item: { type: 'departed', incarnation: life(1) } }])
   })
 
   it('[M1] that life is over from then on, a later one is not', () => {

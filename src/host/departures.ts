@@ -64,21 +64,11 @@ export class Departures {
   note(peerId: PeerId, incarnation: Incarnation, proof: 'goodbye' | 'death', lastNumber: number): boolean {
     const known = this.#gone.get(peerId)
     if (known && known.incarnation.counter >= incarnation.counter) return false
-    // Kept also when a later life is here: a peer that has just begun may not have applied yet that the earlier one has a session.
+    // Kept also when a later life is here: that may be a node that was reopened (L4), which opens no session of its own, so that the earlier
+    // one's has to end by this. A peer that has just begun may not have applied yet that there is one.
     const isNews = !this.#isBack(peerId, incarnation) || this.#hasSession(peerId, incarnation)
     this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })
     return isNews
-  }
-
-  /**
-   * A peer is here in that life: a departure of an earlier one says nothing of it. But the earlier one's session has to end by that: a node
-   * that was reopened (L4) opens none of its own. Whoever has just begun may not have applied yet that there is one.
-   */
-  met(peerId: PeerId, incarnation: Incarnation): void {
-    const gone = this.#gone.get(peerId)
-    if (!gone || incarnation.counter <= gone.incarnation.counter) return
-    const isOld = elapsedAtLeast(gone.since, this.#context.now) > keptFor
-    if (isOld && !this.#hasSession(peerId, gone.incarnation)) this.#gone.delete(peerId)
   }
 
   isGone(peerId: PeerId): boolean {

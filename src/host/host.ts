@@ -708,7 +708,6 @@ export class Host {
     this.#tempo.idle.touch()
     // What an election takes is known before one is due.
     this.#ping(peer.peerId)
-    this.#departures.met(peer.peerId, peer.incarnation)
     this.#conditions.met(peer.peerId)
     this.#options.listener?.met?.(peer)
     this.#exchange.met(peer.peerId)

@@ -751,6 +751,22 @@ const goodbyes: readonly RoomMutant[] = [
   },
   {
     ...departures,
+    name: 'who has just begun forgets a death before it has heard of the session that has to end by it',
+    find: 'this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })',
+    replace:
+      'if (isNews) this.#gone.set(peerId, { incarnation, proof, lastNumber, since: this.#context.now, toldAt: null })',
+    cites: ['L4'],
+  },
+  {
+    file: 'host/residents.ts',
+    tests: { files: ['test/scenario/all-closed.test.ts'] },
+    name: "whoever takes a dead tab's node in tells nobody that the tab is dead",
+    find: "    this.#tell(dead)\n    return 'kept'",
+    replace: "    return 'kept'",
+    cites: ['L2', 'L4'],
+  },
+  {
+    ...departures,
     name: 'a leader is told nothing of its own earlier life',
     find: 'if (leader === peerId && !this.#isBack(peerId, gone.incarnation)) return',
     replace: 'if (leader === peerId) return',
