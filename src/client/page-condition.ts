@@ -39,7 +39,7 @@ export function followCondition(connection: RoomConnection, votesAlone: () => bo
   const onVisibility = () => tell(false)
   const onFreeze = () => {
     tell(true)
-    if (connection.status?.role === 'leader') spin(votesAlone() ? sharingTakes : lastWordTakes)
+    if (connection.status?.role === 'leader') keepBusy(votesAlone() ? sharingTakes : lastWordTakes)
   }
   const onResume = () => tell(false)
   document.addEventListener('visibilitychange', onVisibility)
@@ -62,7 +62,16 @@ function readSigns(): DeviceSigns {
   }
 }
 
-function spin(ms: number): void {
-  const until = performance.now() + ms
-  while (performance.now() < until);
+/** A longer step, ms, is one in which this thread did not run; so the worker, for which it keeps the browser waiting, may not have either. */
+const stepMax = 5
+
+/** For so long of its own running time, ms. */
+export function keepBusy(ms: number, now: () => number = () => performance.now()): void {
+  let left = ms
+  let last = now()
+  while (left > 0) {
+    const at = now()
+    left -= Math.min(at - last, stepMax)
+    last = at
+  }
 }

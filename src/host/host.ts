@@ -395,7 +395,7 @@ export class Host {
     if (gap > pauseAfter + this.#sleeps) this.pauses += 1
     // A wall clock that was set back would hold up every lease for as much: they begin anew instead.
     const setBack = before.wall - this.#now.wall
-    if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused()
+    if (Math.max(gap, setBack) > this.#gapOfLeader() && this.#leadership.leading) this.#leadership.paused(before)
     const ticks = Math.max(0, Math.floor(this.#now.monotonic - this.#ticked))
     this.#ticked += ticks
     if (this.#belonging.recovery.isStandingBy) return

@@ -6,7 +6,7 @@ import { findSessionOfPeer } from '../machine/session/view.js'
 import { isPairWith, membersOf } from '../raft/configuration.js'
 import type { Configuration, PeerId } from '../raft/entry.js'
 import type { ProgressStatus, Status } from '../raft/ready.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtLeast, elapsedAtMost, type Instant, postponed } from '../shared/instant.js'
 import { type Candidate, nextConfiguration } from './autopilot.js'
 import { CatchUp } from './catch-up.js'
 import { type Condition, type Conditions, isUnfit } from './condition.js'
@@ -87,9 +87,20 @@ export class Leadership {
     this.#leading = false
   }
 
-  /** This host's own time has a gap (C3): it counts as a new leader. */
-  paused(): void {
-    this.#beNew()
+  /**
+   * This host's own time has a gap, from then until now (C3). It counts as a new leader if it was away for a lease or cannot tell for how long.
+   * A shorter one is no silence of anybody, and no more: on a machine that stands still every few seconds nobody else would ever be given up.
+   */
+  paused(stoppedAt: Instant): void {
+    const { now } = this.#context
+    if (elapsedAtMost(stoppedAt, now) >= this.#lease || now.wall < stoppedAt.wall) {
+      this.#beNew()
+      return
+    }
+    for (const [peerId, seenAt] of this.#seenAt) this.#seenAt.set(peerId, postponed(seenAt, stoppedAt, now))
+    this.#silenceActedAt = postponed(this.#silenceActedAt, stoppedAt, now)
+    this.#check.restart()
+    this.leases.resume(stoppedAt)
   }
 
   #beNew(): void {

@@ -163,9 +163,12 @@ describe('[S-5] an echo', () => {
     expect(context.core.reads).toEqual([kickRound, kickRound])
   })
 
-  it('what was heard before a restart is not echoed after it', () => {
+  it.each([
+    ['a restart', () => leases.restart()],
+    ['[C3] this host stood still', () => leases.resume(context.now)],
+  ])('what was heard before %s is not echoed after it', (_title, happens) => {
     alive(50)
-    leases.restart()
+    happens()
     round()
     expect(echoes()).toEqual([])
   })
@@ -209,6 +212,17 @@ describe('taking away', () => {
     expect(expiries()).toEqual([])
     context.wait(1)
     expect(expiries()).toHaveLength(1)
+  })
+
+  it('[C3] while this host stood still nobody was silent, and before and after it everybody was', () => {
+    context.wait(4_000)
+    const stoppedAt = context.now
+    context.wait(700)
+    leases.resume(stoppedAt)
+    context.wait(5_999)
+    expect(expiries()).toEqual([])
+    context.wait(1)
+    expect(expiries()).toEqual([{ type: 'expire', session: bob, silence: 10_000, term: context.core.term }])
   })
 
   it('a session that was opened since counts from when it is first looked at', () => {

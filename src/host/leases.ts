@@ -6,7 +6,7 @@ import type { SessionId } from '../machine/command.js'
 import { encodeInstruction } from '../machine/instruction.js'
 import { findSession, listSessions, pendingExpiry } from '../machine/session/view.js'
 import type { PeerId } from '../raft/entry.js'
-import { elapsedAtLeast, type Instant } from '../shared/instant.js'
+import { elapsedAtLeast, type Instant, postponed } from '../shared/instant.js'
 import type { HostContext } from './context.js'
 
 interface Heard {
@@ -36,6 +36,14 @@ export class Leases {
     this.#heardAt.clear()
     this.#echoed.clear()
     for (const { session } of listSessions(this.#context.machine)) this.#heardAt.set(session, this.#context.now)
+    this.#waiting = []
+  }
+
+  /** This host stood still from then until now (C3): that was no silence, and nothing is echoed before a quorum answers again. */
+  resume(stoppedAt: Instant): void {
+    const { now } = this.#context
+    for (const [session, since] of this.#heardAt) this.#heardAt.set(session, postponed(since, stoppedAt, now))
+    this.#echoed.clear()
     this.#waiting = []
   }
 

@@ -21,6 +21,12 @@ export function elapsedAtLeast(since: Instant, now: Instant): number {
   return Math.max(0, Math.min(now.monotonic - since.monotonic, now.wall - since.wall))
 }
 
+/** `since` for whoever stood still between these two: what had surely passed at `stopped` is what has passed at `now` (C2, C3). */
+export function postponed(since: Instant, stopped: Instant, now: Instant): Instant {
+  const passed = elapsedAtLeast(since, stopped)
+  return { monotonic: now.monotonic - passed, wall: now.wall - passed }
+}
+
 /** What may have passed: the larger of both clocks. For whoever may lose something (C2). */
 export function elapsedAtMost(since: Instant, now: Instant): number {
   return Math.max(0, now.monotonic - since.monotonic, now.wall - since.wall)

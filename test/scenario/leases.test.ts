@@ -106,6 +106,20 @@ describe('a lease', () => {
     expect(lock.state).toBe('held')
   })
 
+  it('[C3] ... also to whom it had not heard for a while: links that broke meanwhile have to be made anew', async () => {
+    const story = new Story('frozen leader and holder', withLease(lease))
+    const tabs = await story.open(2)
+    const leader = story.leaderOf(tabs)
+    const holder = tabs.find((tab) => tab !== leader)
+    if (!holder) throw new Error('two tabs')
+    const lock = await story.acquire(holder, 'doc')
+    holder.freeze(20_000 + 1.4 * lease)
+    await story.pass(0.8 * lease)
+    leader.freeze(20_000)
+    await story.pass(20_000 + lease)
+    expect(lock.state).toBe('held')
+  })
+
   it.each([-1, 1])('[C1][C2] wall clocks that step by %i years change nothing', async (years) => {
     const story = new Story('years', { ...withLease(lease), registrar: true })
     const tabs = await story.open(1, 1, 1)

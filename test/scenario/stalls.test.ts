@@ -1,7 +1,7 @@
 /** A worker that did not run for a moment has heard nothing, but much may have been said to it. */
 import { expect, it } from 'vitest'
 import type { SimTab } from '../../src/simulation/tab.js'
-import { Story } from './story.js'
+import { Story, withLease } from './story.js'
 
 async function stall(story: Story, tabs: readonly SimTab[], ms: number): Promise<void> {
   const threads = tabs.map((tab) => story.hostOf(tab).thread)
@@ -62,3 +62,33 @@ it('[M5] a leader that stands still now and then is given the time for it, for a
   await story.until(() => story.sim.leader !== null && story.leaderOf(tabs) !== leader, 5_000, 'another leader')
   expect(story.now - crashedAt).toBeLessThan(500)
 })
+
+it.each([
+  ['one of two browsers', 2, 300],
+  ['one of three browsers', 3, 180],
+] as const)(
+  '[C3][M3] a leader that stands still now and then still counts the silence of %s that has crashed',
+  async (_title, browsers, ms) => {
+    const story = new Story(`a leader that stalls counts ${browsers}`, { ...withLease(5_000), registrar: true })
+    const tabs = await story.open(...Array.from({ length: browsers }, () => 1))
+    const leader = story.leaderOf(tabs)
+    const [other] = tabs.filter((tab) => tab !== leader)
+    if (!other) throw new Error('two tabs')
+    await story.acquire(other, 'doc')
+    const next = story.ask(leader, 'doc')
+    for (let i = 0; i < 3; i += 1) {
+      await stall(story, [leader], ms)
+      await story.pass(1_000)
+    }
+    other.crash()
+    const crashedAt = story.now
+    while (next.at === null && story.now < crashedAt + 20_000) {
+      await stall(story, [leader], ms)
+      await story.pass(2_000)
+    }
+    expect(next.at).not.toBeNull()
+    expect(story.leaderOf(tabs)).toBe(leader)
+    // A lease, and what the leader did not run meanwhile.
+    expect((next.at ?? 0) - crashedAt).toBeLessThan(7_000)
+  },
+)
