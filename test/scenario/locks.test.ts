@@ -123,3 +123,26 @@ it('[R1] the wait graph is read as it is when it is asked for, with the handles 
     },
   ])
 })
+
+it.each([
+  ['the leader to a follower', 0, 1],
+  ['a follower to the leader', 1, 0],
+  ['one follower to the other', 1, 2],
+  ['a tab to itself', 1, 1],
+])('a hand-over from %s is one entry: the release gives the lock to the next one', async (title, from, to) => {
+  const story = new Story(`hand-over from ${title}`, { registrar: true })
+  const tabs = await story.open(1, 1, 1)
+  const leader = story.leaderOf(tabs)
+  const ranked = [leader, ...tabs.filter((tab) => tab !== leader)]
+  const [holder, waiter] = [ranked[from], ranked[to]]
+  if (!holder || !waiter) throw new Error('three tabs')
+  const { host } = story.hostOf(leader)
+  const lock = await story.acquire(holder, 'doc')
+  const next = story.ask(waiter, 'doc')
+  await story.pass(500)
+  const before = host.status.lastIndex
+  void lock.release()
+  await story.until(() => next.at !== null, 1_000, 'the next grant')
+  expect(host.status.lastIndex - before).toBe(1)
+  expect(next.value?.token).toBeGreaterThan(lock.token)
+})
