@@ -22,7 +22,7 @@ export function isPhone({ mobile, coarse, hover }: DeviceSigns): boolean {
  * A frozen page's worker stops with it, at the latest when it next runs JavaScript (PLATFORM 13): what was posted to it by then has still to be done.
  * So the page, which nobody sees, keeps the browser waiting for so long, ms.
  */
-const lastWordTakes = 40
+const lastWordTakes = 100
 /** Whoever votes alone has to share the vote before it can leave it (M4): a change of voters and a promise, each durable with both tabs, ms. */
 const sharingTakes = 300
 

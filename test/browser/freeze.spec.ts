@@ -25,7 +25,11 @@ const test = base.extend<{ open: Open }>({
           tabs.push(tab)
         }
       }
-      for (const tab of tabs) await until(`${voters} voters`, async () => (await tab.evaluate(voterCount)) === voters)
+      for (const tab of tabs) {
+        await until(`${voters} voters`, async () => (await tab.evaluate(voterCount)) === voters)
+        // Who is handed the lead asks the others for their votes, and nobody's time-out lets it ask again.
+        await until('links', async () => (await tab.evaluate(connectedCount)) === tabs.length)
+      }
       return tabs
     })
     await all.close()
@@ -34,6 +38,7 @@ const test = base.extend<{ open: Open }>({
 })
 
 const voterCount = 'kit.room.metrics().then(({ voters }) => voters.length)'
+const connectedCount = 'kit.room.members.current.filter(({ connected }) => connected).length'
 const term = 'kit.room.metrics().then(({ term }) => term)'
 const leader = 'kit.room.leader'
 const isSet = `kit.outcome(() => kit.room.store.set('text', 'agreed meanwhile')).then(({ ok }) => ok)`
