@@ -1,9 +1,20 @@
 import { describe, expect, it } from 'vitest'
+import type { Lock } from '../../src/client/lock.js'
 import { encodeInstruction } from '../../src/machine/instruction.js'
 import { findSessionOfPeer } from '../../src/machine/session/view.js'
+import type { SimTab } from '../../src/simulation/tab.js'
 import { Story, withLease } from './story.js'
 
 const lease = 4_000
+
+/** Of two tabs of one browser the one that does not lead holds the lock. */
+async function twoTabs(story: Story): Promise<{ leader: SimTab; holder: SimTab; lock: Lock }> {
+  const tabs = await story.open(2)
+  const leader = story.leaderOf(tabs)
+  const holder = tabs.find((tab) => tab !== leader)
+  if (!holder) throw new Error('two tabs')
+  return { leader, holder, lock: await story.acquire(holder, 'doc') }
+}
 
 describe('a lease', () => {
   it('[S-4][S-5] of a blocked page lasts for the rest of it and no longer', async () => {
@@ -92,11 +103,7 @@ describe('a lease', () => {
 
   it('[C3] a leader that was frozen for 20 s gives full leases when it thaws', async () => {
     const story = new Story('frozen leader', withLease(lease))
-    const tabs = await story.open(2)
-    const leader = story.leaderOf(tabs)
-    const holder = tabs.find((tab) => tab !== leader)
-    if (!holder) throw new Error('two tabs')
-    const lock = await story.acquire(holder, 'doc')
+    const { leader, lock } = await twoTabs(story)
     leader.freeze(20_000)
     await story.pass(19_000)
     expect(lock.state).toBe('unsure')
@@ -108,11 +115,7 @@ describe('a lease', () => {
 
   it('[C3] ... also to whom it had not heard for a while: links that broke meanwhile have to be made anew', async () => {
     const story = new Story('frozen leader and holder', withLease(lease))
-    const tabs = await story.open(2)
-    const leader = story.leaderOf(tabs)
-    const holder = tabs.find((tab) => tab !== leader)
-    if (!holder) throw new Error('two tabs')
-    const lock = await story.acquire(holder, 'doc')
+    const { leader, holder, lock } = await twoTabs(story)
     holder.freeze(20_000 + 1.4 * lease)
     await story.pass(0.8 * lease)
     leader.freeze(20_000)
