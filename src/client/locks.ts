@@ -80,7 +80,10 @@ export interface LockManager {
    * for the lock gets it, in the order of the queue: whoever revokes is not put ahead.
    */
   revoke(name: string, options: RevokeOptions): Promise<void>
-  /** One lock, for a user interface: local, and as fresh as this peer's log. */
+  /**
+   * One lock, for a user interface: local, and as fresh as this peer's log. The first call for a name shows nobody until the worker has
+   * answered, a moment later: whoever subscribes or iterates is told then.
+   */
   observe(name: string): Observable<LockObservation>
   /**
    * What happens to all locks whose names begin so, for bystanders: first what is held (marked `resync`), then each event in the order of the log,
