@@ -8,6 +8,7 @@
 import type { RoomSettings } from '../machine/command.js'
 import { decodeInstruction } from '../machine/instruction.js'
 import type { MachineState } from '../machine/machine.js'
+import type { MachineEvent } from '../machine/outcome.js'
 import { listSessions } from '../machine/session/view.js'
 import { defaultSettings } from '../machine/settings.js'
 import { storedSince } from '../machine/store/view.js'
@@ -107,6 +108,8 @@ const housekeepingEvery = 50
 /** A gap in this host's own time, ms: whatever it believed before is old (PLATFORM, derived numbers). */
 const pauseAfter = 1_000
 const pingEvery = 1_000
+/** Peers where nobody waits for what has been agreed hear of it at most so often, ms: shorter than anybody sees. */
+const newsEvery = 10
 /** Without a leader the next one is to know soon what an election takes over its links (M5). */
 const pingEveryLeaderless = 200
 /** What happens to nobody is seen to seldom (M6). */
@@ -185,6 +188,7 @@ export class Host {
       ...timing,
       peerId: options.self.peerId,
       seed: options.seed,
+      newsTicks: newsEvery,
       maxChunkBytes: chunkBytes,
       maxInflightChunkBytes: 4 * chunkBytes,
       ...(lineage?.foundation && { foundation: lineage.foundation }),
@@ -564,6 +568,14 @@ export class Host {
     this.#belonging.noticeSuccessor()
     if (entry.type === 'configuration') this.#hasWaiting = true
     this.#page.applied(entry, applied)
+    if (this.#leadership.leading) for (const event of applied.events) this.#tellWhoWaits(event)
+  }
+
+  /** Its proposer waits for an entry, and who is in one of its events (a lock's next holder); the others hear of it in time. */
+  #tellWhoWaits(event: MachineEvent): void {
+    if (!('session' in event)) return
+    const peerId = 'peerId' in event ? event.peerId : this.machine.sessions.get(event.session)?.peerId
+    if (peerId !== undefined) this.#raft.tell(peerId)
   }
 
   /** The log is this room's. F5: and whoever can must follow its machine. */

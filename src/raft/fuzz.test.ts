@@ -271,6 +271,7 @@ const smallLimits = {
   maxInflightAppends: 2,
   maxInflightBytes: 200,
   maxUncommittedBytes: 300,
+  newsTicks: 10,
 }
 
 function restoredOf({ voters, isLearner, rises, snapshot }: Start): Restored | undefined {

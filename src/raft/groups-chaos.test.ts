@@ -160,7 +160,7 @@ class Chaos {
     const peers = ['a', 'b', 'c', 'd', 'e'].slice(0, this.isVoting ? 2 : 2 + (seed % 4))
     const learners = peers.length === 4 ? ['d'] : []
     // Every snapshot comes in parts [S47].
-    const raft = { maxChunkBytes: 7, maxInflightChunkBytes: 20, leaseTicks: this.hasLeases ? 120 : 0 }
+    const raft = { maxChunkBytes: 7, maxInflightChunkBytes: 20, leaseTicks: this.hasLeases ? 120 : 0, newsTicks: 10 }
     const isDiskSlow = seed % 2 === 0
     this.processes = new Processes({ peers, learners, groups: groupCount, seed, options, raft, isDiskSlow })
     this.checker = new Checker(this.processes)

@@ -187,6 +187,7 @@ const optionsOf = (id: GroupId) => ({
   seed: id,
   restored: id === 2 ? pairOfVoters : restored,
   leaseTicks: id === 3 ? 100 : 0,
+  newsTicks: id === 1 ? 10 : 0,
 })
 
 /** What the subject asks of its groups. */

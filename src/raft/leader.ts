@@ -13,6 +13,7 @@ import {
   possibleConfigurations,
   termAt,
 } from './log.js'
+import { tellIfDue } from './news.js'
 import { createProgress, type Progress } from './progress.js'
 import { quorumValue, voteResult } from './quorum.js'
 import { failLeaderReads, patience, releaseReads } from './read-index.js'
@@ -35,6 +36,7 @@ export function becomeLeader(state: RaftState): void {
     offer: null,
     dirty: true,
     heldAt: null,
+    newsDue: Number.POSITIVE_INFINITY,
     commitAtBeat: 0,
     claimed: 0,
     transfer: null,
@@ -132,6 +134,7 @@ export function stepDown(state: RaftState): void {
 export function tickLeader(state: RaftState, leading: Leading): void {
   expireTransfer(state, leading)
   callReserveIfDue(state, leading)
+  tellIfDue(state, leading)
   if (state.elapsed >= state.timing.electionTicks && !checkQuorum(state, leading)) {
     if (!mayWait(state)) {
       stepDown(state)

@@ -26,6 +26,10 @@ export interface Progress {
   toldCommit: number
   /** The newest entry that was appended at its request: it waits for the commit. */
   proposed: number
+  /** On the leader's clock: when it last heard of a commit (news.ts). */
+  toldAt: number
+  /** Somebody there waits for what is committed. */
+  isWaiting: boolean
   /** What it was last told to be durable at the leader. */
   toldStable: number
   active: boolean
@@ -51,6 +55,8 @@ export function createProgress(peerId: PeerId, next: number, active: boolean, wi
     owed: false,
     toldCommit: 0,
     proposed: 0,
+    toldAt: Number.NEGATIVE_INFINITY,
+    isWaiting: false,
     toldStable: 0,
     active,
     priority: 0,

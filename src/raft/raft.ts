@@ -7,6 +7,7 @@ import { fork, joinFork } from './fork.js'
 import { stepDown } from './leader.js'
 import { compactLog, configurationOf, entriesBetween, lastIndex, lastTime, termAt } from './log.js'
 import type { Message, MessageOf, Snapshot } from './message.js'
+import { awaitNews } from './news.js'
 import { promiseVote, revokePromise } from './promise.js'
 import { type ProposeResult, propose, proposeConfiguration } from './proposal.js'
 import { failReadsOf, requestRead } from './read-index.js'
@@ -32,11 +33,12 @@ export class Raft {
   constructor(options: RaftOptions) {
     checkTiming(options)
     checkLimits(options)
-    const { leaseTicks = 0 } = options
+    const { leaseTicks = 0, newsTicks = 0 } = options
     assert(
       leaseTicks >= 0 && leaseTicks < options.electionTicks,
       'a lease of reads is shorter than an election time-out',
     )
+    assert(newsTicks >= 0 && newsTicks < Number.POSITIVE_INFINITY, 'news come in the end')
     this.#state = createState(options)
   }
 
@@ -209,6 +211,14 @@ export class Raft {
    */
   compact(snapshot: Snapshot, keepFrom: number): void {
     compactLog(this.#state.log, snapshot, keepFrom)
+  }
+
+  /**
+   * Leader only: somebody at that member waits for what has been committed, other than for a proposal or a read of its own: it hears with the
+   * next Ready (`newsTicks`).
+   */
+  tell(peerId: PeerId): void {
+    if (this.#state.leading !== null) awaitNews(this.#state.leading, peerId)
   }
 
   /** Messages to this peer were lost, or its connection is down. */

@@ -1,6 +1,7 @@
 import type { PeerId } from './entry.js'
 import { holdsLease } from './lease.js'
 import type { MessageOf } from './message.js'
+import { awaitNews } from './news.js'
 import { hasCommittedInTerm, type Leading, type RaftState, send, sendAfterWrite } from './state.js'
 
 /**
@@ -39,6 +40,7 @@ export function onReadIndex(state: RaftState, message: MessageOf<'readIndex'>): 
     leading.waitingReads.push({ from, id })
     return
   }
+  awaitNews(leading, from)
   const { peerId, term, log } = state
   send(state, { type: 'readIndexReply', from: peerId, to: from, term, id, index: log.commit, rejected: false })
 }
@@ -76,6 +78,7 @@ export function releaseReads(state: RaftState, leading: Leading): void {
     if (read.from === state.peerId) state.out.reads.push({ id, index })
     else {
       const { peerId: from, term } = state
+      awaitNews(leading, read.from)
       send(state, { type: 'readIndexReply', from, to: read.from, term, id, index, rejected: false })
     }
   }

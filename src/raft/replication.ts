@@ -3,6 +3,7 @@ import { entryBytes } from './entry-bytes.js'
 import { beginRound } from './heartbeat.js'
 import { addInflight } from './inflight.js'
 import { configurationOf, entriesBetween, lastIndex, termAt } from './log.js'
+import { hearsLater, keepNews, noteTold } from './news.js'
 import { becomeSnapshot, type Progress } from './progress.js'
 import { isInReserve, noteHeld } from './reserve.js'
 import { hasCommittedInTerm, type Leading, type RaftState, send } from './state.js'
@@ -21,8 +22,10 @@ export function flush(state: RaftState): void {
 
 export function replicate(state: RaftState, leading: Leading): void {
   leading.dirty = false
+  leading.newsDue = Number.POSITIVE_INFINITY
   for (const progress of leading.progress.values()) {
-    replicateTo(state, progress)
+    if (hearsLater(state, leading, progress, wantedBy(state, progress))) keepNews(state, leading, progress)
+    else replicateTo(state, progress)
     if (isInReserve(state, progress)) noteHeld(state, leading)
     if (isDeparted(progress)) leading.progress.delete(progress.peerId)
   }
@@ -70,6 +73,7 @@ function pipeline(state: RaftState, progress: Progress): void {
     beginSnapshot(state, progress)
     return
   }
+  progress.isWaiting = false
   let sent = false
   const end = wantedBy(state, progress)
   while (progress.next <= end && inflight.count < inflight.capacity) {
@@ -80,6 +84,8 @@ function pipeline(state: RaftState, progress: Progress): void {
     progress.next = last + 1
     sent = true
   }
+  // The rest comes as soon as there is room for it.
+  if (progress.next <= end) progress.toldAt = Number.NEGATIVE_INFINITY
   // An owed append goes out even past a full window: its refusal or acknowledgement is what frees it (S31).
   if (!sent && progress.owed) sendAppend(state, progress, 0)
   else if (!sent) sendCommit(state, progress)
@@ -102,7 +108,7 @@ function sendCommit(state: RaftState, progress: Progress): void {
   const index = Math.min(log.commit, progress.next - 1)
   const termThere = index > progress.toldCommit ? termAt(log, index) : null
   if (termThere === null) return
-  progress.toldCommit = index
+  noteTold(state, progress, index)
   // It could tell by itself (pair.ts).
   if (Math.min(progress.match, progress.toldStable) >= index) return
   send(state, { type: 'commit', from, to: progress.peerId, term, last: { term: termThere, index } })
@@ -136,7 +142,7 @@ function sendAppend(state: RaftState, progress: Progress, count: number): number
   const previous = { term: previousTerm, index }
   const commitIndex = log.commit
   send(state, { type: 'append', from, to: progress.peerId, term, previous, entries, commitIndex })
-  progress.toldCommit = Math.max(progress.toldCommit, Math.min(commitIndex, index + count))
+  noteTold(state, progress, Math.min(commitIndex, index + count))
   let bytes = 0
   for (const entry of entries) bytes += entryBytes(entry)
   return bytes

@@ -41,7 +41,7 @@ function isSettled(state: RaftState, leading: Leading): boolean {
   if (log.commit !== lastIndex(log) || !hasCommittedInTerm(state) || !isOnDisk(state)) return false
   if (log.applying !== log.commit || leading.dirty || leading.claimed > log.commit) return false
   if (leading.waitingReads.length > 0 || leading.confirmingReads.length > 0) return false
-  return leading.transfer === null && !isJoint(configurationOf(log))
+  return leading.transfer === null && leading.newsDue === Number.POSITIVE_INFINITY && !isJoint(configurationOf(log))
 }
 
 function isOnDisk({ log, out, term }: RaftState): boolean {

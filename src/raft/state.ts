@@ -37,6 +37,11 @@ export interface RaftOptions extends RaftTiming {
    * a leader that may still answer (M5). @default 0
    */
   readonly leaseTicks?: number
+  /**
+   * Members where nobody waits for it (`tell`) hear of commits so many ticks apart, if that is not the first for as long: fewer and larger messages
+   * to them in a busy group. 0: of each at once. @default 0
+   */
+  readonly newsTicks?: number
   /** Bytes of entries in one append (one entry may be larger). @default 256 KiB */
   readonly maxAppendBytes?: number
   /** Appends under way to one follower. @default 64 */
@@ -111,6 +116,8 @@ export interface Leading {
   dirty: boolean
   /** On `clock`: since when entries that are not committed have been kept from who is in reserve (reserve.ts). */
   heldAt: number | null
+  /** On `clock`: when those who wait for nothing hear of what is committed (news.ts); infinite when all have. */
+  newsDue: number
   /** The commit index at the last beat. */
   commitAtBeat: number
   /** Up to here a follower may know that an entry is committed before this leader does. */
@@ -158,6 +165,7 @@ export interface RaftState {
   leader: PeerId | null
   leading: Leading | null
   readonly leaseTicks: number
+  readonly newsTicks: number
   /** All ticks so far. */
   clock: number
   /** Leader: since the last check-quorum. Others: since they heard of the leader, granted a vote or began to campaign. */
@@ -229,6 +237,7 @@ export function createState(options: RaftOptions): RaftState {
     leader: null,
     leading: null,
     leaseTicks: options.leaseTicks ?? 0,
+    newsTicks: options.newsTicks ?? 0,
     clock: 0,
     elapsed: 0,
     timeout: 0,

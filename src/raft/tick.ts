@@ -58,6 +58,7 @@ export function ticksUntilDue(state: RaftState): number {
   if (state.leading !== null) {
     due = Math.min(due, electionTicks - state.elapsed, heartbeatTicks - state.heartbeatElapsed)
     due = Math.min(due, ticksUntilReserve(state, state.leading))
+    due = Math.min(due, state.leading.newsDue - state.clock)
     if (state.leading.transfer !== null) due = Math.min(due, state.leading.transfer.due - state.clock)
   } else if (state.leader !== null || canCampaign(state)) {
     due = Math.min(due, state.timeout - state.elapsed)

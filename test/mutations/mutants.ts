@@ -1052,6 +1052,93 @@ const flow: readonly Mutant[] = [
   },
 ]
 
+const news: readonly Mutant[] = [
+  {
+    name: 'who waits for an answer hears of it by and by',
+    file: 'news.ts',
+    find: 'return isWaiting || proposed > toldCommit',
+    replace: 'return isWaiting',
+    cites: ['S55'],
+  },
+  {
+    name: 'who is named by the caller hears of it by and by',
+    file: 'news.ts',
+    find: '  progress.isWaiting = true\n',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
+    name: 'who has waited once hears at once ever after',
+    file: 'replication.ts',
+    find: '  progress.isWaiting = false\n',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
+    name: 'who reads hears by and by of what it reads',
+    file: 'read-index.ts',
+    find: '      awaitNews(leading, read.from)\n',
+    replace: '',
+    cites: ['S55', 'R1'],
+  },
+  {
+    name: 'news wait until there are others',
+    file: 'tick.ts',
+    find: '    due = Math.min(due, state.leading.newsDue - state.clock)\n',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
+    name: 'news that are due are not told',
+    file: 'news.ts',
+    find: '  if (clock >= leading.newsDue) leading.dirty = true\n',
+    replace: '  void [clock, leading]\n',
+    cites: ['S55'],
+  },
+  {
+    name: 'entries wait as news do',
+    file: 'news.ts',
+    find: 'const owesEntries = end > log.commit && progress.next <= end',
+    replace: 'const owesEntries = false',
+    cites: ['S55'],
+  },
+  {
+    name: 'who is removed hears of it by and by',
+    file: 'news.ts',
+    find: 'configurationIndexOf(log) <= progress.toldCommit && ',
+    replace: '',
+    cites: ['S54'],
+  },
+  {
+    name: 'a leader that votes alone keeps news to itself',
+    file: 'news.ts',
+    find: ' && configurationOf(log).voters.length > 1',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
+    name: 'news wait while leadership is handed over',
+    file: 'news.ts',
+    find: ' || leading.transfer !== null',
+    replace: '',
+    cites: ['S55', 'S61'],
+  },
+  {
+    name: 'what did not fit the window waits as news do',
+    file: 'replication.ts',
+    find: '  if (progress.next <= end) progress.toldAt = Number.NEGATIVE_INFINITY\n',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
+    name: 'a group rests before everybody has heard',
+    file: 'rest.ts',
+    find: 'leading.newsDue === Number.POSITIVE_INFINITY && ',
+    replace: '',
+    cites: ['M6'],
+  },
+]
+
 const reserves: readonly Mutant[] = [
   {
     name: 'whoever was late once is in reserve',
@@ -1530,6 +1617,7 @@ export const mutants: readonly Mutant[] = [
   ...snapshots,
   ...chunks,
   ...flow,
+  ...news,
   ...reserves,
   ...pairs,
   ...promises,

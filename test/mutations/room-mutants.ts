@@ -1405,6 +1405,14 @@ const beyondLocks: readonly RoomMutant[] = [
 ]
 
 export const roomMutants: readonly RoomMutant[] = [
+  {
+    name: 'the next holder hears of its lock by and by',
+    file: 'host/host.ts',
+    find: 'if (peerId !== undefined) this.#raft.tell(peerId)',
+    replace: 'void peerId',
+    cites: ['S55'],
+    tests: { files: ['test/scenario/news.test.ts'] },
+  },
   ...beyondLocks,
   ...frames,
   ...lives,
