@@ -1,6 +1,6 @@
 /**
- * Runs that have convicted the product, each with its one-line cause; with the fix taken out they fail. They run with every
- * `npm test`. What random runs show too rarely to be pinned has a story of its own in `test/scenario/`.
+ * Runs that have convicted the product, or have had a checker convict it wrongly, each with its one-line cause; with the fix taken out they
+ * fail. They run with every `npm test`. What random runs show too rarely to be pinned has a story of its own in `test/scenario/`.
  */
 import type { Edition } from '../../src/simulation/run.js'
 
@@ -91,5 +91,16 @@ export const regressions: readonly Regression[] = [
     seed: 990414,
     cause:
       'N3: on its way to the fork that its history had ended for, a page heard that this had ended too, and of what both had had nothing was told',
+  },
+  {
+    edition: 8,
+    seed: 994077,
+    cause: 'checker: of two who were given a share by one entry, under one token, the one was taken for the other',
+  },
+  {
+    edition: 8,
+    seed: 994245,
+    cause:
+      'checker: a watch that was told a part of an entry, of which a snapshot knew no more, had no right to a resync',
   },
 ]

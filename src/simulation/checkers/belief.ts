@@ -53,10 +53,12 @@ export class BeliefChecker {
   #checkGroup(holdings: readonly Holding[]): void {
     const all = holdings.map((holding) => {
       const { lock, scope } = holding
-      return { holding, mode: lock.mode, territory: { ...this.#log.territoryOf(lock.name, lock.token), scope } }
+      // Whose of those it is, is not known: it was asked for with this scope.
+      const granted = this.#log.territoriesOf(lock.name, lock.token)
+      return { holding, mode: lock.mode, may: granted.map((territory) => ({ ...territory, scope })) }
     })
     for (const one of all) {
-      const other = all.find(({ territory }) => excludes(one.territory, territory))
+      const other = all.find(({ may }) => one.may.every((a) => may.every((b) => excludes(a, b))))
       if (one.mode === 'exclusive' && other) this.#convict(one.holding.lock.name, [one.holding, other.holding])
     }
   }

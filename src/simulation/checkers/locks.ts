@@ -57,8 +57,8 @@ export class LockChecker {
   #delays: Delay[] = []
   /** By name: the first token of an uninterrupted share (T2). */
   readonly #shares = new Map<string, number>()
-  /** By token and name. */
-  readonly #territories = new Map<string, Territory>()
+  /** By token and name: of those who share it several may have the same token. */
+  readonly #territories = new Map<string, Territory[]>()
   readonly #lastToken = new Map<string, { readonly token: number; readonly owner: string }>()
   readonly #stolen = new Set<string>()
 
@@ -71,9 +71,9 @@ export class LockChecker {
     return this.#stolen.has(`${token} ${name}`)
   }
 
-  /** Of what was granted under that token. */
-  territoryOf(name: string, token: number): Territory {
-    return this.#territories.get(`${token} ${name}`) ?? { name, scope: 'exact', owner: `${token}` }
+  /** Of all that was granted under that token. */
+  territoriesOf(name: string, token: number): readonly Territory[] {
+    return this.#territories.get(`${token} ${name}`) ?? [{ name, scope: 'exact', owner: `${token}` }]
   }
 
   /** Whether somebody holds it under that token, or did before an upgrade of the same hold. */
@@ -135,7 +135,8 @@ export class LockChecker {
       endsAt: before ? before.endsAt : maxHold === null ? null : clusterTime + maxHold,
     }
     this.#holds.set(key, hold)
-    this.#territories.set(`${token} ${name}`, { name, scope, owner })
+    const granted = this.#territories.get(`${token} ${name}`) ?? []
+    this.#territories.set(`${token} ${name}`, [...granted, { name, scope, owner }])
     if (mode === 'exclusive') this.#shares.delete(name)
     else if (!this.#shares.has(name)) this.#shares.set(name, token)
     if (how === 'granted' || how === 'upgraded') this.#checkToken(event, owner)

@@ -108,8 +108,8 @@ export class LogChecker {
   }
 
   /** Of what was granted under that token: just its name for what this history does not know. */
-  territoryOf(name: string, token: number): Territory {
-    return this.locks.territoryOf(name, token)
+  territoriesOf(name: string, token: number): readonly Territory[] {
+    return this.locks.territoriesOf(name, token)
   }
 
   applied(record: HostRecord, entry: Entry, machine: MachineState, hosts: readonly HostRecord[]): void {

@@ -123,11 +123,17 @@ export class WatchChecker {
   #resync(change: ResyncChange, place: Place, mayHaveGap: (revision: number) => boolean): void {
     this.#world.coverage.hit('watch resync')
     const { revision } = change
-    const since = place.type === 'behind' ? (this.#books.all[place.count - 1]?.revision ?? 0) : sinceOf(place)
+    const since = place.type === 'behind' ? this.#toldUpTo(place.count) : sinceOf(place)
     const isDue = place.type === 'anew' || mayHaveGap(since)
     if (place.type === 'resync' || revision < since || !isDue) this.#convict(change, `what came after ${since}`)
     this.#place = { type: 'resync', revision, keys: this.#books.at(revision, this.#prefix), gone: '' }
     this.#endOf(change)
+  }
+
+  /** All of it: of an entry that is told in part the rest may not be known any more. */
+  #toldUpTo(count: number): number {
+    const last = this.#books.all[count - 1]?.revision ?? 0
+    return this.#nextAt(count)?.revision === last ? last - 1 : last
   }
 
   /** First what is gone, and then what is there, each by key. */
