@@ -103,4 +103,10 @@ export const regressions: readonly Regression[] = [
     cause:
       'checker: a watch that was told a part of an entry, of which a snapshot knew no more, had no right to a resync',
   },
+  {
+    edition: 8,
+    seed: 996512,
+    cause:
+      'checker: a watch that began in a peer that was in no room had no right to a resync, though it goes on from 0 on the next host',
+  },
 ]
