@@ -100,6 +100,20 @@ describe('news of what is committed', () => {
     expect(commit(raft)).toEqual([])
   })
 
+  it('[S55] come at once to who reads under the lease of its leader', () => {
+    const raft = group({ leaseTicks: 100 })
+    raft.tick(50)
+    drain(raft)
+    raft.step({ type: 'heartbeatReply', from: 'b', to: 'a', term: raft.term, round: raft.currentRound })
+    busy(raft)
+    expect(commit(raft)).toEqual([])
+    raft.step({ type: 'readIndex', from: 'l', to: 'a', term: raft.term, id: 1 })
+    expect(drain(raft)).toMatchObject([
+      { type: 'readIndexReply', to: 'l', index: raft.commitIndex },
+      { type: 'append', to: 'l', commitIndex: raft.commitIndex, entries: [{}] },
+    ])
+  })
+
   it('[S55][S61] come at once to everybody while leadership is handed over', () => {
     const raft = busy()
     raft.propose(0, [bytes('x')])

@@ -1082,6 +1082,13 @@ const news: readonly Mutant[] = [
     cites: ['S55', 'R1'],
   },
   {
+    name: 'who reads under a lease hears by and by of what it reads',
+    file: 'read-index.ts',
+    find: '  awaitNews(leading, from)\n',
+    replace: '',
+    cites: ['S55'],
+  },
+  {
     name: 'news wait until there are others',
     file: 'tick.ts',
     find: '    due = Math.min(due, state.leading.newsDue - state.clock)\n',
