@@ -55,10 +55,12 @@ export class BeliefChecker {
       const { lock, scope } = holding
       // Whose of those it is, is not known: it was asked for with this scope.
       const granted = this.#log.territoriesOf(lock.name, lock.token)
-      return { holding, mode: lock.mode, may: granted.map((territory) => ({ ...territory, scope })) }
+      return { holding, mode: lock.mode, territories: granted.map((territory) => ({ ...territory, scope })) }
     })
     for (const one of all) {
-      const other = all.find(({ may }) => one.may.every((a) => may.every((b) => excludes(a, b))))
+      const other = all.find(({ territories }) =>
+        one.territories.every((a) => territories.every((b) => excludes(a, b))),
+      )
       if (one.mode === 'exclusive' && other) this.#convict(one.holding.lock.name, [one.holding, other.holding])
     }
   }
