@@ -4,8 +4,11 @@ import { defaultSettings } from '../machine/settings.js'
 import { machineVersion } from '../machine/version.js'
 import { foundingLockName, identityLockName, lifeLockName, memoryRoomLockName } from '../shared/life.js'
 import { MemoryDisk, MemoryStorage } from '../storage/memory.js'
-import { type Claim, claimIdentity, holdWithin, type Settled, settleRoom } from './boot.js'
-import type { IdentityStore, LockService, Registrar } from './browser.js'
+import { type Claim, claimIdentity, type Settled, settleRoom } from './boot.js'
+import type { HeldLock, IdentityStore, Registrar } from './browser.js'
+import { DeathWatch } from './death-watch.js'
+import { Holding } from './holding.js'
+import { type Resident, Residents } from './residents.js'
 import { ManualClock, TestLocks } from './test-locks.js'
 
 /** What a browser keeps on its disk. */
@@ -206,26 +209,90 @@ describe('[L1] claiming an identity', () => {
   })
 })
 
-describe('a wait with a bound', () => {
-  it('ends with null, and leaves the queue', async () => {
-    const first = await locks.hold('a')
-    const waiting = holdWithin(locks, 'a', clock, 50)
-    await clock.pass(50)
-    expect(await waiting).toBeNull()
-    first?.release()
-    expect(locks.isHeld('a')).toBe(false)
+describe('[L1][L4] a tab that starts in the moment when another one has the identity of a dead one', () => {
+  const resident: Resident = { configuration: null, unreachableVoters: [], isOver: false, archiving: null, stop() {} }
+  const residentsOf = () => new Residents({ room: 'r', locks, identities, onDead: () => {}, start: () => resident })
+  const incarnationOf = (peerId: string) => identities.disks.get(peerId)?.incarnation ?? { counter: 0, nonce: '' }
+
+  /** Opens a tab as soon as that identity is in other hands; `meanwhile` happens now and then. */
+  async function startAmid(peerId: string, look: () => Promise<void> | void, meanwhile = () => {}): Promise<string> {
+    const hold = locks.hold.bind(locks)
+    const claimed = new Promise<Claim>((resolve) => {
+      locks.hold = async (name, options) => {
+        const lock = await hold(name, options)
+        if (lock && name === identityLockName('r', peerId)) {
+          locks.hold = hold
+          void claim().then(resolve)
+        }
+        return lock
+      }
+    })
+    await look()
+    let isOver = false
+    void claimed.then(() => (isOver = true))
+    for (let i = 0; i < 20 && !isOver; i++) {
+      meanwhile()
+      await clock.pass(50)
+    }
+    return (await claimed).peerId
+  }
+
+  it('it is looked whether that one is dead, and told: it is waited for', async () => {
+    const peerId = await formerly()
+    expect(await startAmid(peerId, () => residentsOf().prove([peerId]))).toBe(peerId)
   })
 
-  it('ends with the lock, and its timer does nothing later', async () => {
-    const held = await holdWithin(locks, 'a', clock, 50)
-    await clock.pass(100)
-    expect(locks.isHeld('a')).toBe(true)
-    held?.release()
+  it('its death is proven: it is waited for', async () => {
+    const peerId = await formerly()
+    const dead: unknown[] = []
+    const watch = new DeathWatch('r', locks, clock, (life) => dead.push(life))
+    const life = { peerId, incarnation: incarnationOf(peerId) }
+    // A third tab that has just got the sign keeps the proof waiting.
+    let sign: Promise<HeldLock | null> | null = null
+    const meanwhile = () => {
+      if (sign) void sign.then((lock) => lock?.release())
+      else sign = locks.hold(lifeLockName(peerId, life.incarnation))
+    }
+    expect(await startAmid(peerId, () => watch.watch(life), meanwhile)).toBe(peerId)
+    expect(dead).toEqual([life])
   })
 
-  it('other errors come through', async () => {
-    const broken: LockService = { hold: () => Promise.reject(new Error('SecurityError')) }
-    await expect(holdWithin(broken, 'a', clock, 50)).rejects.toThrow('SecurityError')
+  it('its node is carried on: it is let go for the tab', async () => {
+    const peerId = await formerly()
+    const residents = residentsOf()
+    const look = () => void residents.adopt([peerId])
+    expect(await startAmid(peerId, look, () => residents.review())).toBe(peerId)
+  })
+
+  it('... or would have it while the tab asks for it: nobody looks then', async () => {
+    const peerId = await formerly()
+    const hold = locks.hold.bind(locks)
+    const looks: boolean[] = []
+    locks.hold = async (name, options) => {
+      if (name === identityLockName('r', peerId)) {
+        locks.hold = hold
+        looks.push(await new Holding(locks).takeIdentity('r', peerId))
+      }
+      return hold(name, options)
+    }
+    expect([(await claim()).peerId, looks]).toEqual([peerId, [false]])
+  })
+
+  it('that one lives: it is waited for no longer than the look', async () => {
+    const { peerId } = await claim()
+    const look = residentsOf().prove([peerId])
+    const another = await claim()
+    await look
+    expect([another.peerId, clock.time]).toEqual(['peer2', 0])
+  })
+
+  it('it is not let go: a tab has one of its own a second later', async () => {
+    const peerId = await formerly()
+    const residents = residentsOf()
+    await residents.adopt([peerId])
+    const claiming = claim()
+    for (let i = 0; i < 40; i++) await clock.pass(50)
+    expect((await claiming).peerId).toBe('peer2')
   })
 })
 

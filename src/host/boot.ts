@@ -14,6 +14,7 @@ import {
 } from '../shared/life.js'
 import type { Lineage, Storage, StoredGroup, StoredState } from '../storage/storage.js'
 import type { HeldLock, IdentityStore, LockService, Registrar } from './browser.js'
+import { Holding, holdWithin } from './holding.js'
 import type { Successor } from './page.js'
 
 /** A reload waits this long for its own identity, which the page before it may still be letting go (L1), ms. */
@@ -48,13 +49,12 @@ export async function claimIdentity(options: BootOptions, preferred: PeerId | nu
     if (claim) return claim
   }
   for (const { peerId } of known) {
-    const claim = await takeOver(options, peerId)
+    const claim = await claimKnown(options, peerId, false)
     if (claim) return claim
   }
   for (const { peerId } of known) {
     if (peerId === preferred) continue
-    const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
-    const claim = lock && (await openIfOver({ locks, identities, clock }, peerId, lock, otherWithin))
+    const claim = await claimKnown(options, peerId, true)
     if (claim) return claim
   }
   while (true) {
@@ -67,20 +67,23 @@ export async function claimIdentity(options: BootOptions, preferred: PeerId | nu
 
 /**
  * L4: a node that another tab carries on is one that the room needs. A tab of its own serves it better: two that are carried on in
- * two browsers do not reach each other, and a room that needs both would never be ready again.
+ * two browsers do not reach each other, and a room that needs both would never be ready again. Others only if `orFree`.
  */
-async function takeOver({ room, locks, identities, clock }: BootOptions, peerId: PeerId): Promise<Claim | null> {
-  // Others hold it while they look here, and whoever carries the node on for a moment.
-  const wanted = await holdWithin(locks, wantedLockName(room, peerId), clock, otherWithin)
-  if (!wanted) return null
+async function claimKnown(options: BootOptions, peerId: PeerId, orFree: boolean): Promise<Claim | null> {
+  const { room, locks, clock } = options
+  const asked = new Holding(locks)
   try {
-    const free = await locks.hold(keptLockName(room, peerId), { ifAvailable: true })
-    free?.release()
-    if (free) return null
-    const lock = await holdWithin(locks, identityLockName(room, peerId), clock, reclaimWithin)
-    return lock && (await openIfOver({ locks, identities, clock }, peerId, lock, reclaimWithin))
+    // Others hold it while they ask here, and whoever carries the node on for a moment.
+    if (!(await asked.take(wantedLockName(room, peerId), { clock, ms: otherWithin }))) return null
+    const kept = keptLockName(room, peerId)
+    const isFree = await asked.take(kept)
+    if (isFree ? !orFree : !(await asked.take(kept, { clock, ms: reclaimWithin }))) return null
+    // L1: while it holds the kept lock nobody looks whether that tab is dead. Who has the identity now is a tab that lives.
+    const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
+    asked.release()
+    return lock && (await openIfOver(options, peerId, lock, isFree ? otherWithin : reclaimWithin))
   } finally {
-    wanted.release()
+    asked.release()
   }
 }
 
@@ -109,20 +112,6 @@ async function openIfOver(
     return null
   } finally {
     lifeLock.release()
-  }
-}
-
-/** Waits for a lock no longer than that; null if it did not come. */
-export async function holdWithin(locks: LockService, name: string, clock: Clock, ms: number): Promise<HeldLock | null> {
-  const controller = new AbortController()
-  const timer = clock.after(ms, () => controller.abort())
-  try {
-    return await locks.hold(name, { signal: controller.signal })
-  } catch (error) {
-    if (controller.signal.aborted) return null
-    throw error
-  } finally {
-    timer.cancel()
   }
 }
 

@@ -22,8 +22,8 @@ async function watching() {
   const dead: unknown[] = []
   const watch = new DeathWatch('room', locks, clock, (one) => dead.push(one))
   watch.watch(life)
-  const pass = async () => {
-    for (let i = 0; i < 50; i++) await clock.pass(100)
+  const pass = async (ms = 5_000) => {
+    for (let i = 0; i < ms; i += 100) await clock.pass(100)
   }
   await pass()
   return { watch, locks, page, worker, dead, pass, take }
@@ -60,11 +60,21 @@ it('[L2] nor both, one after the other: they must be held together', async () =>
   const { page, worker, dead, pass, take } = await watching()
   page.release()
   const again = take(names.life)
-  await pass()
+  await pass(1_000)
   worker.release()
   await again
   await pass()
   expect(dead).toEqual([])
+})
+
+it('[L2] a worker that outlives its page for a moment is waited for', async () => {
+  const { page, worker, dead, pass } = await watching()
+  page.release()
+  await pass(1_000)
+  expect(dead).toEqual([])
+  worker.release()
+  await pass(1_000)
+  expect(dead).toEqual([life])
 })
 
 it('[L2][M1] who said goodbye needs no proof any more', async () => {

@@ -5,8 +5,8 @@
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Clock } from '../shared/instant.js'
 import { identityLockName, lifeLockName } from '../shared/life.js'
-import { holdWithin } from './boot.js'
 import type { LockService } from './browser.js'
+import { Holding, holdWithin } from './holding.js'
 
 /** The identity lock of a dead tab is free at once too; a new tab may have taken it, and then says so itself. */
 const identityWithin = 2_000
@@ -67,17 +67,27 @@ export class DeathWatch {
     sign?.release()
     await new Promise<void>((resolve) => this.#clock.after(goodbyeWithin, resolve))
     if (!sign || signal.aborted) return
+    if (await this.#prove(life, signal)) return
+    // The worker may outlive its page for a moment.
     const identity = identityLockName(this.#room, life.peerId)
-    const identityLock = await holdWithin(this.#locks, identity, this.#clock, identityWithin)
-    if (!identityLock) return
+    const freed = await holdWithin(this.#locks, identity, this.#clock, identityWithin)
+    freed?.release()
+    if (freed) await this.#prove(life, signal)
+  }
+
+  /** False if there is a worker of that identity. */
+  async #prove(life: Life, signal: AbortSignal): Promise<boolean> {
+    const clock = this.#clock
+    const held = new Holding(this.#locks)
     try {
+      if (!(await held.takeIdentity(this.#room, life.peerId, { clock, ms: identityWithin }))) return false
       // Another tab may be looking at this very moment; a page that lives keeps it for longer.
-      const lifeLock = await holdWithin(this.#locks, name, this.#clock, lifeWithin)
+      const isFree = await held.take(lifeLockName(life.peerId, life.incarnation), { clock, ms: lifeWithin })
       // Held together for this moment: that is the proof. Kept no longer, so that a reload gets its identity back.
-      lifeLock?.release()
-      if (lifeLock && !signal.aborted) this.#onDead(life)
+      if (isFree && !signal.aborted) this.#onDead(life)
+      return true
     } finally {
-      identityLock.release()
+      held.release()
     }
   }
 }

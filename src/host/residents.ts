@@ -4,9 +4,10 @@
  */
 import { membersOf } from '../raft/configuration.js'
 import type { Configuration, Incarnation, PeerId } from '../raft/entry.js'
-import { identityLockName, keptLockName, lifeLockName, wantedLockName } from '../shared/life.js'
+import { lifeLockName, wantedLockName } from '../shared/life.js'
 import type { Storage } from '../storage/storage.js'
-import type { HeldLock, IdentityStore, LockService } from './browser.js'
+import type { IdentityStore, LockService } from './browser.js'
+import { Holding } from './holding.js'
 
 export interface Resident {
   /** The committed configuration that its own log has come to, null while another is under way. */
@@ -42,12 +43,12 @@ interface Dead {
   readonly peerId: PeerId
   readonly incarnation: Incarnation
   /** Released unless the node is kept. */
-  readonly locks: HeldLock[]
+  readonly locks: Holding
 }
 
 interface Kept {
   readonly resident: Resident
-  readonly locks: readonly HeldLock[]
+  readonly locks: Holding
 }
 
 export class Residents {
@@ -109,11 +110,7 @@ export class Residents {
     // A disk that cannot be opened is a voter that stays away.
     if (!storage) return 'done'
     // Its new life is watched as any other: this tab may die in its turn.
-    const { room, locks } = this.#options
-    for (const name of [lifeLockName(dead.peerId, storage.incarnation), keptLockName(room, dead.peerId)]) {
-      const lock = await locks.hold(name)
-      if (lock) dead.locks.push(lock)
-    }
+    await dead.locks.take(lifeLockName(dead.peerId, storage.incarnation))
     const resident = this.#start(dead.peerId, storage)
     if (!resident) return 'done'
     this.#kept.set(dead.peerId, { resident, locks: dead.locks })
@@ -168,9 +165,7 @@ export class Residents {
     const kept = this.#kept.get(peerId)
     this.#kept.delete(peerId)
     if (!kept) return
-    const unlock = () => {
-      for (const lock of kept.locks) lock.release()
-    }
+    const unlock = () => kept.locks.release()
     kept.resident.stop()
     // N2, N3: nobody may take it for one of this room before it is known to be an archive.
     if (kept.resident.archiving) void kept.resident.archiving.finally(unlock).catch(() => {})
@@ -208,20 +203,15 @@ export class Residents {
   /** Both locks, or nothing: one alone proves no death (L2). They stay held only if the node is kept. */
   async #ifDead(peerId: PeerId, use: (dead: Dead) => Promise<'kept' | 'done'>): Promise<void> {
     const { room, locks, identities } = this.#options
-    const held: HeldLock[] = []
-    const take = async (name: string) => {
-      const lock = await locks.hold(name, { ifAvailable: true })
-      if (lock) held.push(lock)
-      return lock !== null
-    }
+    const held = new Holding(locks)
     let outcome: 'kept' | 'done' = 'done'
     try {
-      if (!(await take(identityLockName(room, peerId)))) return
+      if (!(await held.takeIdentity(room, peerId))) return
       const incarnation = await identities.lastIncarnation(peerId)
-      if (!incarnation || !(await take(lifeLockName(peerId, incarnation))) || this.#closed) return
+      if (!incarnation || !(await held.take(lifeLockName(peerId, incarnation))) || this.#closed) return
       outcome = await use({ peerId, incarnation, locks: held })
     } finally {
-      if (outcome === 'done') for (const lock of held) lock.release()
+      if (outcome === 'done') held.release()
     }
   }
 }

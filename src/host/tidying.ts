@@ -6,9 +6,10 @@ import { isJoint, membersOf } from '../raft/configuration.js'
 import type { Incarnation, PeerId } from '../raft/entry.js'
 import type { Status } from '../raft/ready.js'
 import type { Clock } from '../shared/instant.js'
-import { identityLockName, lifeLockName } from '../shared/life.js'
+import { lifeLockName } from '../shared/life.js'
 import type { Lineage } from '../storage/storage.js'
-import type { HeldLock, LockService } from './browser.js'
+import type { LockService } from './browser.js'
+import { Holding } from './holding.js'
 
 /** What an identity's database holds, as far as it tells whether anybody may need it. */
 export interface Remains {
@@ -97,22 +98,17 @@ export class Tidying {
   /** L2: under both locks of its last life, or not at all. */
   async #forget(peerId: PeerId, node: Node): Promise<boolean> {
     const { room, locks, attic } = this.#options
-    const held: HeldLock[] = []
-    const take = async (name: string) => {
-      const lock = await locks.hold(name, { ifAvailable: true })
-      if (lock) held.push(lock)
-      return lock !== null
-    }
+    const held = new Holding(locks)
     try {
-      if (!(await take(identityLockName(room, peerId)))) return false
+      if (!(await held.takeIdentity(room, peerId))) return false
       const remains = await attic.remains(peerId)
       const { incarnation } = remains
-      if (incarnation && !(await take(lifeLockName(peerId, incarnation)))) return false
+      if (incarnation && !(await held.take(lifeLockName(peerId, incarnation)))) return false
       if (!isSuperseded(remains, node)) return false
       await attic.remove(peerId)
       return true
     } finally {
-      for (const lock of held) lock.release()
+      held.release()
     }
   }
 }

@@ -20,7 +20,7 @@ export function lifeLockName(peerId: string, life: Life): string {
   return `comity:life:${peerId}:${lifeOf(life)}`
 }
 
-/** Says that a tab carries on the node of a dead one (L4); held by its worker. */
+/** Held by a worker that looks whether that tab is dead, and for as long as it carries its node on (L1, L4). */
 export function keptLockName(room: string, peerId: string): string {
   return `comity:kept:${room}:${peerId}`
 }

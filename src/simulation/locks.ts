@@ -16,6 +16,7 @@ export class SimLocks {
   readonly #prng: Prng
   readonly #queues = new Map<string, Request[]>()
   readonly #known = new Set<Thread>()
+  readonly #releasedUntil = new WeakMap<Thread, number>()
 
   constructor(world: World, browser: string) {
     this.#world = world
@@ -83,7 +84,12 @@ export class SimLocks {
   #release(request: Request): void {
     if (request.state === 'over') return
     request.state = 'over'
-    this.#world.after(this.#delay(), `${request.thread.name} lets go of ${request.name}`, () => this.#remove(request))
+    // Browsers hear of what one thread lets go of in its order.
+    const at = Math.max(this.#world.now + this.#delay(), this.#releasedUntil.get(request.thread) ?? 0)
+    this.#releasedUntil.set(request.thread, at)
+    this.#world.after(at - this.#world.now, `${request.thread.name} lets go of ${request.name}`, () =>
+      this.#remove(request),
+    )
   }
 
   #free(thread: Thread): void {

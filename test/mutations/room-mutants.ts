@@ -295,18 +295,67 @@ const locksOfTheBrowser: readonly RoomMutant[] = [
   {
     file: 'host/death-watch.ts',
     tests: { files: ['src/host/death-watch.test.ts'] },
-    name: 'the life lock alone proves a death',
-    find: 'if (!identityLock) return',
-    replace: 'if (!identityLock) return void this.#onDead(life)',
+    name: 'the identity lock proves a death, though the page has its own again',
+    find: 'if (isFree && !signal.aborted) this.#onDead(life)',
+    replace: 'if (!signal.aborted) this.#onDead(life)',
     cites: ['L2'],
   },
   {
     file: 'host/residents.ts',
     tests: { files: ['test/scenario/departures.test.ts'] },
     name: 'the identity lock alone proves a death',
-    find: 'if (!incarnation || !(await take(lifeLockName(peerId, incarnation))) || this.#closed) return',
+    find: 'if (!incarnation || !(await held.take(lifeLockName(peerId, incarnation))) || this.#closed) return',
     replace: 'if (!incarnation || this.#closed) return',
     cites: ['L2', 'L4'],
+  },
+  {
+    file: 'host/death-watch.ts',
+    tests: { files: ['src/host/death-watch.test.ts'] },
+    name: 'who dies after its page is never proven dead',
+    find: '    if (freed) await this.#prove(life, signal)\n',
+    replace: '',
+    cites: ['L2'],
+  },
+  {
+    file: 'host/death-watch.ts',
+    tests: { files: ['src/host/death-watch.test.ts'] },
+    name: 'the life lock alone proves a death',
+    find: '    if (await this.#prove(life, signal)) return\n',
+    replace: '    this.#onDead(life)\n    if (await this.#prove(life, signal)) return\n',
+    cites: ['L2'],
+  },
+  ...(
+    [
+      [
+        'host/residents.ts',
+        'held.takeIdentity(room, peerId)',
+        "held.take(['comity:identity', room, peerId].join(':'))",
+      ],
+      [
+        'host/death-watch.ts',
+        'held.takeIdentity(this.#room, life.peerId, {',
+        "held.take(['comity:identity', this.#room, life.peerId].join(':'), {",
+      ],
+      [
+        'host/holding.ts',
+        'return (await this.take(keptLockName(room, peerId), patience)) && this.take(identityLockName(room, peerId))',
+        'return (await this.take(identityLockName(room, peerId), patience)) && this.take(keptLockName(room, peerId))',
+      ],
+    ] as const
+  ).map(([file, find, replace]) => ({
+    file,
+    tests: { files: ['src/host/boot.test.ts'] },
+    name: `a tab that starts takes it for a living one's that somebody looks whether its tab is dead (${file})`,
+    find,
+    replace,
+    cites: ['L1', 'L4'],
+  })),
+  {
+    ...boot,
+    name: 'a tab that starts lets others look while it asks for an identity',
+    find: '    const isFree = await asked.take(kept)\n',
+    replace: '    const isFree = await asked.take(kept)\n    if (isFree) asked.release()\n',
+    cites: ['L1'],
   },
   {
     file: 'host/residents.ts',
@@ -926,7 +975,7 @@ const membership: readonly RoomMutant[] = [
   {
     ...tidying,
     name: 'an identity is forgotten while its page lives',
-    find: 'if (incarnation && !(await take(lifeLockName(peerId, incarnation)))) return false',
+    find: 'if (incarnation && !(await held.take(lifeLockName(peerId, incarnation)))) return false',
     replace: '',
     cites: ['L2'],
   },
