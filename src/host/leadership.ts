@@ -17,6 +17,7 @@ import type { Peer } from './peers.js'
 import { QuorumCheck } from './quorum-check.js'
 import { readSubmission } from './submissions.js'
 import { bestHeir, betterLeader, type Runner, Succession } from './succession.js'
+import { Tenure } from './tenure.js'
 import { VersionPilot } from './version-pilot.js'
 
 /** A member with a link that has left so many heartbeats unanswered is not counted on: it may be frozen. */
@@ -59,6 +60,7 @@ export class Leadership {
   /** The entry of the last `tick`: until it is applied the machine's deadlines say nothing new. */
   #tickedAt = 0
   #leading = false
+  readonly #tenure = new Tenure()
 
   constructor(context: HostContext, departures: Departures, conditions: Conditions, actions: LeadershipActions) {
     this.#context = context
@@ -76,15 +78,21 @@ export class Leadership {
   }
 
   begin(): void {
+    const { raft, now } = this.#context
     this.#leading = true
     this.#tickedAt = 0
     this.#catchUp.restart()
-    this.#beNew()
     this.#versions.restart()
+    const before = this.#tenure.begin(raft.term, now)
+    // S-5: or nobody's lease would ever end where a quorum goes away for a moment again and again.
+    if (before) this.paused(before)
+    else this.#beNew()
+    this.#succession.restart(now)
   }
 
   end(): void {
     this.#leading = false
+    this.#tenure.end(this.#context.now)
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
  * What the leader knows of the sessions' pages: when it last heard from each, what it may echo, and whose time has run
- * out. Only a leader keeps it; a new one starts afresh with full leases (S-5).
+ * out. Only a leader keeps it; a new one, unless nobody led between (`Tenure`), starts afresh with full leases (S-5).
  */
 import type { SessionId } from '../machine/command.js'
 import { encodeInstruction } from '../machine/instruction.js'

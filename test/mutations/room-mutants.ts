@@ -417,6 +417,22 @@ const clocks: readonly RoomMutant[] = [
   },
   {
     file: 'host/leadership.ts',
+    tests: { files: ['test/scenario/stalls.test.ts'], title: '[S-5]' },
+    name: 'who is elected again at once begins all leases anew',
+    find: 'if (before) this.paused(before)',
+    replace: 'if (before && before.wall < 0) this.paused(before)',
+    cites: ['S-5'],
+  },
+  {
+    file: 'host/tenure.ts',
+    tests: { files: ['src/host/tenure.test.ts'] },
+    name: 'who is elected again goes on with the leases of a term before another one',
+    find: 'term === this.#term + 1',
+    replace: 'term > this.#term',
+    cites: ['S-5'],
+  },
+  {
+    file: 'host/leadership.ts',
     tests: { files: ['test/scenario/stalls.test.ts'], title: '[C3][M3]' },
     name: 'on a machine that stands still now and then nobody is ever given up',
     find: 'if (elapsedAtMost(stoppedAt, now) >= this.#lease || now.wall < stoppedAt.wall) {',
