@@ -363,15 +363,19 @@ it('waiting and holding are counted, and what became of them', async () => {
   const stuck = watch(semaphore.acquire(1, { owner: 'me' }))
   await quiet()
   await port.refuse('semaphore.acquire', { code: 'deadlock', message: 'a circle' })
+  const resized = watch(semaphore.resize(1))
   await quiet()
-  expect([refused.value, unavailable.value, stuck.value]).toEqual([
+  await port.refuse('semaphore.resize', { code: 'deadlock', message: 'a circle' })
+  await quiet()
+  expect([refused.value, unavailable.value, stuck.value, resized.value]).toEqual([
     expect.any(PermitTimeoutError),
     null,
+    expect.objectContaining({ code: 'deadlock' }),
     expect.objectContaining({ code: 'deadlock' }),
   ])
   const { total, names } = numbers()
   expect(total).toMatchObject({
-    ...{ contentions: 3, expiries: 1, deadlocks: 1, timeouts: 1, steals: 0, revocations: 0 },
+    ...{ contentions: 3, expiries: 1, deadlocks: 2, timeouts: 1, steals: 0, revocations: 0 },
     ...{ wait: { count: 2, sum: 20 }, hold: { count: 2, sum: 30 } },
   })
   expect(names).toEqual({ a: total })

@@ -11,7 +11,7 @@ import {
   checkWhenNoQuorum,
 } from './arguments.js'
 import type { RoomConnection } from './connection.js'
-import { PermitTimeoutError, RoomLeftError } from './errors.js'
+import { ComityError, PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
 import { type HeldPermit, type Permit, type PermitParameters, PermitRequest } from './permit.js'
 import { boundWait, openRequest, type WaitBounds } from './wait.js'
@@ -125,6 +125,16 @@ export class RoomSemaphores {
     })
   }
 
+  async resize(name: string, permits: number, to: number): Promise<void> {
+    const connection = this.connect()
+    try {
+      await connection.call({ type: 'semaphore.resize', name, permits, to })
+    } catch (error) {
+      if (error instanceof ComityError && error.code === 'deadlock') connection.permitMeter.count(name, 'deadlocks')
+      throw error
+    }
+  }
+
   /** The options that a request goes by, and what bounds its wait. */
   check(options: unknown): { asked: Omit<PermitParameters, 'name' | 'permits' | 'count'>; bounds: WaitBounds } {
     const given = checkMembers(options, 'options')
@@ -172,6 +182,6 @@ class RoomSemaphore implements Semaphore {
 
   async resize(permits: number): Promise<void> {
     const to = checkInteger(permits, 'permits', 1, permitsMax)
-    await this.#room.connect().call({ type: 'semaphore.resize', name: this.name, permits: this.#permits, to })
+    await this.#room.resize(this.name, this.#permits, to)
   }
 }
