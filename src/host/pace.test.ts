@@ -57,3 +57,56 @@ describe('[M5] a peer is as patient as its nearest quorum needs', () => {
     expect(patience({ ann: null, bob: null }), 'none is: the times of the founding').toBe(founded.electionTicks)
   })
 })
+
+describe('[M5] it does not wander', () => {
+  let need: number
+  const configuration = { ...emptyConfiguration, voters: ['ann', 'me'] }
+  const begin = () => new Pace('me', (peerId) => (peerId === 'me' ? null : need))
+  /** What it comes to, looked at every 100 ms from then until then. */
+  const follow = (pace: Pace, from: number, to: number): number => {
+    for (let now = from; now < to; now += 100) pace.timing(defaultTiming, configuration, now)
+    return pace.timing(defaultTiming, configuration, to).electionTicks
+  }
+
+  it('[M5] a little more is not worth it, much more is, at once', () => {
+    need = 170
+    const pace = begin()
+    expect(follow(pace, 0, 60_000)).toBe(150)
+    need = 600
+    expect(follow(pace, 60_100, 60_100)).toBe(600)
+    need = 700
+    expect(follow(pace, 60_200, 120_000)).toBe(600)
+  })
+
+  it('[M5] a little less is not worth it either, much less is when it has lasted', () => {
+    need = 600
+    const pace = begin()
+    follow(pace, 0, 0)
+    need = 450
+    expect(follow(pace, 100, 60_000)).toBe(600)
+    need = 300
+    expect(follow(pace, 60_100, 63_000)).toBe(600)
+    expect(follow(pace, 63_100, 63_100)).toBe(300)
+  })
+
+  it('[M5] ... without a word to the contrary', () => {
+    need = 600
+    const pace = begin()
+    follow(pace, 0, 0)
+    need = 160
+    follow(pace, 100, 2_900)
+    need = 600
+    follow(pace, 3_000, 3_000)
+    need = 160
+    expect(follow(pace, 3_100, 6_000)).toBe(600)
+    expect(follow(pace, 6_100, 6_100)).toBe(160)
+  })
+
+  it('[M5] and ends at what the room was founded with', () => {
+    need = 600
+    const pace = begin()
+    follow(pace, 0, 0)
+    need = 1
+    expect(follow(pace, 100, 3_100)).toBe(150)
+  })
+})
