@@ -20,7 +20,7 @@ const loads = [1, 8, 64] as const
  * Hand-overs by which each crowd ends its turn, and those of a new room that are not counted with the others: until some four hundred
  * the machine code of what a hand-over runs through is still being made, in all three workers and pages.
  */
-const handOversAtLeast = 120
+const handOversAtLeast = 400
 const coldHandOvers = 400
 type Which = TurnPlan['locks']
 

@@ -9,7 +9,7 @@ import type { Limit, Row } from './result.js'
 import { median } from './samples.js'
 import { Tab } from './tab.js'
 
-const perRound = { trips: 30, writes: 10, turns: 120 } as const
+const perRound = { trips: 30, writes: 10, turns: 400 } as const
 /** What the first and the last turns take is not contended. */
 const edge = 6
 
