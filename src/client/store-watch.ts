@@ -60,7 +60,8 @@ export type Change<T = Value> = SetChange<T> | DeleteChange<T> | ResyncChange
 export interface WatchOptions {
   /**
    * Go on after what has been seen: a change's `position`, or a revision all of which has been seen, as that of `entries()`, of a
-   * `set`, or of a change that was `last` (but in a `resync`). 0: begin with everything as it is. Default: from now on.
+   * `set`, or of a change that was `last` (but in a `resync`). 0: begin with everything as it is. Default: from now on, by what this peer
+   * knows then.
    */
   from?: number | WatchPosition
   /** Aborted, the iteration throws its reason. */

@@ -124,7 +124,8 @@ export class Watchers {
     if (dice > 0.92) {
       diary.position = null
       diary.revision = null
-      checker.beginNow(page.worker?.record?.host.status.appliedIndex ?? 0)
+      const { worker } = page
+      checker.beginNow(worker?.record?.host.status.appliedIndex ?? 0, () => page.worker === worker)
       return { from: null, begun: () => void this.#writeOwn(page, tab) }
     }
     if (dice > 0.5) {

@@ -109,4 +109,10 @@ export const regressions: readonly Regression[] = [
     cause:
       'checker: a watch that began in a peer that was in no room had no right to a resync, though it goes on from 0 on the next host',
   },
+  {
+    edition: 8,
+    seed: 1001647,
+    cause:
+      'checker: a watch from now on, whose host died before it had said where it began, had no right to begin where the next host stood',
+  },
 ]

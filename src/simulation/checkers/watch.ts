@@ -10,8 +10,8 @@ type KeyChange = SetChange | DeleteChange
 type Place =
   /** So many of all changes are told, or of no concern. */
   | { readonly type: 'behind'; readonly count: number }
-  /** Nothing is told yet: it begins at some entry after that revision. */
-  | { readonly type: 'now'; readonly since: number }
+  /** Nothing is told yet: it begins at some entry after that revision, or where the next host stands if this one has not said where it began. */
+  | { readonly type: 'now'; readonly since: number; readonly isSameHost: () => boolean }
   /** It is to be told everything, as of that revision or a later one. */
   | { readonly type: 'anew'; readonly since: number }
   /** It is being told how things were at that revision; `keys` are those that are still to come. */
@@ -67,8 +67,8 @@ export class WatchChecker {
     this.#begin({ type: 'anew', since })
   }
 
-  beginNow(since: number): void {
-    this.#begin({ type: 'now', since })
+  beginNow(since: number, isSameHost: () => boolean): void {
+    this.#begin({ type: 'now', since, isSameHost })
   }
 
   /** Its user writes a key of this prefix: gives whom to tell its revision, since this watch is to tell it if it runs already. */
@@ -87,7 +87,7 @@ export class WatchChecker {
     if (change.type === 'resync') this.#resync(change, place, mayHaveGap)
     else if (change.resync) this.#isNow(change, place)
     else if (place.type === 'behind') this.#changed(change, place.count)
-    else if (place.type === 'now') this.#changed(change, this.#beginningOf(change, place.since))
+    else if (place.type === 'now') this.#changed(change, this.#beginningOf(change, sinceOf(place)))
     else this.#convict(change, 'everything anew')
     this.#last = `${change.type} ${change.key ?? ''} at ${change.revision}`
   }
@@ -184,7 +184,8 @@ export class WatchChecker {
 }
 
 function sinceOf(place: Exclude<Place, { readonly type: 'behind' }>): number {
-  return place.type === 'resync' ? place.revision : place.since
+  if (place.type === 'resync') return place.revision
+  return place.type === 'now' && !place.isSameHost() ? 0 : place.since
 }
 
 function isSame(change: KeyChange, { key, revision, now, previous }: TrueChange): boolean {
