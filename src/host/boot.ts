@@ -77,7 +77,8 @@ async function claimKnown(options: BootOptions, peerId: PeerId, orFree: boolean)
     if (!(await asked.take(wantedLockName(room, peerId), { clock, ms: otherWithin }))) return null
     const kept = keptLockName(room, peerId)
     const isFree = await asked.take(kept)
-    if (isFree ? !orFree : !(await asked.take(kept, { clock, ms: reclaimWithin }))) return null
+    if (isFree && !orFree) return null
+    if (!isFree && !(await asked.take(kept, { clock, ms: reclaimWithin }))) return null
     // L1: while it holds the kept lock nobody looks whether that tab is dead. Who has the identity now is a tab that lives.
     const lock = await locks.hold(identityLockName(room, peerId), { ifAvailable: true })
     asked.release()

@@ -85,9 +85,10 @@ export class Leadership {
     this.#versions.restart()
     const before = this.#tenure.begin(raft.term, now)
     // S-5: or nobody's lease would ever end where a quorum goes away for a moment again and again.
-    if (before) this.paused(before)
-    else this.#beNew()
-    this.#succession.restart(now)
+    if (before) {
+      this.#succession.restart(now)
+      this.paused(before)
+    } else this.#beNew()
   }
 
   end(): void {

@@ -68,6 +68,13 @@ describe('[M5] it does not wander', () => {
     return pace.timing(defaultTiming, configuration, to).electionTicks
   }
 
+  const patient = (): Pace => {
+    need = 600
+    const pace = begin()
+    follow(pace, 0, 0)
+    return pace
+  }
+
   it('[M5] a little more is not worth it, much more is, at once', () => {
     need = 170
     const pace = begin()
@@ -79,9 +86,7 @@ describe('[M5] it does not wander', () => {
   })
 
   it('[M5] a little less is not worth it either, much less is when it has lasted', () => {
-    need = 600
-    const pace = begin()
-    follow(pace, 0, 0)
+    const pace = patient()
     need = 450
     expect(follow(pace, 100, 60_000)).toBe(600)
     need = 300
@@ -90,9 +95,7 @@ describe('[M5] it does not wander', () => {
   })
 
   it('[M5] ... without a word to the contrary', () => {
-    need = 600
-    const pace = begin()
-    follow(pace, 0, 0)
+    const pace = patient()
     need = 160
     follow(pace, 100, 2_900)
     need = 600
@@ -103,9 +106,7 @@ describe('[M5] it does not wander', () => {
   })
 
   it('[M5] and ends at what the room was founded with', () => {
-    need = 600
-    const pace = begin()
-    follow(pace, 0, 0)
+    const pace = patient()
     need = 1
     expect(follow(pace, 100, 3_100)).toBe(150)
   })

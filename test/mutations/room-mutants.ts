@@ -419,8 +419,8 @@ const clocks: readonly RoomMutant[] = [
     file: 'host/leadership.ts',
     tests: { files: ['test/scenario/stalls.test.ts'], title: '[S-5]' },
     name: 'who is elected again at once begins all leases anew',
-    find: 'if (before) this.paused(before)',
-    replace: 'if (before && before.wall < 0) this.paused(before)',
+    find: 'if (before) {',
+    replace: 'if (before && before.wall < 0) {',
     cites: ['S-5'],
   },
   {

@@ -124,7 +124,7 @@ export class WatchChecker {
     this.#world.coverage.hit('watch resync')
     const { revision } = change
     const since = place.type === 'behind' ? this.#toldUpTo(place.count) : sinceOf(place)
-    // Begun by a peer that was in no room, it goes on from 0 on another host: that asks for everything.
+    // Begun by a peer that was in no room, or where nobody knows any more, it may have to begin with everything.
     const isFromNothing = place.type === 'now' && since === 0
     const isDue = place.type === 'anew' || isFromNothing || mayHaveGap(since)
     if (place.type === 'resync' || revision < since || !isDue) this.#convict(change, `what came after ${since}`)
