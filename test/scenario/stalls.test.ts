@@ -39,6 +39,28 @@ it('[C3] a machine on which nobody ran for longer than any election time-out ele
   expect(story.sim.raft.elections).toBe(elections)
 })
 
+it('how long it stood still at most is in its metrics; what lasts longer than a second is a pause', async () => {
+  const story = new Story('stalls are told', { registrar: true })
+  const [tab] = await story.open(1)
+  if (!tab) throw new Error('one tab')
+  const told = async () => {
+    const { longestStall, pauses } = await story.settle(tab.page.room.metrics())
+    return { longestStall, pauses }
+  }
+  expect(await told()).toEqual({ longestStall: 0, pauses: 0 })
+  await stall(story, [tab], 300)
+  const first = await told()
+  // An awake host is never without a timer for longer than 50 ms.
+  expect(first.longestStall).toBeGreaterThanOrEqual(250)
+  expect(first.longestStall).toBeLessThanOrEqual(300)
+  await story.pass(200)
+  await stall(story, [tab], 200)
+  expect(await told()).toEqual({ ...first, pauses: 0 })
+  await story.pass(200)
+  await stall(story, [tab], 2_000)
+  expect(await told()).toEqual({ ...first, pauses: 1 })
+})
+
 it('[M5] a leader that stands still now and then is given the time for it, for as long as it does', async () => {
   const story = new Story('a leader stalls', { registrar: true })
   const tabs = await story.open(1, 1, 1)
