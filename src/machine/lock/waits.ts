@@ -30,7 +30,11 @@ function positionOf(locks: LocksState, { name }: Resource, waiting: Waiting): nu
 function waitOf(locks: LocksState, kind: 'lock' | 'upgrade', wanted: Wanted, position: number): Wait {
   const { claim, names, mode } = wanted
   const { session, request } = claim
-  const behind = (world: World) => blockers(locks, wanted).filter(({ node }) => !world.isGone(node))
+  let found: Blocker[] | null = null
+  const behind = (world: World) => {
+    found ??= blockers(locks, wanted)
+    return found.filter(({ node }) => !world.isGone(node))
+  }
   return { node: nodeOfClaim(claim), session, owner: ownerOf(claim), request, kind, names, mode, position, behind }
 }
 

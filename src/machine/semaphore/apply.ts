@@ -103,6 +103,8 @@ function deadlocks(context: Context, known: Semaphore, waiting: WaitingPermits, 
   // It waits for nothing, and nobody whom it passes has waited.
   if (place === null && known.queue.length === 0) return null
   const { name, size, held, queue } = known
+  // Each is a node of its own, and either holds or waits: no way leads from one that holds to anybody.
+  if ([waiting, ...held, ...queue].every(({ owner }) => owner === null)) return null
   const then: Queueing =
     place === null
       ? { name, size, holders: [...held, waiting], waiters: queue }

@@ -12,20 +12,20 @@ export interface Queueing {
 /** Those who wait for that semaphore, in their order. */
 export function semaphoreWaits({ name, size, holders, waiters }: Queueing): Wait[] {
   const waits: Wait[] = []
+  const nodes = new Map([...holders, ...waiters].map((one) => [one, nodeOf(one)]))
+  const held = holders.map((other) => blockerOf(name, other, 'held'))
+  const queued = waiters.map((other) => blockerOf(name, other, 'waiting'))
   for (const [place, waiting] of waiters.entries()) {
     const { session, request, owner, count } = waiting
     const ahead = waiters.slice(0, place)
     /** Nobody passes who stands first, and what is out comes back when its owner is gone. */
     const behind = (world: World): Blocker[] => {
-      const isThere = (other: WaitingPermits) => !world.isGone(nodeOf(other))
+      const isThere = (other: WaitingPermits) => !world.isGone(nodes.get(other) ?? '')
       const isIn = (_: WaitingPermits, i: number) => waits[i] !== undefined && world.isGranted(waits[i])
       const out = [...holders, ...ahead.filter(isIn)].filter(isThere)
       const isFirst = ahead.every((other, i) => isIn(other, i) || !isThere(other))
       if (isFirst && sum(out) + count <= size) return []
-      const blockers = [
-        ...holders.map((other) => blockerOf(name, other, 'held')),
-        ...ahead.map((other) => blockerOf(name, other, 'waiting')),
-      ]
+      const blockers = [...held, ...queued.slice(0, place)]
       return blockers.filter(({ node }) => !world.isGone(node))
     }
     const kind = 'semaphore'
