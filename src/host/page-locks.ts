@@ -184,7 +184,7 @@ export class PageLocks {
       else {
         if (view.mode === 'exclusive') this.#upgrades.done(handle, name, view)
         else if (!view.upgrading) this.#upgrades.fail(handle, name)
-        if (view.revoked) this.#revoked(handle, request, name)
+        this.#revoked(handle, request, name)
       }
     }
   }
@@ -198,7 +198,7 @@ export class PageLocks {
     const { number } = request
     const views = number === null ? [] : findLocks(machine, this.#session.id ?? 0, number)
     const view = views.find((one) => one.name === name)
-    if (!view || number === null || !request.held.has(name)) return
+    if (!view?.revoked || number === null || !request.held.has(name)) return
     if (!request.revoked.has(name)) this.#context.emit({ type: 'lock.revoked', handle, name, endsAt: null })
     request.revoked.add(name)
     if (view.grace === null) {
@@ -290,6 +290,9 @@ export class PageLocks {
   }
 
   #emitGrant(handle: LockHandle, { token, since, endsAt, tokens }: LockGrant): void {
+    const request = this.#requests.get(handle)
+    // Where it came in again its owner may be asked for it already: the page is to know with the grant.
+    for (const name of request?.held ?? []) if (request) this.#revoked(handle, request, name)
     this.#context.emit({ type: 'lock.granted', handle, token, since, endsAt, ...(tokens && { tokens }) })
   }
 

@@ -146,3 +146,52 @@ it.each([
   expect(host.status.lastIndex - before).toBe(1)
   expect(next.value?.token).toBeGreaterThan(lock.token)
 })
+
+describe('who comes in again', () => {
+  async function three(title: string) {
+    const story = new Story(title, withLease(lease))
+    const [a, b, c] = await story.open(3)
+    if (!a || !b || !c) throw new Error('three tabs')
+    return { story, a, b, c }
+  }
+
+  it('has the part of several names that it has already, whoever waits for it', async () => {
+    const { story, a, b } = await three('a part of several')
+    const held = await story.acquire(a, 'x', { owner: 'o' })
+    story.ask(b, 'x')
+    await story.pass(200)
+    const all = a.page.room.locks.requestAll(['x', 'y'], { owner: 'o' }, (locks) => locks?.map(({ token }) => token))
+    const [x, y] = (await story.settle(all)) ?? []
+    expect(x).toBe(held.token)
+    expect(y).toBeGreaterThan(held.token)
+  })
+
+  it('may steal what it waits for itself', async () => {
+    const { story, a, b, c } = await three('steals what it waits for')
+    await story.acquire(b, 'doc')
+    story.ask(c, 'doc')
+    await story.pass(200)
+    const waiting = story.ask(a, 'doc', { owner: 'o' })
+    await story.pass(200)
+    await story.acquire(a, 'doc', { owner: 'o', steal: true })
+    await story.until(() => waiting.at !== null, 1_000, 'its other request')
+    expect(waiting.error).toBeUndefined()
+  })
+
+  it('[S-7] gives back what it was asked for with the rest: revoke() ends, and the next one has the lock', async () => {
+    const { story, a, b, c } = await three('asked back twice')
+    const first = await story.acquire(a, 'x', { owner: 'o' })
+    const next = story.ask(b, 'x')
+    await story.pass(100)
+    const revoked = story.watch(c.page.room.locks.revoke('x', { grace: 1_000 }))
+    await story.pass(300)
+    const again = await story.acquire(a, 'x', { owner: 'o' })
+    expect([again.state, again.revoking.aborted]).toEqual(['held', true])
+    expect(again.deadline).toBeLessThan(first.deadline + 50)
+    await story.until(() => next.at !== null, 2_000, 'the next one')
+    expect([first, again].map(({ state }) => state)).not.toContain('held')
+    await story.until(() => [first, again].every(({ state }) => state === 'lost'), 1_000, 'both lost')
+    expect(again.signal.reason).toMatchObject({ code: 'lock-lost', reason: 'revoked' })
+    await story.until(() => revoked.at !== null, 1_000, 'the revoke')
+  })
+})

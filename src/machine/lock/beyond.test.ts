@@ -168,6 +168,61 @@ describe('an owner', () => {
   })
 })
 
+describe('an owner that has a part of what it asks for', () => {
+  it('needs the rest alone, whoever waits for that part', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, acquire('a', owner))
+    const token = tokenAt(script.index)
+    script.send(sessions.bob, lock('a'))
+    const { outcome, lockEvents } = script.send(sessions.ann, acquire(['a', 'b'], { ...owner, ifAvailable: true }))
+    const tokens = [
+      { name: 'a', token },
+      { name: 'b', token: tokenAt(script.index) },
+    ]
+    expect(outcome).toMatchObject({ type: 'lock.granted', tokens })
+    expect(lockEvents).toMatchObject([{ how: 'reentered' }, { how: 'granted' }])
+  })
+
+  it('waits where it may lose that part while it waits: no circle may come of that', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.cid, lock('b'))
+    script.send(sessions.ann, acquire('a', owner))
+    script.send(sessions.bob, lock('a'))
+    expect(codeOf(script.send(sessions.ann, acquire(['a', 'b'], owner)).outcome)).toBe('deadlock')
+  })
+
+  it('is let in with the rest of its requests when it has come to a lock by stealing it', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.bob, lock('a'))
+    script.send(sessions.cid, lock('a'))
+    const { number } = script.send(sessions.ann, acquire('a', owner))
+    const stolen = script.send(sessions.ann, acquire('a', { ...owner, steal: true }))
+    expect(stolen.outcome?.type).toBe('lock.granted')
+    expect(stolen.events).toContainEqual(
+      expect.objectContaining({ type: 'lock.granted', request: number, token: tokenAt(script.index) }),
+    )
+    expect([holders(script), waiters(script)]).toEqual([['ann', 'ann'], ['cid']])
+  })
+
+  it('lets in its other shares as soon as one of its own is there, whoever waits between them', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.bob, lock('a', shared))
+    script.send(sessions.cid, lock('a'))
+    const { number } = script.send(sessions.ann, acquire('a', { ...owner, ...shared }))
+    const first = script.send(sessions.ann, acquire('a', { ...owner, ...shared, priority: 1 }))
+    expect(first.events).toMatchObject([{ type: 'lock.granted', request: number }, { type: 'lock.changed' }])
+  })
+
+  it('[T1] comes in again under the newest of its tokens: who has seen that one takes no older one', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, acquire('a', { ...owner, ...shared }))
+    script.send(sessions.ann, acquire('a', { ...owner, ...shared }))
+    script.send(sessions.ann, upgrade(2))
+    const token = tokenAt(script.index)
+    expect(script.send(sessions.ann, acquire('a', owner)).outcome).toMatchObject({ type: 'lock.granted', token })
+  })
+})
+
 describe('a deadlock', () => {
   it('across names is refused to the one that would close it, and changes nothing', () => {
     const { script, sessions } = roomOf('ann', 'bob')
@@ -256,6 +311,69 @@ describe('[C1] maxHold', () => {
     expect(told).toEqual(['lock.lost', 'lock.lost', 'lock.granted'])
     const { holders } = observeLock(script.state, 'a')
     expect(holders).toMatchObject([{ request: both, token: tokenAt(script.index) }])
+  })
+})
+
+describe('who comes in again', () => {
+  it('[C1] stays no longer than what let it in: maxHold bounds all that is held by it', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, acquire('a', { ...owner, maxHold: 100 }))
+    script.send(sessions.bob, lock('a'))
+    script.time = 90
+    const again = script.send(sessions.ann, acquire('a', { ...owner, maxHold: 1_000 }))
+    expect(again.outcome).toMatchObject({ type: 'lock.granted', endsAt: 100 })
+    // It has what it asked for as a whole, so all of it ends at once.
+    expect(script.send(sessions.ann, acquire(['a', 'b'], owner)).outcome).toMatchObject({ endsAt: 100 })
+    at(script, 100)
+    expect([holders(script), holders(script, 'b')]).toEqual([['bob'], []])
+  })
+
+  it('[C1] goes by the hold that lasts longest; a shorter maxHold of its own is its own', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, acquire('a', owner))
+    expect(script.send(sessions.ann, acquire('a', { ...owner, maxHold: 50 })).outcome).toMatchObject({ endsAt: 50 })
+    expect(script.send(sessions.ann, acquire('a', owner)).outcome).not.toHaveProperty('endsAt')
+    expect(script.send(sessions.ann, acquire('a', { ...owner, maxHold: 70 })).outcome).toMatchObject({ endsAt: 70 })
+  })
+
+  it('[C1] is not bounded by what is granted with it, after both have waited', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.bob, lock('a'))
+    script.send(sessions.ann, acquire('a', { ...owner, maxHold: 50 }))
+    script.send(sessions.ann, acquire('a', owner))
+    const { events } = script.send(sessions.bob, release(1))
+    expect(events.map((event) => event.type === 'lock.granted' && (event.endsAt ?? null))).toEqual([50, null, false])
+  })
+
+  it('[S-7] is asked for it as well, where its owner is: with the end that is known, or to acknowledge it too', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, acquire('a', owner))
+    script.send(sessions.bob, lock('a'))
+    script.send(sessions.bob, revoke(100))
+    const before = script.send(sessions.ann, acquire('a', owner))
+    expect(before.outcome).not.toHaveProperty('endsAt')
+    script.send(sessions.ann, acknowledge(1, 100))
+    const after = script.send(sessions.ann, acquire('a', owner))
+    expect(after.outcome).toMatchObject({ endsAt: 100 })
+    const { events } = at(script, 100)
+    expect(events).toMatchObject([
+      { type: 'lock.lost', request: 1, reason: 'revoked' },
+      { type: 'lock.lost', request: after.number, reason: 'revoked' },
+      { type: 'lock.changed' },
+    ])
+    script.send(sessions.ann, acknowledge(before.number, 100))
+    at(script, 200)
+    expect(holders(script)).toEqual(['bob'])
+  })
+
+  it('steals nothing of that: a thief begins anew', () => {
+    const { script, sessions } = roomOf('ann')
+    script.send(sessions.ann, acquire('a', { ...owner, maxHold: 100 }))
+    script.send(sessions.ann, revoke(100))
+    const { outcome } = script.send(sessions.ann, acquire('a', { ...owner, steal: true }))
+    expect(outcome).not.toHaveProperty('endsAt')
+    at(script, 1_000)
+    expect(holders(script)).toEqual(['ann'])
   })
 })
 
@@ -417,6 +535,27 @@ describe('upgrade and downgrade', () => {
     // A downgrade gives the upgrade up.
     expect(script.send(sessions.ann, downgrade(1)).outcome?.type).toBe('lock.downgraded')
     expect(holders(script)).toEqual(['ann', 'bob', 'cid'])
+  })
+
+  it('two of one owner do not wait for each other', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    const mine = { ...owner, ...shared }
+    const [one, two] = [mine, mine].map((options) => script.send(sessions.ann, acquire('a', options)).number)
+    script.send(sessions.bob, lock('a', shared))
+    for (const request of [one, two])
+      expect(script.send(sessions.ann, upgrade(request ?? 0)).outcome?.type).toBe('lock.queued')
+    const { events } = script.send(sessions.bob, release(1))
+    expect(events.filter(({ type }) => type === 'lock.upgraded')).toMatchObject([{ request: one }, { request: two }])
+  })
+
+  it('lets in what else its owner waits for there', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.bob, lock('a'))
+    const queued = script.send(sessions.ann, acquire('a', owner)).number
+    const first = script.send(sessions.ann, acquire('a', { ...owner, ...shared, priority: 1 })).number
+    const { events } = script.send(sessions.bob, release(1))
+    const granted = events.flatMap((event) => (event.type === 'lock.granted' ? [event.request] : []))
+    expect(granted).toEqual([first, queued])
   })
 
   it("[T2] a downgrade keeps its token, which is the share's, and lets the shared ones in", () => {

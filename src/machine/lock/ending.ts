@@ -129,7 +129,7 @@ export function fireLocks(context: Context): void {
 
 function endHold(context: Context, resource: Resource, held: Held, touched: Set<string>): void {
   const { expiresAt, revoke } = held
-  const isGrace = expiresAt === undefined || (revoke?.endsAt ?? expiresAt) < expiresAt
+  const isGrace = (revoke?.endsAt ?? Number.POSITIVE_INFINITY) <= (expiresAt ?? Number.MAX_SAFE_INTEGER)
   lose(context, resource, held, isGrace ? 'revoked' : 'expired', touched, false)
 }
 

@@ -1,23 +1,29 @@
 import { compareStrings } from '../../shared/codec.js'
 import type { Grant } from '../outcome.js'
 import type { Context } from '../state.js'
-import { addHeld, changed, dropUnused, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
+import { addHeld, changed, dropUnused, endOf, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
 import { coverOf, isGrantable, wants, wantsUpgrade } from './obstacles.js'
 import { type Held, namesOf, type Resource, type Waiting } from './state.js'
 import { tokenOf } from './token.js'
 
-/** T1: a token of this entry's; where its owner is already, that hold's own. */
+/**
+ * T1: a token of this entry's; where its owner is already, that hold's own. Nobody keeps by coming in again what he would lose: it ends no later than
+ * the holds that let him in, and what is asked back of these is asked back of it.
+ */
 export function grant(context: Context, names: readonly string[], waiting: Waiting, reenters: boolean): Grant {
   const { state, index } = context
   const since = state.clusterTime
   const { names: _, ...claim } = waiting
-  const maxHold = waiting.beyond?.maxHold ?? null
   const covers = names.map((name) => (reenters ? coverOf(state.locks, waiting, name) : null))
+  const endsAt = endOfGrant(context, waiting, covers)
   const tokens = names.map((name, i) => {
     const cover = covers[i]
     const token = cover?.resource.name === name ? cover.held.token : tokenOf(context)
-    const expires = maxHold === null ? {} : { expiresAt: since + maxHold }
-    const held: Held = { ...claim, since, token, granted: index, place: context.grants, ...expires }
+    const held: Held = {
+      ...{ ...claim, since, token, granted: index, place: context.grants },
+      ...(endsAt !== null && { expiresAt: endsAt }),
+      ...(cover?.held.revoke && { revoke: cover.held.revoke }),
+    }
     context.grants += 1
     const resource = resourceOf(state.locks, name)
     addHeld(state.locks, resource, held)
@@ -33,10 +39,21 @@ export function grant(context: Context, names: readonly string[], waiting: Waiti
   return {
     token,
     since,
-    ...(maxHold !== null && { endsAt: since + maxHold }),
+    ...(endsAt !== null && { endsAt }),
     ...(tokens.some((one) => one.token !== token) && { tokens }),
   }
 }
+
+/** One for all its names: its page hears of it with the grant (S-7). Requests that are granted together do not bound each other. */
+function endOfGrant({ state, index }: Context, { beyond }: Waiting, covers: readonly Cover[]): number | null {
+  const maxHold = beyond?.maxHold ?? null
+  const own = maxHold === null ? Number.POSITIVE_INFINITY : state.clusterTime + maxHold
+  const ends = covers.map((cover) => (cover && cover.held.granted < index ? endOf(cover.held) : null))
+  const end = Math.min(own, ...ends.map((one) => one ?? Number.POSITIVE_INFINITY))
+  return end === Number.POSITIVE_INFINITY ? null : end
+}
+
+type Cover = ReturnType<typeof coverOf>
 
 /** T1: exclusive from now on, under a new token. */
 export function upgraded(context: Context, resource: Resource, held: Held): { token: number; since: number } {

@@ -12,7 +12,11 @@ export function supposed(
   { claim, names, upgrade }: Wanted,
   steals: readonly { readonly resource: Resource; readonly held: Held }[] | null,
 ): LocksState {
-  const then: LocksState = { ...locks, resources: new Map(locks.resources), uses: { beyond: 1, trees: 1, timed: 0 } }
+  const then: LocksState = {
+    ...locks,
+    resources: new Map(locks.resources),
+    uses: { ...locks.uses, beyond: 1, trees: 1 },
+  }
   const copy = (name: string): Resource => {
     const known = resourceOf(then, name)
     const resource = { ...known, held: [...known.held], queue: [...known.queue] }

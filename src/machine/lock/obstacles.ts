@@ -29,10 +29,16 @@ export function wantsUpgrade(name: string, held: Held, requested: number): Wante
   return { claim: held, names: [name], mode: 'exclusive', upgrade: requested }
 }
 
-/** It conflicts with nothing that is held, with nobody ahead of it, and nobody is kept out yet. */
+/**
+ * It conflicts with nothing that is held, with nobody ahead of it, and nobody is kept out yet. Where its owner is already it comes in again,
+ * whoever waits there.
+ */
 export function isGrantable(locks: LocksState, wanted: Wanted): boolean {
-  for (const _ of obstacles(locks, wanted)) return false
-  return !isDelayed(locks, wanted)
+  const { names, claim, upgrade } = wanted
+  const missing = upgrade === undefined ? names.filter((name) => coverOf(locks, claim, name) === null) : names
+  const rest = { ...wanted, names: missing }
+  for (const _ of obstacles(locks, rest)) return false
+  return !isDelayed(locks, rest)
 }
 
 function isDelayed(locks: LocksState, { claim, names }: Wanted): boolean {
@@ -45,7 +51,10 @@ function isDelayed(locks: LocksState, { claim, names }: Wanted): boolean {
   )
 }
 
-/** In no order that would mean anything; one that is in the way with several names comes as often. */
+/**
+ * Also at names where its owner is already: it may lose them while it waits, and then waits there like anybody. In no order that would mean
+ * anything; one that is in the way with several names comes as often.
+ */
 export function* obstacles(locks: LocksState, wanted: Wanted): Iterable<Obstacle> {
   const scope = scopeOf(wanted.claim)
   for (const name of wanted.names)
@@ -89,20 +98,30 @@ export function nodeOfClaim(claim: Claim): NodeKey {
   return nodeOf({ session: claim.session, request: claim.request, owner: ownerOf(claim) })
 }
 
-/** What its owner holds there: all of it, in a mode that is enough. Of that very name before what is above it. */
-export function coverOf(locks: LocksState, wanted: Waiting, name: string): { resource: Resource; held: Held } | null {
+/**
+ * What its owner holds there: all of it, in a mode that is enough. Of that very name before what is above it; of several the newest, since
+ * whoever has seen its token takes no older one; of these the one with the longest `maxHold`, and with the first end of a grace.
+ */
+export function coverOf(locks: LocksState, wanted: Claim, name: string): { resource: Resource; held: Held } | null {
   const scope = scopeOf(wanted)
   if (ownerOf(wanted) === null) return null
   for (const resource of namesAround(locks, name, 'exact')) {
-    const held = resource.held.find(
+    const own = resource.held.filter(
       (one) =>
         isOfOneOwner(one, wanted) &&
         (one.mode === 'exclusive' || wanted.mode === 'shared') &&
         covers(resource.name, scopeOf(one), name, scope),
     )
+    const [held] = own.sort(compareCovers)
     if (held) return { resource, held }
   }
   return null
+}
+
+function compareCovers(a: Held, b: Held): number {
+  const [never, { token, expiresAt, revoke }] = [Number.MAX_SAFE_INTEGER, a]
+  const maxHold = (b.expiresAt ?? never) - (expiresAt ?? never)
+  return b.token - token || maxHold || (revoke?.endsAt ?? never) - (b.revoke?.endsAt ?? never)
 }
 
 /** An owner that shares and wants the same exclusively would wait for itself: it has to upgrade. */

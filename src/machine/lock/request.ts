@@ -8,7 +8,7 @@ import { type LockAcquire, lockNameMax } from './command.js'
 import { grant, settle } from './grant.js'
 import { supposed } from './hypothesis.js'
 import { lockHoldersMax, lockHoldMax, lockLeaseMax, lockNamesMax } from './limits.js'
-import { coverOf, isGrantable, nodeOfClaim, ownShare, type Wanted } from './obstacles.js'
+import { isGrantable, nodeOfClaim, ownShare, type Wanted } from './obstacles.js'
 import { type Held, ownerOf, type Resource, scopeOf, type Waiting } from './state.js'
 import { namesAround, territoriesMeet } from './territory.js'
 import { lockWaits } from './waits.js'
@@ -70,8 +70,9 @@ function take(
     tellLost(context, resource.name, held, 'stolen')
   }
   const got = grant(context, names, waiting, !steal)
-  // A stolen share may be compatible with those who wait.
-  if (steals.length > 0) settle(context, touched)
+  // A stolen share may be compatible with those who wait, and its owner's other requests may be covered by it.
+  if (ownerOf(waiting) !== null) for (const name of names) touch(locks, touched, name, waiting)
+  settle(context, touched)
   return { type: 'lock.granted', ...got }
 }
 
@@ -82,8 +83,7 @@ function judge(context: Context, command: LockAcquire, names: readonly string[],
   const wanted: Wanted = { claim: waiting, names, mode: waiting.mode }
   // W3C: every holder loses it, and the thief is granted ahead of the queue.
   const steals = command.steal ? holdersAround(context, wanted) : []
-  const isThere =
-    command.steal || names.every((name) => coverOf(locks, waiting, name) !== null) || isGrantable(locks, wanted)
+  const isThere = command.steal || isGrantable(locks, wanted)
   if (!isThere && command.ifAvailable) return { type: 'refused', outcome: { type: 'lock.unavailable' } }
   const verdict: Verdict = isThere ? { type: 'granted', steals } : { type: 'queued' }
   const outcome =

@@ -19,17 +19,24 @@ export function upgrade(context: Context, caller: Caller, request: number, name:
   const isAlone = isGrantable(locks, wantsUpgrade(name, held, context.index))
   const refused = (isAlone ? null : rival(context, resource, held)) ?? circle(context, held, name)
   if (refused) return refused
-  if (isAlone) return { type: 'lock.upgraded', ...upgraded(context, resource, held) }
+  if (isAlone) {
+    const now = upgraded(context, resource, held)
+    const touched = new Set<string>()
+    if (ownerOf(held) !== null) touch(locks, touched, name, held)
+    // What else its owner waits for there, it covers now.
+    settle(context, touched)
+    return { type: 'lock.upgraded', ...now }
+  }
   replaceHeld(context, resource, held, { ...held, upgrade: { requested: context.index } })
   return { type: 'lock.queued' }
 }
 
 /** Two that share and both want to be alone wait for each other: the second one is told at once. */
 function rival({ state }: Context, resource: Resource, held: Held): Outcome | null {
-  const other = resource.held.find((one) => one.upgrade)
+  const other = resource.held.find((one) => one.upgrade && !isOfOneOwner(one, held))
   if (!other) return null
   const steps = [held, other].map((one) => ({ session: one.session, owner: ownerOf(one), name: resource.name }))
-  return deadlock(state, isOfOneOwner(held, other) ? steps.slice(0, 1) : steps)
+  return deadlock(state, steps)
 }
 
 function circle(context: Context, held: Held, name: string): Outcome | null {

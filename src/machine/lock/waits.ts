@@ -1,7 +1,7 @@
 import { compareStrings } from '../../shared/codec.js'
 import type { Blocker, Wait, World } from '../waiting/graph.js'
 import { isFirst } from './books.js'
-import { nodeOfClaim, obstacles, type Wanted, wants, wantsUpgrade } from './obstacles.js'
+import { isGrantable, nodeOfClaim, obstacles, type Wanted, wants, wantsUpgrade } from './obstacles.js'
 import { type LocksState, namesOf, ownerOf, type Resource, type Waiting } from './state.js'
 
 /** All that wait for locks, by name and place in the queue; upgrades first. */
@@ -38,8 +38,9 @@ function waitOf(locks: LocksState, kind: 'lock' | 'upgrade', wanted: Wanted, pos
   return { node: nodeOfClaim(claim), session, owner: ownerOf(claim), request, kind, names, mode, position, behind }
 }
 
-/** Each node once for each name, what it holds before what it waits for. */
+/** Each node once for each name, what it holds before what it waits for. Nobody, if it goes with the very entry that this is asked for. */
 function blockers(locks: LocksState, wanted: Wanted): Blocker[] {
+  if (isGrantable(locks, wanted)) return []
   const found = new Map<string, Blocker & { readonly place: number }>()
   for (const { name, claim, state } of obstacles(locks, wanted)) {
     const { session, requested } = claim

@@ -42,6 +42,8 @@ interface Hold extends Territory {
   readonly grace: number | null
   /** When the grace that was acknowledged is over. */
   readonly revokedAt: number | null
+  /** The index of the entry. */
+  readonly granted: number
 }
 
 interface Delay extends Territory {
@@ -128,11 +130,12 @@ export class LockChecker {
     const { clusterTime } = this.#machine
     const key = `${session}/${request} ${name}`
     const before = this.#holds.get(key)
-    const { scope, owner, maxHold } = asked
+    const { scope, owner } = asked
+    const { grace, revokedAt } = before ?? (how === 'reentered' ? this.#coverOf(asked, name) : null) ?? notRevoked
     const hold: Hold = {
       ...{ name, scope, owner, asked, mode, tokens: [...(before?.tokens ?? []), token] },
-      ...{ grace: before?.grace ?? null, revokedAt: before?.revokedAt ?? null },
-      endsAt: before ? before.endsAt : maxHold === null ? null : clusterTime + maxHold,
+      ...{ grace, revokedAt, granted: before?.granted ?? index },
+      endsAt: before ? before.endsAt : this.#endOf(asked, clusterTime, index),
     }
     this.#holds.set(key, hold)
     const granted = this.#territories.get(`${token} ${name}`) ?? []
@@ -144,6 +147,33 @@ export class LockChecker {
     if (how === 'reentered' || asked.steal) return
     if (how === 'granted' || how === 'upgraded') this.#checkDelay(hold, index)
     if (how === 'granted') this.#checkOrder(hold, index)
+  }
+
+  /** By which hold of its owner that name is entered again: of that very name, or of the tree with the shortest name; of several as the machine says. */
+  #coverOf({ owner, scope, mode, index }: Asked, name: string): Hold | undefined {
+    const own = [...this.#holds.values()].filter((hold) => {
+      if (hold.owner !== owner || hold.asked.index === index) return false
+      const covers =
+        hold.name === name
+          ? hold.scope === 'tree' || scope === 'exact'
+          : hold.scope === 'tree' && name.startsWith(`${hold.name}/`)
+      return covers && (hold.mode === 'exclusive' || mode === 'shared')
+    })
+    const isNearer = (a: Hold, b: Hold) =>
+      Number(b.name === name) - Number(a.name === name) || a.name.length - b.name.length
+    const isNewer = (a: Hold, b: Hold) => (b.tokens.at(-1) ?? 0) - (a.tokens.at(-1) ?? 0)
+    const never = Number.MAX_SAFE_INTEGER
+    const lastsLonger = (a: Hold, b: Hold) => (b.endsAt ?? never) - (a.endsAt ?? never)
+    const isAskedBack = (a: Hold, b: Hold) => (a.revokedAt ?? never) - (b.revokedAt ?? never)
+    return own.sort((a, b) => isNearer(a, b) || isNewer(a, b) || lastsLonger(a, b) || isAskedBack(a, b))[0]
+  }
+
+  /** Who comes in again stays no longer than the holds that let him in, unless they began with the same entry. */
+  #endOf(asked: Asked, now: number, index: number): number | null {
+    const own = asked.maxHold === null ? Number.POSITIVE_INFINITY : now + asked.maxHold
+    const covers = asked.steal ? [] : asked.names.map((name) => this.#coverOf(asked, name))
+    const end = Math.min(own, ...covers.map((cover) => (cover && cover.granted < index ? endOf(cover) : own)))
+    return end === Number.POSITIVE_INFINITY ? null : end
   }
 
   /** T1: the tokens of a name grow from one exclusive holder to the next. One owner's holds that begin in one entry have one. */
@@ -249,6 +279,12 @@ export class LockChecker {
         this.#world.convict('mutual-exclusion', `${one.name} is held beside another holder after entry ${index}`)
   }
 }
+
+function endOf({ endsAt, revokedAt }: Hold): number {
+  return Math.min(endsAt ?? Number.POSITIVE_INFINITY, revokedAt ?? Number.POSITIVE_INFINITY)
+}
+
+const notRevoked = { grace: null, revokedAt: null }
 
 const plain = { owner: null, scope: 'exact', priority: 0, maxHold: null, lockDelay: 0 } as const
 
