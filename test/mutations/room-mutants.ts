@@ -91,7 +91,7 @@ const semaphores: readonly RoomMutant[] = [
   {
     ...permits,
     name: 'small requests pass a large one that waits',
-    find: 'for (let head = queue[0]; head && head.count <= free; head = queue[0]) {\n    queue.shift()',
+    find: 'for (let head = queue[0]; head && head.count <= free && !isCrowded(semaphore); head = queue[0]) {\n    queue.shift()',
     replace:
       'for (let head = queue.find((one) => one.count <= free); head; head = queue.find((one) => one.count <= free)) {\n    queue.splice(queue.indexOf(head), 1)',
     cites: ['API'],
@@ -1465,6 +1465,38 @@ const beyondLocks: readonly RoomMutant[] = [
     find: "const next: Held = { ...rest, mode: 'exclusive', token, since: state.clusterTime }",
     replace: "const next: Held = { ...rest, mode: 'exclusive', since: state.clusterTime }",
     cites: ['T1'],
+  },
+  {
+    ...lockOrder,
+    name: 'who comes in again is not asked for it',
+    file: 'machine/lock/grant.ts',
+    find: '...(cover?.held.revoke && { revoke: cover.held.revoke }),',
+    replace: '',
+    cites: ['S-7'],
+  },
+  {
+    ...lockOrder,
+    name: 'who comes in again stays for as long as it likes',
+    file: 'machine/lock/grant.ts',
+    find: 'cover && cover.held.granted < index ? endOf(cover.held) : null',
+    replace: 'cover && cover.held.granted > index ? endOf(cover.held) : null',
+    cites: ['C1', 'S-7'],
+  },
+  {
+    ...lockOrder,
+    name: 'who comes in again does so under the oldest of its tokens',
+    file: 'machine/lock/obstacles.ts',
+    find: 'return b.token - token ||',
+    replace: 'return token - b.token ||',
+    cites: ['T1'],
+  },
+  {
+    name: 'the page is not told with the grant that it is asked for it',
+    file: 'host/page-locks.ts',
+    find: 'for (const name of request?.held ?? []) if (request) this.#revoked(handle, request, name)',
+    replace: '',
+    cites: ['S-7'],
+    tests: { files: ['test/scenario/locks.test.ts'] },
   },
   {
     ...lockOrder,

@@ -215,11 +215,12 @@ describe('an owner that has a part of what it asks for', () => {
 
   it('[T1] comes in again under the newest of its tokens: who has seen that one takes no older one', () => {
     const { script, sessions } = roomOf('ann')
-    script.send(sessions.ann, acquire('a', { ...owner, ...shared }))
-    script.send(sessions.ann, acquire('a', { ...owner, ...shared }))
+    const mine = acquire('a', { ...owner, ...shared })
+    script.send(sessions.ann, mine)
+    script.send(sessions.ann, mine)
     script.send(sessions.ann, upgrade(2))
     const token = tokenAt(script.index)
-    expect(script.send(sessions.ann, acquire('a', owner)).outcome).toMatchObject({ type: 'lock.granted', token })
+    expect(script.send(sessions.ann, mine).outcome).toMatchObject({ type: 'lock.granted', token })
   })
 })
 
@@ -596,6 +597,21 @@ describe('limits', () => {
     expect(outcome).toMatchObject({ failure: { code: 'limit-exceeded', details: { limit } } })
     expect(script.state.locks.resources.size).toBe(0)
   })
+})
+
+it('no more than 1,024 hold a lock, those who have waited among them: the next is let in by one who goes', () => {
+  const { script, sessions } = roomOf('ann', 'bob')
+  const ask = () => script.send(sessions.ann, lock('a', shared))
+  const { number: first } = ask()
+  for (let i = 1; i < 1024; i += 1) ask()
+  const limit = { limit: 'lockHolders', value: 1024 }
+  expect(ask().outcome).toMatchObject({ failure: { details: limit } })
+  const { number } = script.send(sessions.bob, lock('a'))
+  expect([ask(), ask()].map(({ outcome }) => outcome?.type)).toEqual(['lock.queued', 'lock.queued'])
+  script.send(sessions.bob, release(number))
+  expect([holders(script).length, waiters(script).length]).toEqual([1024, 2])
+  script.send(sessions.ann, release(first))
+  expect([holders(script).length, waiters(script).length]).toEqual([1024, 1])
 })
 
 it('[F5] below version 2 all of it is refused, and a proof of death ends nothing', () => {

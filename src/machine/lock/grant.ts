@@ -2,8 +2,9 @@ import { compareStrings } from '../../shared/codec.js'
 import type { Grant } from '../outcome.js'
 import type { Context } from '../state.js'
 import { addHeld, changed, dropUnused, endOf, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
+import { lockHoldersMax } from './limits.js'
 import { coverOf, isGrantable, wants, wantsUpgrade } from './obstacles.js'
-import { type Held, namesOf, type Resource, type Waiting } from './state.js'
+import { type Held, type LocksState, namesOf, type Resource, type Waiting } from './state.js'
 import { tokenOf } from './token.js'
 
 /**
@@ -102,12 +103,18 @@ function settleOne(context: Context, resource: Resource): boolean {
     granted = true
   }
   for (const waiting of [...resource.queue]) {
-    if (isGrantable(locks, wants(resource.name, waiting))) {
+    const wanted = wants(resource.name, waiting)
+    if (isGrantable(locks, wanted) && !isCrowded(locks, wanted.names)) {
       grantWaiting(context, resource.name, waiting)
       granted = true
     } else if (locks.uses.beyond === 0) break
   }
   return granted
+}
+
+/** Nobody more is let in before somebody goes. */
+export function isCrowded(locks: LocksState, names: readonly string[]): boolean {
+  return names.some((name) => (locks.resources.get(name)?.held.length ?? 0) >= lockHoldersMax)
 }
 
 function grantWaiting(context: Context, name: string, waiting: Waiting): void {

@@ -5,7 +5,7 @@ import { ownerMax, priorityMax } from '../waiting/limits.js'
 import { deadlock, refuseDeadlock } from '../waiting/refusal.js'
 import { addWaiting, changed, takeHeld, tellLost, touch } from './books.js'
 import { type LockAcquire, lockNameMax } from './command.js'
-import { grant, settle } from './grant.js'
+import { grant, isCrowded, settle } from './grant.js'
 import { supposed } from './hypothesis.js'
 import { lockHoldersMax, lockHoldMax, lockLeaseMax, lockNamesMax } from './limits.js'
 import { isGrantable, nodeOfClaim, ownShare, type Wanted } from './obstacles.js'
@@ -152,6 +152,6 @@ function queueFull({ state }: Context, names: readonly string[]): Outcome | null
 }
 
 function crowded({ state }: Context, { steal }: LockAcquire, names: readonly string[]): Outcome | null {
-  if (steal || names.every((name) => (state.locks.resources.get(name)?.held.length ?? 0) < lockHoldersMax)) return null
+  if (steal || !isCrowded(state.locks, names)) return null
   return limitExceeded('lockHolders', lockHoldersMax, `${lockHoldersMax} sessions share this lock already`)
 }

@@ -20,6 +20,7 @@ import {
   freeOf,
   grant,
   heldBy,
+  isCrowded,
   isUnused,
   placeOf,
   remember,
@@ -155,8 +156,8 @@ function queueFull({ queue }: Semaphore): Outcome | null {
   return limitExceeded('semaphoreQueue', semaphoreQueueMax, message)
 }
 
-function holdersFull({ held }: Semaphore): Outcome | null {
-  if (held.length < semaphoreHoldersMax) return null
+function holdersFull(semaphore: Semaphore): Outcome | null {
+  if (!isCrowded(semaphore)) return null
   const message = `${semaphoreHoldersMax} requests hold permits of this semaphore already`
   return limitExceeded('semaphoreHolders', semaphoreHoldersMax, message)
 }

@@ -2,6 +2,7 @@ import type { SessionId } from '../command.js'
 import type { LossReason } from '../outcome.js'
 import type { Context } from '../state.js'
 import { rankOf } from '../waiting/rank.js'
+import { semaphoreHoldersMax } from './limits.js'
 import type { HeldPermits, Semaphore, SemaphoresState, WaitingPermits } from './state.js'
 
 // Who is let in, per name. Whoever removes something, or changes the size, calls `settle` afterwards.
@@ -20,6 +21,10 @@ export function compareRanks(a: WaitingPermits, b: WaitingPermits): number {
 export function placeOf({ queue }: Semaphore, waiting: WaitingPermits): number {
   const behind = queue.findIndex((other) => compareRanks(other, waiting) > 0)
   return behind < 0 ? queue.length : behind
+}
+
+export function isCrowded({ held }: Semaphore): boolean {
+  return held.length >= semaphoreHoldersMax
 }
 
 export function isUnused({ held, queue }: Semaphore): boolean {
@@ -64,11 +69,11 @@ export function tellLost(context: Context, { session, request }: WaitingPermits,
   context.events.push({ type: 'semaphore.lost', session, request, reason })
 }
 
-/** Grants from the head of the queue while there are enough for it; a name goes that nobody uses, and that says no more than its users do. */
+/** Grants from the head of the queue while there are enough for it, and no more hold some than may; a name goes that nobody uses, and that says no more than its users do. */
 export function settle(context: Context, semaphore: Semaphore): void {
   const { queue, size, declared, name } = semaphore
   let free = freeOf(semaphore)
-  for (let head = queue[0]; head && head.count <= free; head = queue[0]) {
+  for (let head = queue[0]; head && head.count <= free && !isCrowded(semaphore); head = queue[0]) {
     queue.shift()
     const { session, request, token, since, count } = grant(context, semaphore, head)
     free -= count

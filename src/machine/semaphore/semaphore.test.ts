@@ -196,6 +196,16 @@ describe('a limit', () => {
     expect(ask('full', 3)).toMatchObject({ failure: { details: { limit: 'semaphoreQueue', value: 64 } } })
     for (let i = 0; i < 1024; i += 1) ask('many', 1, 2_000)
     expect(ask('many')).toMatchObject({ failure: { details: { limit: 'semaphoreHolders', value: 1024 } } })
+    // Who has waited is let in by one who goes, not past the limit.
+    const all = script.send(sessions.ann, permits('many', 2_000, { permits: 2_000 })).number
+    const next = [ask('many'), ask('many')]
+    expect(next.map((outcome) => outcome?.type)).toEqual(['semaphore.queued', 'semaphore.queued'])
+    const holders = () => script.state.semaphores.byName.get('many')?.held ?? []
+    script.send(sessions.ann, { type: 'semaphore.release', request: all })
+    expect(holders().length).toBe(1024)
+    const [first] = holders()
+    const gone = script.send(sessions.ann, { type: 'semaphore.release', request: first?.request ?? 0 })
+    expect([gone.events[0]?.type, holders().length]).toEqual(['semaphore.granted', 1024])
     for (let i = 2; i < 256; i += 1) ask(`${i}`)
     expect(ask('one more')).toMatchObject({ failure: { details: { limit: 'semaphores', value: 256 } } })
     expect(script.send(sessions.ann, resize('one more', 2)).outcome).toMatchObject({ type: 'failed' })

@@ -161,6 +161,11 @@ describe('store.transact', () => {
     const swapped = script.send(sessions.ann, transaction({ success: [set('999', big), erase('100')] })).outcome
     expect(swapped).toMatchObject({ succeeded: true })
     expect(script.state.store.size).toBe(fit * (valueBytesMax + 6))
+    // What makes room does so wherever it stands: there is none but for what the last one gives back.
+    const shrinks = [set('small', big), set('101', new Uint8Array())]
+    expect(script.send(sessions.ann, transaction({ success: shrinks.slice(0, 1) })).outcome?.type).toBe('failed')
+    for (const success of [shrinks, [set('101', big), set('small', new Uint8Array())]])
+      expect(script.send(sessions.ann, transaction({ success })).outcome).toMatchObject({ succeeded: true })
   })
 
   it('what it reads is bounded too, with what it has just written', () => {

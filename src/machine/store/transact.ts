@@ -65,7 +65,12 @@ function branchRefusal(branch: Branch, operations: Operations): Outcome | null {
 function impossible(state: MachineState, branch: Branch, operations: Operations): Outcome | null {
   const { items } = state.store
   let fill = fillOf(state.store)
-  for (const { type, key } of operations) if (type === 'delete') fill = emptied(fill, key, items.get(key))
+  for (const operation of operations) {
+    const { type, key } = operation
+    const old = items.get(key)
+    if (type === 'delete') fill = emptied(fill, key, old)
+    else if (type === 'set' && isSmaller(operation.value, old)) fill = filled(fill, key, operation.value, old)
+  }
   let read = 0
   /** The lengths of the values as they are by then: a `get` sees what the list wrote before it. */
   const lengths = new Map<string, number>()
@@ -80,10 +85,16 @@ function impossible(state: MachineState, branch: Branch, operations: Operations)
     const stale = operation.fence && staleness(state, operation.fence)
     if (stale) return stale
     lengths.set(key, type === 'set' ? operation.value.length : 0)
-    if (type === 'delete') return null
-    fill = filled(fill, key, operation.value, items.get(key))
+    const old = items.get(key)
+    if (type === 'delete' || isSmaller(operation.value, old)) return null
+    fill = filled(fill, key, operation.value, old)
     return overfull(fill)
   })
+}
+
+/** It makes room, wherever it stands in the list. */
+function isSmaller({ length }: Uint8Array, old: Item | undefined): boolean {
+  return old !== undefined && length < old.value.length
 }
 
 function perform(
