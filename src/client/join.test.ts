@@ -7,12 +7,15 @@ const ready: HostStatus = { phase: 'ready', raftLeader: 'p', term: 1, role: 'lea
 
 /** A worker that lets a peer begin whenever it is asked to. */
 class TestWorkerPort extends TestPort {
+  isBegun = false
+
   async claim() {
     const incarnation = { counter: 1, nonce: 'n' }
     return { ok: true, value: { peerId: 'p', browserId: 'b', incarnation, storage: 'memory' } }
   }
 
   async begin() {
+    this.isBegun = true
     setTimeout(() => this.tell({ type: 'status', status: ready }))
     return { ok: true, value: null }
   }
@@ -95,4 +98,25 @@ describe('whoever joins while the peer of the page says goodbye', () => {
     expect((await Promise.all(both)).map(({ status }) => status)).toEqual(['ready', 'ready'])
     expect(ports).toHaveLength(2)
   })
+})
+
+it('a peer that is given up before its worker has started does not begin when it has', async () => {
+  let started = () => {}
+  workers.start = () =>
+    new Promise((resolve) => {
+      started = resolve
+    })
+  const before = lives.held
+  vi.useFakeTimers()
+  const controller = new AbortController()
+  const given = join('four', { ...options, signal: controller.signal }).catch((error: unknown) => error)
+  controller.abort()
+  expect(await given).toMatchObject({ name: 'AbortError' })
+  // As long as a goodbye may take.
+  await vi.advanceTimersByTimeAsync(1_000)
+  vi.useRealTimers()
+  started()
+  await quiet()
+  expect(ports.map(({ isClosed, isBegun }) => [isClosed, isBegun])).toEqual([[true, false]])
+  expect(lives.held).toBe(before)
 })

@@ -156,6 +156,11 @@ export class PagePeer implements SharedRoom {
     }
     this.#endLife = await beginLife(claim.value, lost)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
+    // Nobody wanted it any more, and what was to be closed was not there yet.
+    if (this.#isClosed) {
+      this.#disconnect()
+      throw this.connection.ended ?? new RoomLeftError()
+    }
     const begin = async () => {
       const shared = this.#shared
       this.#shared = null
