@@ -283,8 +283,8 @@ export type Notice =
   | {
       readonly type: 'watch'
       readonly id: WatchId
-      readonly what:
-        | { readonly type: 'lock'; readonly name: string }
+      readonly what: /** `current`: never as it was before the watch was asked for. */
+        | { readonly type: 'lock'; readonly name: string; readonly current?: true }
         /** Every grant and every end of a lock whose name begins so, in order and without a gap. */
         | { readonly type: 'locks'; readonly prefix: string }
         | { readonly type: 'store'; readonly key: string }
