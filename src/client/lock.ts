@@ -176,9 +176,8 @@ export class HeldLock implements Lock {
     this.#upgrade?.fail(new DOMException('the upgrade was withdrawn by downgrade()', 'AbortError'))
     // From the very call on: others may be let in before the answer comes.
     this.#mode = 'shared'
-    const { name, handle } = this.#grant
     try {
-      await this.#connection.call({ type: 'lock.downgrade', handle, name })
+      await this.#askForShared()
     } catch (error) {
       if (!isUnknown(error)) this.#mode = before
       throw this.#refusal(error)
@@ -250,7 +249,7 @@ export class HeldLock implements Lock {
     const upgrade = { fail: (error: unknown) => end(() => reject(error)) }
     const giveUp = (error: unknown) => {
       this.#mode = 'shared'
-      this.#connection.call({ type: 'lock.downgrade', handle, name }).catch(() => {})
+      this.#askForShared().catch(() => {})
       upgrade.fail(error)
     }
     this.#upgrade = upgrade
@@ -275,6 +274,13 @@ export class HeldLock implements Lock {
       },
       (error: unknown) => end(() => reject(this.#refusal(error))),
     )
+  }
+
+  /** The room may have granted an upgrade just before, of which this page hears nothing any more: its token stays (T2). */
+  async #askForShared(): Promise<void> {
+    const { name, handle } = this.#grant
+    const { token } = await this.#connection.call({ type: 'lock.downgrade', handle, name })
+    if (this.#phase === 'mine') this.#token = token
   }
 
   #refusal(error: unknown): unknown {

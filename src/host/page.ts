@@ -129,7 +129,8 @@ export interface Answers {
     | { readonly state: 'unavailable' }
   'lock.release': null
   'lock.upgrade': { readonly token: number; readonly since: number }
-  'lock.downgrade': null
+  /** The token that it has now: of an upgrade that was granted before, and not told. */
+  'lock.downgrade': { readonly token: number }
   'lock.revoke': { readonly asked: readonly { readonly peerId: PeerId; readonly token: number }[] }
   'lock.waitGraph': WaitGraphRecord
   'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }

@@ -98,6 +98,40 @@ describe('a revoke', () => {
   })
 })
 
+it('[T2][S-10] an upgrade that was granted and withdrawn inside a snapshot leaves the lock with its token', async () => {
+  const story = new Story('withdrawn in a snapshot', {
+    ...withLease(lease, 5),
+    registrar: true,
+    snapshotSizes: { tailEntries: 4, chunkBytes: 65_536 },
+  })
+  const tabs = await story.open(1, 1, 1)
+  const leader = story.leaderOf(tabs)
+  const [away, other] = tabs.filter((tab) => tab !== leader)
+  if (!away || !other) throw new Error('three tabs')
+  const lock = await story.acquire(away, 'doc', { mode: 'shared' })
+  const beside = await story.acquire(leader, 'doc', { mode: 'shared' })
+  const controller = new AbortController()
+  const upgrade = story.watch(lock.upgrade({ signal: controller.signal }))
+  await story.pass(200)
+  // It hears nothing more, and is heard for a moment.
+  for (const tab of [leader, other]) story.sim.ether.block(story.peerOf(tab), story.peerOf(away), false)
+  void beside.release()
+  await story.pass(30)
+  controller.abort()
+  await story.pass(60)
+  for (const tab of [leader, other]) story.sim.ether.breakLinks(story.peerOf(away), story.peerOf(tab))
+  story.cutOff(away, [leader, other])
+  for (let i = 0; i < 60; i += 1) await story.settle(leader.page.room.store.set(`key ${i}`, i))
+  story.heal()
+  await story.pass(1_500)
+  expect(upgrade.error).toMatchObject({ name: 'AbortError' })
+  expect([lock.state, lock.mode]).toEqual(['held', 'shared'])
+  const { held } = await story.settle(other.page.room.locks.query())
+  expect(held).toMatchObject([{ clientId: story.peerOf(away), token: lock.token }])
+  await story.settle(lock.verify())
+  await story.settle(away.page.room.store.set('fenced', 1, { fence: lock }))
+})
+
 describe('over the back/forward cache, where the next host knows less than the one before did', () => {
   async function three(seed: string) {
     const story = new Story(seed, withLease(lease))
