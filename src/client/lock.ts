@@ -227,7 +227,8 @@ export class HeldLock implements Lock {
   /** Why it is not certain, as far as this page can tell. */
   get #doubt(): LockLossReason {
     if (this.#endsAt === null || !this.#connection.isCertain(this.#grant.lease)) return this.#connection.silence
-    return this.#isRevoked ? 'revoked' : 'expired'
+    // Asked back, it may still have come to its own end first.
+    return this.#endsAt === this.#grant.endsAt ? 'expired' : 'revoked'
   }
 
   #mustBeMine(): void {

@@ -220,6 +220,16 @@ describe('revoking', () => {
     expect(lock.deadline).toBeCloseTo(clock.monotonic + 1_180 / 1.03)
   })
 
+  it('[S-7] a lock that maxHold ends before the grace is over is lost as expired', async () => {
+    const { lock, handle } = await acquire({ maxHold: 1_000 }, { endsAt: cluster() + 1_000 })
+    tell(handle, null)
+    tell(handle, cluster() + 5_000)
+    clock.pass(1_000)
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: 'expired' }))
+    port.tell({ type: 'lock.lost', handle, name: 'a', reason: 'expired' })
+    expect([lock.state, lock.signal.reason]).toEqual(['lost', expect.objectContaining({ reason: 'expired' })])
+  })
+
   it('[S-7] a page that was blocked when it was told has the whole grace from when it could hear of it', async () => {
     const { lock, handle } = await acquire()
     const leastEnd = cluster() + 500
