@@ -43,7 +43,10 @@ export interface Lock extends AsyncDisposable {
   readonly deadline: number
   /** Throws `LockLostError` unless `state` is `held`, and `InvalidStateError` after a release. */
   assertHeld(): void
-  /** A round trip to a quorum: resolves if it was still mine at some time during the call, else rejects with `LockLostError`. */
+  /**
+   * A round trip to a quorum: resolves if it was still mine at some time during the call, else rejects with `LockLostError`, or after a release
+   * of its own as `assertHeld` does.
+   */
   verify(): Promise<void>
   /**
    * Makes a shared lock exclusive, with a new token, once all others have released theirs; ahead of all that wait for the lock. It stays held as shared
@@ -157,7 +160,9 @@ export class HeldLock implements Lock {
     // An upgrade or a downgrade may have been under way.
     const isMine = record?.token === before || record?.token === this.#token
     if (record && isMine && (record.mode === 'exclusive' || this.#mode === 'shared')) return
-    throw new LockLostError(name, this.#phase === 'lost' ? this.#reason : this.#doubt)
+    // Its own release may have come first.
+    this.#mustBeMine()
+    throw new LockLostError(name, this.#doubt)
   }
 
   async upgrade(options?: WaitOptions): Promise<void> {
