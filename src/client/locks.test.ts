@@ -590,6 +590,12 @@ describe('observe', () => {
     expect(observed.current).toEqual(nobody)
   })
 
+  it('is exclusive if any holder has it so: an owner may share it with itself before', () => {
+    const observed = locks.observe('a')
+    tell([{ mode: 'shared' }, { mode: 'exclusive' }])
+    expect(observed.current.mode).toBe('exclusive')
+  })
+
   it('[S-4] mine: held while that lock is certain, at each read, else unsure', async () => {
     const observed = locks.observe('a')
     void locks.acquire('a', { lease: 1_000 })
