@@ -219,6 +219,8 @@ export interface LockEventRecord {
   readonly mode: LockMode
   readonly token: number
   readonly how: 'granted' | 'upgraded' | 'downgraded' | 'reentered' | 'released' | LockLoss
+  /** Of one that was held already: as it was told of last. Its owner may share the lock several times. */
+  readonly before?: { readonly mode: LockMode; readonly token: number }
   /** Cluster time in ms. */
   readonly at: number
 }
