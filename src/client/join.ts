@@ -40,14 +40,16 @@ export async function join<P extends Value = Value>(room: string, options: JoinO
 
 function shareWith(joining: Joining, options: JoinOptions): Shared {
   const known = shared.get(joining.room)
-  if (known) {
+  const leaving = known?.peer.leaving ?? null
+  if (known && !leaving) {
     refuseContradiction(known.joining, joining, options)
     return known
   }
   const peer = new PagePeer(joining, () => {
     if (shared.get(joining.room)?.peer === peer) shared.delete(joining.room)
   })
-  const opened = peer.open()
+  // It may be the only one that has the room, and has the identity that this page goes by: two at a time would be in each other's way.
+  const opened = leaving ? leaving.then(() => peer.open()) : peer.open()
   const entry = { joining, peer, opened }
   shared.set(joining.room, entry)
   opened.catch(() => {})

@@ -58,10 +58,12 @@ export class LockObservations {
 
   #observation(holders: readonly LockRecord[], waiters: readonly LockRecord[]): LockObservation {
     const first = holders[0]
+    // Whoever has it exclusively may share it with itself besides.
+    const isExclusive = holders.some(({ mode }) => mode === 'exclusive')
     const mine = () => this.#mine(holders, waiters)
     return {
       holder: first?.peerId ?? null,
-      mode: first?.mode ?? null,
+      mode: isExclusive ? 'exclusive' : (first?.mode ?? null),
       waiters: waiters.map(({ peerId }) => peerId),
       get mine() {
         return mine()

@@ -30,9 +30,9 @@ export function revoke(connection: RoomConnection, name: string, grace: number):
     ({ asked }) => {
       if (!settle) return
       if (asked.length === 0) end('resolve')
-      // The answer is the log's, and what is shown from now on is not older.
+      // A later host may be behind the answer, and show the lock as it was before any of them had it.
       else
-        stopWatch = connection.watch({ type: 'lock', name }, (watched) => {
+        stopWatch = connection.watch({ type: 'lock', name, current: true }, (watched) => {
           if (watched.type === 'lock' && !isHeldByAny(watched.holders, asked)) end('resolve')
         })
     },

@@ -114,7 +114,7 @@ describe('after another host is there', () => {
     const watch = open()
     tell([taken('kept', 1), taken('lost', 2), taken('other', 3), taken('twice', 4), taken('twice', 4)])
     tell([taken('shared', 5, { mode: 'shared' })])
-    tell([taken('shared', 6, { how: 'upgraded' })])
+    tell([taken('shared', 6, { how: 'upgraded', before: { mode: 'shared', token: 5 } })])
     await drain(watch)
     connection.detach()
     const next = new TestPort()
@@ -133,6 +133,36 @@ describe('after another host is there', () => {
     ])
     tell([freed('new', 10), taken('new', 11)], true)
     expect(await drain(watch)).toEqual(['~released new 10', '~granted new 11'])
+  })
+
+  /** What is told to be over when the next host holds nothing. */
+  const over = async (watch: AsyncIterator<LockEvent>) => {
+    const seen: LockEvent[] = []
+    void (async () => {
+      for (let next = await watch.next(); !next.done; next = await watch.next()) seen.push(next.value)
+    })()
+    await quiet()
+    seen.length = 0
+    connection.detach()
+    port = new TestPort()
+    connection.attach(port)
+    tell([], true)
+    await quiet()
+    return seen.map(({ type, mode, token }) => `${type} ${mode} ${token}`)
+  }
+
+  it('of several holds of one owner the one that was upgraded is meant, and the others are held still', async () => {
+    const watch = open()
+    tell([taken('a', 7, { mode: 'shared' }), taken('a', 9, { mode: 'shared' })])
+    tell([taken('a', 11, { how: 'upgraded', before: { mode: 'shared', token: 9 } })])
+    expect(await over(watch)).toEqual(['released shared 7', 'released exclusive 11'])
+  })
+
+  it('... and the one of that mode: those that were re-entered have the same token', async () => {
+    const watch = open()
+    tell([taken('a', 9, { mode: 'shared' }), taken('a', 9, { how: 'reentered' })])
+    tell([taken('a', 9, { how: 'downgraded', mode: 'shared', before: { mode: 'exclusive', token: 9 } })])
+    expect(await over(watch)).toEqual(['released shared 9', 'released shared 9'])
   })
 
   it('[S-10] a snapshot tells the difference by itself', async () => {

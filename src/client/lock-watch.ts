@@ -108,15 +108,16 @@ export class LockWatch implements AsyncIterableIterator<LockEvent, undefined> {
   }
 
   #tell(records: readonly LockEventRecord[], resync: boolean): void {
-    const events = records.map((record) => eventOf(record, resync))
     const isRestarted = this.#isRestarted
     this.#isRestarted = false
-    for (const event of isRestarted ? this.#difference(events) : events) this.#push(event)
+    if (!isRestarted) for (const record of records) this.#push(eventOf(record, resync), record.before)
+    else for (const event of this.#difference(records.map((record) => eventOf(record, resync)))) this.#push(event)
   }
 
-  #push(event: LockEvent): void {
+  /** `before`: as it was, of a hold that changes. */
+  #push(event: LockEvent, before?: LockEventRecord['before']): void {
     if (this.#end) return
-    this.#remember(event)
+    this.#remember(event, before)
     const taker = this.#takers.shift()
     if (taker) taker.resolve({ done: false, value: event })
     else if (this.#buffer.length < bufferMax) this.#buffer.push(event)
@@ -128,7 +129,7 @@ export class LockWatch implements AsyncIterableIterator<LockEvent, undefined> {
   #difference(held: readonly LockEvent[]): LockEvent[] {
     const gone = [...this.#holds]
     const taken = held.filter((event) => {
-      const at = gone.findIndex((hold) => isSame(hold, event) && hold.mode === event.mode)
+      const at = gone.findIndex((hold) => isSame(hold, event))
       if (at >= 0) gone.splice(at, 1)
       return at < 0
     })
@@ -139,22 +140,17 @@ export class LockWatch implements AsyncIterableIterator<LockEvent, undefined> {
     ]
   }
 
-  #remember(event: LockEvent): void {
-    const before = this.#holds.findIndex((hold) => {
-      if (event.type === 'granted') return false
-      // An upgrade is the one thing that changes a hold's token.
-      if (event.type === 'upgraded') {
-        return hold.name === event.name && hold.clientId === event.clientId && hold.mode === 'shared'
-      }
-      return isSame(hold, event)
-    })
-    if (before >= 0) this.#holds.splice(before, 1)
+  #remember(event: LockEvent, before?: LockEventRecord['before']): void {
+    const was = { ...event, ...before }
+    const at = event.type === 'granted' ? -1 : this.#holds.findIndex((hold) => isSame(hold, was))
+    if (at >= 0) this.#holds.splice(at, 1)
     if (event.type !== 'released' && event.type !== 'lost') this.#holds.push(event)
   }
 }
 
 function isSame(hold: LockEvent, event: LockEvent): boolean {
-  return hold.name === event.name && hold.clientId === event.clientId && hold.token === event.token
+  const { name, clientId, mode, token } = event
+  return hold.name === name && hold.clientId === clientId && hold.mode === mode && hold.token === token
 }
 
 function eventOf({ what, name, peerId, mode, token, how, at }: LockEventRecord, resync: boolean): LockEvent {

@@ -43,7 +43,10 @@ export interface Lock extends AsyncDisposable {
   readonly deadline: number
   /** Throws `LockLostError` unless `state` is `held`, and `InvalidStateError` after a release. */
   assertHeld(): void
-  /** A round trip to a quorum: resolves if it was still mine at some time during the call, else rejects with `LockLostError`. */
+  /**
+   * A round trip to a quorum: resolves if it was still mine at some time during the call, else rejects with `LockLostError`, or after a release
+   * of its own as `assertHeld` does.
+   */
   verify(): Promise<void>
   /**
    * Makes a shared lock exclusive, with a new token, once all others have released theirs; ahead of all that wait for the lock. It stays held as shared
@@ -157,7 +160,9 @@ export class HeldLock implements Lock {
     // An upgrade or a downgrade may have been under way.
     const isMine = record?.token === before || record?.token === this.#token
     if (record && isMine && (record.mode === 'exclusive' || this.#mode === 'shared')) return
-    throw new LockLostError(name, this.#phase === 'lost' ? this.#reason : this.#doubt)
+    // Its own release may have come first.
+    this.#mustBeMine()
+    throw new LockLostError(name, this.#doubt)
   }
 
   async upgrade(options?: WaitOptions): Promise<void> {
@@ -176,9 +181,8 @@ export class HeldLock implements Lock {
     this.#upgrade?.fail(new DOMException('the upgrade was withdrawn by downgrade()', 'AbortError'))
     // From the very call on: others may be let in before the answer comes.
     this.#mode = 'shared'
-    const { name, handle } = this.#grant
     try {
-      await this.#connection.call({ type: 'lock.downgrade', handle, name })
+      await this.#askForShared()
     } catch (error) {
       if (!isUnknown(error)) this.#mode = before
       throw this.#refusal(error)
@@ -228,7 +232,8 @@ export class HeldLock implements Lock {
   /** Why it is not certain, as far as this page can tell. */
   get #doubt(): LockLossReason {
     if (this.#endsAt === null || !this.#connection.isCertain(this.#grant.lease)) return this.#connection.silence
-    return this.#isRevoked ? 'revoked' : 'expired'
+    // Asked back, it may still have come to its own end first.
+    return this.#endsAt === this.#grant.endsAt ? 'expired' : 'revoked'
   }
 
   #mustBeMine(): void {
@@ -250,7 +255,7 @@ export class HeldLock implements Lock {
     const upgrade = { fail: (error: unknown) => end(() => reject(error)) }
     const giveUp = (error: unknown) => {
       this.#mode = 'shared'
-      this.#connection.call({ type: 'lock.downgrade', handle, name }).catch(() => {})
+      this.#askForShared().catch(() => {})
       upgrade.fail(error)
     }
     this.#upgrade = upgrade
@@ -275,6 +280,13 @@ export class HeldLock implements Lock {
       },
       (error: unknown) => end(() => reject(this.#refusal(error))),
     )
+  }
+
+  /** The room may have granted an upgrade just before, of which this page hears nothing any more: its token stays (T2). */
+  async #askForShared(): Promise<void> {
+    const { name, handle } = this.#grant
+    const { token } = await this.#connection.call({ type: 'lock.downgrade', handle, name })
+    if (this.#phase === 'mine') this.#token = token
   }
 
   #refusal(error: unknown): unknown {

@@ -220,6 +220,16 @@ describe('revoking', () => {
     expect(lock.deadline).toBeCloseTo(clock.monotonic + 1_180 / 1.03)
   })
 
+  it('[S-7] a lock that maxHold ends before the grace is over is lost as expired', async () => {
+    const { lock, handle } = await acquire({ maxHold: 1_000 }, { endsAt: cluster() + 1_000 })
+    tell(handle, null)
+    tell(handle, cluster() + 5_000)
+    clock.pass(1_000)
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: 'expired' }))
+    port.tell({ type: 'lock.lost', handle, name: 'a', reason: 'expired' })
+    expect([lock.state, lock.signal.reason]).toEqual(['lost', expect.objectContaining({ reason: 'expired' })])
+  })
+
   it('[S-7] a page that was blocked when it was told has the whole grace from when it could hear of it', async () => {
     const { lock, handle } = await acquire()
     const leastEnd = cluster() + 500
@@ -346,7 +356,7 @@ describe('upgrade and downgrade', () => {
     expect(port.calls('lock.downgrade')).toEqual([{ type: 'lock.downgrade', handle, name: 'a' }])
     await quiet()
     expect(downgrading.value).toBe('pending')
-    await port.answer('lock.downgrade', null)
+    await port.answer('lock.downgrade', { token: 7 })
     expect(downgrading.value).toBeUndefined()
     await lock.downgrade()
     expect([lock.token, port.asked]).toEqual([7, []])
@@ -398,12 +408,23 @@ describe('upgrade and downgrade', () => {
     expect(port.calls('lock.downgrade')).toEqual([{ type: 'lock.downgrade', handle, name: 'a' }])
     // T2: the share under the new token is what the withdrawal has left.
     await port.answer('lock.upgrade', { token: 9, since: 2 })
-    await port.answer('lock.downgrade', null)
+    await port.answer('lock.downgrade', { token: 9 })
     expect([lock.mode, lock.token, lock.state, clock.timers]).toEqual(['shared', 9, 'held', 0])
     const again = outcome(lock.upgrade())
     await quiet()
     await port.answer('lock.upgrade', { token: 11, since: 3 })
     expect([again.value, lock.mode, lock.token]).toEqual([undefined, 'exclusive', 11])
+  })
+
+  it('[T2] that was granted unheard before it was withdrawn leaves its token', async () => {
+    const { lock } = await shared()
+    const controller = new AbortController()
+    void outcome(lock.upgrade({ signal: controller.signal }))
+    await quiet()
+    controller.abort()
+    await port.refuse('lock.upgrade', { code: 'lock-lost', message: 'withdrawn' })
+    await port.answer('lock.downgrade', { token: 9 })
+    expect([lock.mode, lock.token, lock.state]).toEqual(['shared', 9, 'held'])
   })
 
   it('ends though a listener of the page keeps the abort to itself', async () => {
@@ -424,7 +445,7 @@ describe('upgrade and downgrade', () => {
     await quiet()
     expect(upgrading.value).toMatchObject({ name: 'AbortError' })
     await port.refuse('lock.upgrade', { code: 'lock-lost', message: 'withdrawn' })
-    await port.answer('lock.downgrade', null)
+    await port.answer('lock.downgrade', { token: 7 })
     expect([downgrading.value, lock.mode, lock.state]).toEqual([undefined, 'shared', 'held'])
   })
 
@@ -560,7 +581,7 @@ describe('requestAll', () => {
   it('that are upgraded when the handle is left: each upgrade is told so, and all are given back by one word', async () => {
     const { handle, a, b } = await acquireAll()
     for (const lock of [a, b]) {
-      await Promise.all([lock.downgrade(), quiet().then(() => port.answer('lock.downgrade', null))])
+      await Promise.all([lock.downgrade(), quiet().then(() => port.answer('lock.downgrade', { token: 7 }))])
     }
     const upgrading = [outcome(a.upgrade()), outcome(b.upgrade())]
     await quiet()
@@ -572,7 +593,7 @@ describe('requestAll', () => {
 
   it('each may be upgraded by itself', async () => {
     const { handle, b, c } = await acquireAll()
-    await Promise.all([b.downgrade(), quiet().then(() => port.answer('lock.downgrade', null))])
+    await Promise.all([b.downgrade(), quiet().then(() => port.answer('lock.downgrade', { token: 7 }))])
     const upgrading = outcome(b.upgrade())
     await quiet()
     expect(port.calls('lock.upgrade')).toEqual([{ type: 'lock.upgrade', handle, name: 'b' }])

@@ -541,6 +541,24 @@ describe('[R1] verify', () => {
     await port.answer('lock.query', { held: [record(changes)], pending: [] })
     expect(verified.value).toEqual(holds ? undefined : expect.objectContaining({ code: 'lock-lost' }))
   })
+
+  it('of a lock that is released meanwhile speaks of no loss', async () => {
+    const { lock } = await acquire()
+    const verified = watch(lock.verify())
+    await quiet()
+    void lock.release()
+    await port.answer('lock.query', { held: [], pending: [] })
+    expect(verified.value).toMatchObject({ name: 'InvalidStateError' })
+  })
+
+  it('of a lock that is lost meanwhile says why', async () => {
+    const { lock, handle } = await acquire()
+    const verified = watch(lock.verify())
+    await quiet()
+    port.tell({ type: 'lock.lost', handle, name: 'a', reason: 'stolen' })
+    await port.answer('lock.query', { held: [], pending: [] })
+    expect(verified.value).toMatchObject({ code: 'lock-lost', reason: 'stolen' })
+  })
 })
 
 describe('observe', () => {
@@ -570,6 +588,12 @@ describe('observe', () => {
     expect(observed.current).toMatchObject({ holder: 'bob', mode: 'shared', waiters: ['dan', 'me'], mine: 'waiting' })
     tell([])
     expect(observed.current).toEqual(nobody)
+  })
+
+  it('is exclusive if any holder has it so: an owner may share it with itself before', () => {
+    const observed = locks.observe('a')
+    tell([{ mode: 'shared' }, { mode: 'exclusive' }])
+    expect(observed.current.mode).toBe('exclusive')
   })
 
   it('[S-4] mine: held while that lock is certain, at each read, else unsure', async () => {

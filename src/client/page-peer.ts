@@ -42,6 +42,7 @@ export class PagePeer implements SharedRoom {
   #shared: Shared | null = null
   #isSuspended = false
   #isClosed = false
+  #leaving: Promise<void> | null = null
 
   constructor(joining: Joining, onClosed: () => void) {
     this.#joining = joining
@@ -79,6 +80,11 @@ export class PagePeer implements SharedRoom {
 
   get suspended(): boolean {
     return this.#isSuspended
+  }
+
+  /** It says goodbye, until that is over: nobody can have a part in it any more. */
+  get leaving(): Promise<void> | null {
+    return this.#leaving
   }
 
   get settings(): RoomSettings {
@@ -124,8 +130,12 @@ export class PagePeer implements SharedRoom {
   async release(handle: RoomHandle<Value>): Promise<void> {
     this.#handles.delete(handle)
     if (this.#handles.size > 0 || this.#isClosed) return
-    if (this.#joining.linger === 0) await this.#leave()
-    else this.#linger = setTimeout(() => void this.#leave(), this.#joining.linger)
+    const leave = () => {
+      this.#leaving ??= this.#leave()
+      return this.#leaving
+    }
+    if (this.#joining.linger === 0) await leave()
+    else this.#linger = setTimeout(leave, this.#joining.linger)
   }
 
   async #enter(): Promise<void> {
@@ -146,6 +156,11 @@ export class PagePeer implements SharedRoom {
     }
     this.#endLife = await beginLife(claim.value, lost)
     if (loading) this.#startNetwork((await loading).PageNetwork, claim.value, port)
+    // Nobody wanted it any more, and what was to be closed was not there yet.
+    if (this.#isClosed) {
+      this.#disconnect()
+      throw this.connection.ended ?? new RoomLeftError()
+    }
     const begin = async () => {
       const shared = this.#shared
       this.#shared = null

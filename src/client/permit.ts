@@ -171,6 +171,8 @@ export class PermitRequest implements GrantListener {
 
   lost(reason: LockLoss | 'left' | 'reset'): void {
     if (this.#phase === 'ended') return
+    // Nothing is told of this handle any more, and what is asked for anew has another.
+    this.#connection.forget(this.#handle)
     if (this.#permit) {
       this.#phase = 'ended'
       this.#permit.lose(reason === 'left' || reason === 'reset' ? reason : 'expired')

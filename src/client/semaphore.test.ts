@@ -197,6 +197,38 @@ describe('a wait', () => {
   })
 })
 
+describe('granted and taken before the page could call it certain', () => {
+  const taken = async () => {
+    const acquiring = watch(semaphore.acquire())
+    await quiet()
+    const handle = asked()
+    await port.answer('semaphore.acquire', granted)
+    lose(handle)
+    await quiet()
+    await port.answer('semaphore.acquire', { state: 'queued' })
+    return acquiring
+  }
+
+  it('it is asked for again, and of the next host once', async () => {
+    const acquiring = await taken()
+    connection.detach()
+    port = new TestPort()
+    connection.attach(port)
+    await quiet()
+    expect(port.calls('semaphore.acquire')).toHaveLength(1)
+    hear()
+    await port.answer('semaphore.acquire', { ...granted, token: 9 })
+    expect(acquiring.value).toMatchObject({ id: 9, state: 'held' })
+  })
+
+  it('it waits, and is not held: a peer that lets go of what it holds asks for nothing by that', async () => {
+    await taken()
+    connection.letGo()
+    await quiet()
+    expect(port.calls('semaphore.acquire')).toEqual([])
+  })
+})
+
 describe('a permit', () => {
   it('[S-4] is unsure as soon as its lease may have run out, by a read alone', async () => {
     const { permit } = await acquire(1, { lease: 1_000 })

@@ -257,6 +257,22 @@ describe('taking away', () => {
     expect(expiries()).toMatchObject([{ type: 'expire', term: 2 }])
   })
 
+  it('of sessions that have ended nothing is kept, however long this leader stays', () => {
+    for (let i = 0; i < 5; i += 1) {
+      const session = context.script.open('cid', i + 1)
+      alive(50, 'cid', session)
+      settle()
+      round()
+      expect(echoes()).toHaveLength(1)
+      leases.ending(session, context.machine.appliedIndex + 1)
+      expiries()
+      expect(leases.known).toBe(2)
+      context.script.close('cid', i + 1)
+      expiries()
+      expect(leases.known).toBe(1)
+    }
+  })
+
   it('[S-3] a shorter lease ends alone, a longer one keeps the session', () => {
     context.script.send(bob, lock('short', { lease: 1_000 }))
     context.script.send(bob, lock('long', { lease: 30_000 }))

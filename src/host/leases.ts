@@ -31,6 +31,11 @@ export class Leases {
     this.#context = context
   }
 
+  /** How many sessions it knows something of. */
+  get known(): number {
+    return new Set([...this.#heardAt.keys(), ...this.#echoed, ...this.#ending.keys()]).size
+  }
+
   /** This host was elected, or cannot vouch for its own past (C3): everybody gets a full lease from now. */
   restart(): void {
     this.#heardAt.clear()
@@ -96,6 +101,15 @@ export class Leases {
       expiries.push({ session, instruction })
     }
     if (expiries.length > 0) this.#context.submit(expiries.map(({ instruction }) => instruction))
+    this.#forgetEnded()
+  }
+
+  /** A leader may stay for as long as tabs come and go. */
+  #forgetEnded(): void {
+    const { machine } = this.#context
+    for (const sessions of [this.#heardAt, this.#echoed])
+      for (const session of sessions.keys()) if (!findSession(machine, session)) sessions.delete(session)
+    for (const session of this.#ending.keys()) this.#isEnding(session)
   }
 
   /** One that this leader has not heard of yet counts from when it first sees it. */

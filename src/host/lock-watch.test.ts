@@ -49,3 +49,23 @@ it('[S-10] after a snapshot the difference to what was told comes at once, and n
     ['live', 'freed job/b bob released 20'],
   ])
 })
+
+it('[S-10] of a hold that changes it says what was told of it, also after a snapshot', () => {
+  const { script, sessions, watch, tell } = watched()
+  const shared = () => script.send(sessions.bob, acquire('job/b', { owner: 'o', mode: 'shared' }))
+  const upgrade = (request: number) => script.send(sessions.bob, { type: 'lock.upgrade', request, name: 'job/b' })
+  const [first, second] = [shared(), shared()]
+  tell(first)
+  tell(second)
+  const [token = 0] = watch
+    .take()
+    .flatMap(({ events }) => events.flatMap((event) => (event.peerId === 'bob' ? event.token : [])))
+  tell(upgrade(1))
+  const changes = () => watch.take().flatMap(({ events }) => events.map(({ how, before }) => [how, before]))
+  expect(changes()).toEqual([['upgraded', { mode: 'shared', token }]])
+  upgrade(2)
+  watch.reconcile(script.state)
+  expect(changes()).toEqual([['upgraded', { mode: 'shared', token }]])
+  tell(script.send(sessions.bob, { type: 'lock.downgrade', request: 1, name: 'job/b' }))
+  expect(changes()).toEqual([['downgraded', { mode: 'exclusive', token: expect.any(Number) }]])
+})

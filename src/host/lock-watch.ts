@@ -29,9 +29,10 @@ export class LockWatch {
       const { name, peerId, mode, token, how } = event
       if (!name.startsWith(this.#prefix)) continue
       const what = event.type === 'lock.taken' ? 'taken' : 'freed'
+      const before = what === 'taken' ? this.#before(event) : {}
       if (what === 'taken') this.#told.set(keyOf(event), { name, peerId, mode, token })
       else this.#told.delete(keyOf(event))
-      records.push({ what, name, peerId, mode, token, how, at })
+      records.push({ what, name, peerId, mode, token, how, at, ...before })
     }
     if (records.length === 0) return
     const last = this.#batches.at(-1)
@@ -48,14 +49,21 @@ export class LockWatch {
       this.#told.delete(key)
       events.push({ what: 'freed', ...hold, how: 'released', at: machine.clusterTime })
     }
-    for (const [key, { name, peerId, mode, token, since }] of now) {
-      const before = this.#told.get(key)
+    for (const [key, view] of now) {
+      const { name, peerId, mode, token, since } = view
+      const { before } = this.#before(view)
       if (before?.token === token && before.mode === mode) continue
       const changed = mode === 'exclusive' ? 'upgraded' : 'downgraded'
+      const how = before ? changed : 'granted'
       this.#told.set(key, { name, peerId, mode, token })
-      events.push({ what: 'taken', name, peerId, mode, token, how: before ? changed : 'granted', at: since })
+      events.push({ what: 'taken', name, peerId, mode, token, how, at: since, ...(before && { before }) })
     }
     this.#batches.push({ events, resync: true })
+  }
+
+  #before(hold: Parameters<typeof keyOf>[0]): Pick<LockEventRecord, 'before'> {
+    const told = this.#told.get(keyOf(hold))
+    return told ? { before: { mode: told.mode, token: told.token } } : {}
   }
 
   /** What has not been told yet. */

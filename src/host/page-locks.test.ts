@@ -274,7 +274,9 @@ describe('beyond Web Locks', () => {
       replies.push(reply.ok ? `upgraded ${reply.value.token}` : reply.failure.code),
     )
   const downgrade = (handle: number) =>
-    locks.downgrade(handle, 'a', (reply) => replies.push(reply.ok ? 'downgraded' : reply.failure.code))
+    locks.downgrade(handle, 'a', (reply) =>
+      replies.push(reply.ok ? `downgraded ${reply.value.token}` : reply.failure.code),
+    )
 
   beforeEach(() => {
     tell(context.script.raise())
@@ -337,7 +339,7 @@ describe('beyond Web Locks', () => {
   })
 
   it.each<[string, () => void, string[]]>([
-    ['a downgrade', () => downgrade(1), ['lock-lost', 'downgraded']],
+    ['a downgrade', () => downgrade(1), ['lock-lost', expect.stringContaining('downgraded')]],
     ['its release', () => release(1), ['lock-lost', '1 done']],
     ['a theft', () => bobLocks({ steal: true }), ['lock-lost']],
     ['the end of the session', () => expire(), ['lock-lost']],
@@ -351,6 +353,20 @@ describe('beyond Web Locks', () => {
     end()
     commit()
     expect(replies).toEqual(answers)
+  })
+
+  it('[T2] a downgrade says which token is left, of an upgrade too that was not told', () => {
+    request(1, { mode: 'shared' })
+    commit()
+    bobLocks({ mode: 'shared' })
+    upgrade(1)
+    commit()
+    replies = []
+    context.script.send(bob, { type: 'lock.release', request: 1 })
+    const token = context.script.state.tokenBase + context.script.index
+    downgrade(1)
+    commit()
+    expect(replies).toEqual(['lock-lost', `downgraded ${token}`])
   })
 
   it('what names a request of a session that has ended is answered, and not sent in the next one', () => {

@@ -99,7 +99,7 @@ export class PageLocks {
     )
   }
 
-  downgrade(handle: LockHandle, name: string, reply: (reply: Reply<null>) => void): void {
+  downgrade(handle: LockHandle, name: string, reply: (reply: Reply<Answers['lock.downgrade']>) => void): void {
     const number = this.#numberOf(handle, name)
     if (number === null) {
       reply({ ok: false, failure: lost(name) })
@@ -110,7 +110,7 @@ export class PageLocks {
       this.#upgrades.fail(handle, name)
       if (!('type' in result)) reply({ ok: false, failure: result })
       else if (result.type === 'failed') reply({ ok: false, failure: result.failure })
-      else if (result.type === 'lock.downgraded') reply({ ok: true, value: null })
+      else if (result.type === 'lock.downgraded') reply({ ok: true, value: { token: result.token } })
       else reply({ ok: false, failure: lost(name) })
     }
     this.#session.submit({ type: 'lock.downgrade', request: number, name }, { exempt: true, settle })

@@ -81,8 +81,9 @@ export class PageSide {
       () => shorter(this.#locks.shortestLease(), this.#permits.shortestLease()),
     )
     this.#reads = new Reads(context)
-    this.#watches = new Watches(context, (view) => this.#record(view))
-    this.#storeWatches = new StoreWatches(context, (run) => this.#reads.read(isPrompt, run, () => {}))
+    const whenCurrent = (run: () => void) => this.#reads.read(isPrompt, run, () => {})
+    this.#watches = new Watches(context, (view) => this.#record(view), whenCurrent)
+    this.#storeWatches = new StoreWatches(context, whenCurrent)
     this.#showing = new Showing(
       context,
       () => this.#session.id !== null && this.#lease.heardSession === this.#session.id,

@@ -129,7 +129,8 @@ export interface Answers {
     | { readonly state: 'unavailable' }
   'lock.release': null
   'lock.upgrade': { readonly token: number; readonly since: number }
-  'lock.downgrade': null
+  /** The token that it has now: of an upgrade that was granted before, and not told. */
+  'lock.downgrade': { readonly token: number }
   'lock.revoke': { readonly asked: readonly { readonly peerId: PeerId; readonly token: number }[] }
   'lock.waitGraph': WaitGraphRecord
   'lock.query': { readonly held: readonly LockRecord[]; readonly pending: readonly LockRecord[] }
@@ -218,6 +219,8 @@ export interface LockEventRecord {
   readonly mode: LockMode
   readonly token: number
   readonly how: 'granted' | 'upgraded' | 'downgraded' | 'reentered' | 'released' | LockLoss
+  /** Of one that was held already: as it was told of last. Its owner may share the lock several times. */
+  readonly before?: { readonly mode: LockMode; readonly token: number }
   /** Cluster time in ms. */
   readonly at: number
 }
@@ -283,8 +286,8 @@ export type Notice =
   | {
       readonly type: 'watch'
       readonly id: WatchId
-      readonly what:
-        | { readonly type: 'lock'; readonly name: string }
+      readonly what: /** `current`: never as it was before the watch was asked for. */
+        | { readonly type: 'lock'; readonly name: string; readonly current?: true }
         /** Every grant and every end of a lock whose name begins so, in order and without a gap. */
         | { readonly type: 'locks'; readonly prefix: string }
         | { readonly type: 'store'; readonly key: string }

@@ -47,7 +47,7 @@ export interface TestRaft {
 export class TestContext implements HostContext {
   readonly self: Self = { peerId: 'me', incarnation: { counter: 1, nonce: 'nonce 1' }, browserId: 'b', resident: false }
   abilities: Abilities = productAbilities
-  readonly script = new Script()
+  readonly script: Script
   readonly core: TestRaft = {
     role: 'follower',
     term: 1,
@@ -108,8 +108,10 @@ export class TestContext implements HostContext {
     frameFor: (peer: Peer, items: readonly Item[]) => encode([peer.peerId, items]),
   } as unknown as Peers
 
-  constructor() {
-    this.script.found()
+  /** `script`: of a room that there is already. */
+  constructor(script: Script | null = null) {
+    this.script = script ?? new Script()
+    if (!script) this.script.found()
   }
 
   get machine(): MachineState {

@@ -17,13 +17,30 @@ export class Watches {
   readonly #watches = new Map<WatchId, What>()
   readonly #dirty = new Set<WatchId>()
   readonly #rows = new Map<WatchId, LockWatch>()
+  /** Runs once this machine has come as far as the room had when it was asked for (R1). */
+  readonly #whenCurrent: (run: () => void) => void
+  /** Those that wait for it. */
+  readonly #early = new Set<WatchId>()
 
-  constructor(context: HostContext, record: (view: LockView) => LockRecord) {
+  constructor(context: HostContext, record: (view: LockView) => LockRecord, whenCurrent: (run: () => void) => void) {
     this.#context = context
     this.#record = record
+    this.#whenCurrent = whenCurrent
   }
 
+  /** The host before this one may have told more than this machine knows yet: that is not to be taken back, and told again later. */
   watch(id: WatchId, what: Whatever): void {
+    if (what.type === 'store' || (what.type === 'lock' && !what.current)) {
+      this.#begin(id, what)
+      return
+    }
+    this.#early.add(id)
+    this.#whenCurrent(() => {
+      if (this.#early.delete(id)) this.#begin(id, what)
+    })
+  }
+
+  #begin(id: WatchId, what: Whatever): void {
     if (what.type === 'locks') this.#rows.set(id, new LockWatch(what.prefix, this.#context.machine))
     else {
       this.#watches.set(id, what)
@@ -32,6 +49,7 @@ export class Watches {
   }
 
   unwatch(id: WatchId): void {
+    this.#early.delete(id)
     this.#rows.delete(id)
     this.#watches.delete(id)
     this.#dirty.delete(id)

@@ -27,6 +27,31 @@ test('handles of one page share a peer, which stays for `linger` and gives back 
   expect(after).toMatchObject({ ok: false, name: 'RoomLeftError', code: 'room-left' })
 })
 
+for (const storage of ['indexeddb', 'memory'] as const) {
+  test(`${storage}: a page that joins again while its peer says goodbye has a room that lives`, async ({ page }) => {
+    await page.goto('/test/browser/pages/room.html')
+    await page.waitForFunction(() => 'kit' in window)
+    const seen = await page.evaluate(async (storage) => {
+      const { comity } = window.kit
+      const options = { storage, linger: 0, timing: { lease: 600_000 } }
+      const seen: unknown[] = []
+      let room = await comity.join(`again in ${storage}`, options)
+      // From the very call on to the moment when the peer has gone.
+      for (let turns = 0; turns <= 12; turns += 3) {
+        const leaving = room.leave()
+        for (let turn = 0; turn < turns; turn += 1) await null
+        const next = await comity.join(`again in ${storage}`, options)
+        await leaving
+        await next.store.set('key', turns)
+        seen.push([room.status, next.status, (await next.store.get('key'))?.value])
+        room = next
+      }
+      return seen
+    }, storage)
+    expect(seen).toEqual([0, 3, 6, 9, 12].map((turns) => ['left', 'ready', turns]))
+  })
+}
+
 test("until: 'local' resolves before the room is reached, and an aborted join leaves nothing behind", async ({
   page,
 }) => {

@@ -238,3 +238,35 @@ for (const meeting of ['one browser', 'two browsers'] as const) {
     }
   })
 }
+
+test('[S-7][S-10] over the back/forward cache a watch and a revoke go on: nothing is told that has not happened', async ({
+  plain,
+  baseURL,
+}) => {
+  const holder = await enterPlain(plain, baseURL, 'watched', { timing })
+  const tab = await enterPlain(plain, baseURL, 'watched', { timing })
+  expect(await holder.evaluate("kit.acquire('x')")).toMatchObject({ ok: true })
+  await tab.evaluate(`
+    addEventListener('pageshow', ({ persisted }) => { window.persisted = persisted })
+    window.events = []
+    void (async () => { for await (const { type, name } of kit.room.locks.watch()) events.push(type + ' ' + name) })()
+    window.revoked = 'pending'
+    void kit.outcome(() => kit.room.locks.revoke('x', { grace: 600_000 })).then(({ ok }) => { revoked = ok })
+    null`)
+  const told = (count: number) =>
+    until(`${count} events`, async () => ((await tab.evaluate('events')) as string[]).length === count)
+  await told(1)
+  await holder.evaluate("kit.acquire('old').then(() => kit.lock('old').release()).then(() => null)")
+  await told(3)
+  await tab.go(`${baseURL}/test/browser/pages/storage.html`)
+  await tab.goBack()
+  expect(await tab.evaluate('persisted')).toBe(true)
+  await until('it is ready again', async () => (await tab.evaluate('kit.room.status')) === 'ready')
+  await holder.evaluate("kit.acquire('new').then(() => null)")
+  await told(4)
+  expect(await tab.evaluate('[...events, revoked]')).toEqual([
+    ...['granted x', 'granted old', 'released old', 'granted new', 'pending'],
+  ])
+  await holder.evaluate("kit.lock('x').release()")
+  await until('the revoke is over', async () => (await tab.evaluate('revoked')) === true)
+})

@@ -598,8 +598,8 @@ const sessions: readonly RoomMutant[] = [
     file: 'client/lock.ts',
     tests: { files: ['src/client/locks-beyond.test.ts'] },
     name: 'a downgraded lock is believed to be exclusive',
-    find: "    this.#mode = 'shared'\n    const { name",
-    replace: '    const { name',
+    find: "    this.#mode = 'shared'\n    try {",
+    replace: '    try {',
     cites: ['T2'],
   },
   {

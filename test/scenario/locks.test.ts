@@ -98,6 +98,90 @@ describe('a revoke', () => {
   })
 })
 
+it('[T2][S-10] an upgrade that was granted and withdrawn inside a snapshot leaves the lock with its token', async () => {
+  const story = new Story('withdrawn in a snapshot', {
+    ...withLease(lease, 5),
+    registrar: true,
+    snapshotSizes: { tailEntries: 4, chunkBytes: 65_536 },
+  })
+  const tabs = await story.open(1, 1, 1)
+  const leader = story.leaderOf(tabs)
+  const [away, other] = tabs.filter((tab) => tab !== leader)
+  if (!away || !other) throw new Error('three tabs')
+  const lock = await story.acquire(away, 'doc', { mode: 'shared' })
+  const beside = await story.acquire(leader, 'doc', { mode: 'shared' })
+  const controller = new AbortController()
+  const upgrade = story.watch(lock.upgrade({ signal: controller.signal }))
+  await story.pass(200)
+  // It hears nothing more, and is heard for a moment.
+  for (const tab of [leader, other]) story.sim.ether.block(story.peerOf(tab), story.peerOf(away), false)
+  void beside.release()
+  await story.pass(30)
+  controller.abort()
+  await story.pass(60)
+  for (const tab of [leader, other]) story.sim.ether.breakLinks(story.peerOf(away), story.peerOf(tab))
+  story.cutOff(away, [leader, other])
+  for (let i = 0; i < 60; i += 1) await story.settle(leader.page.room.store.set(`key ${i}`, i))
+  story.heal()
+  await story.pass(1_500)
+  expect(upgrade.error).toMatchObject({ name: 'AbortError' })
+  expect([lock.state, lock.mode]).toEqual(['held', 'shared'])
+  const { held } = await story.settle(other.page.room.locks.query())
+  expect(held).toMatchObject([{ clientId: story.peerOf(away), token: lock.token }])
+  await story.settle(lock.verify())
+  await story.settle(away.page.room.store.set('fenced', 1, { fence: lock }))
+})
+
+describe('over the back/forward cache, where the next host knows less than the one before did', () => {
+  async function three(seed: string) {
+    const story = new Story(seed, withLease(lease))
+    const [away, holder, other] = await story.open(3)
+    if (!away || !holder || !other) throw new Error('three tabs')
+    const lock = await story.acquire(holder, 'doc')
+    const comesBack = async () => {
+      await story.pass(200)
+      away.page.hide(true)
+      await story.pass(1_000)
+      away.page.show()
+      await story.pass(2_000)
+    }
+    return { story, away, other, lock, comesBack }
+  }
+
+  it('[S-10] a watch tells of no release that never was, and nothing twice', async () => {
+    const { story, away, other, comesBack } = await three('a watch that comes back')
+    const events: string[] = []
+    void (async () => {
+      for await (const { type, name } of away.page.room.locks.watch()) events.push(`${type} ${name}`)
+    })()
+    await story.pass(200)
+    await story.settle((await story.acquire(other, 'old')).release())
+    await comesBack()
+    expect(events).toEqual(['granted doc', 'granted old', 'released old'])
+  })
+
+  it('[S-7] a revoke resolves when the lock is held no more, and not before', async () => {
+    const { story, away, lock, comesBack } = await three('a revoke that comes back')
+    const revoked = story.watch(away.page.room.locks.revoke('doc', { grace: 60_000 }))
+    await comesBack()
+    expect([lock.state, revoked.at]).toEqual(['held', null])
+    await story.settle(lock.release())
+    await story.until(() => revoked.at !== null, 1_000, 'the end of the revoke')
+    expect(revoked.error).toBeUndefined()
+  })
+
+  it('[S-7] so does one whose lock was given back meanwhile', async () => {
+    const { story, away, lock } = await three('a revoke that is over')
+    const revoked = story.watch(away.page.room.locks.revoke('doc', { grace: 60_000 }))
+    await story.pass(200)
+    away.page.hide(true)
+    await story.settle(lock.release())
+    away.page.show()
+    await story.until(() => revoked.at !== null, 5_000, 'the end of the revoke')
+    expect(revoked.error).toBeUndefined()
+  })
+})
+
 it('[R1] the wait graph is read as it is when it is asked for, with the handles of the one who asks', async () => {
   const story = new Story('graph', withLease(lease))
   const [, holder, other] = await story.open(3)
