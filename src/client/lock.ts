@@ -89,6 +89,8 @@ export class HeldLock implements Lock {
   #mode: LockMode
   #token: number
   #endsAt: number | null
+  /** Of a revoke, as far as the room has agreed on it. */
+  #graceEndsAt: number | null = null
   #isRevoked = false
   #isRevokeTold = false
   #phase: 'mine' | 'lost' | 'released' = 'mine'
@@ -219,6 +221,7 @@ export class HeldLock implements Lock {
     this.#isRevoked = true
     if (endsAt === null) return
     // The room has the last word: at first the least that is left, and what it is once it knows that this page has heard (S-7).
+    this.#graceEndsAt = endsAt
     this.#endsAt = Math.min(this.#grant.endsAt ?? endsAt, endsAt)
     const grace = this.#connection.remaining(this.#endsAt)
     const isFirst = !this.#isRevokeTold
@@ -233,7 +236,7 @@ export class HeldLock implements Lock {
   get #doubt(): LockLossReason {
     if (this.#endsAt === null || !this.#connection.isCertain(this.#grant.lease)) return this.#connection.silence
     // Asked back, it may still have come to its own end first.
-    return this.#endsAt === this.#grant.endsAt ? 'expired' : 'revoked'
+    return this.#graceEndsAt === this.#endsAt ? 'revoked' : 'expired'
   }
 
   #mustBeMine(): void {

@@ -274,6 +274,7 @@ describe('who comes in again', () => {
     expect(again.deadline).toBeLessThan(first.deadline + 50)
     await story.until(() => next.at !== null, 2_000, 'the next one')
     expect([first, again].map(({ state }) => state)).not.toContain('held')
+    for (const lock of [first, again]) expect(() => lock.assertHeld()).toThrow(/revoked/)
     await story.until(() => [first, again].every(({ state }) => state === 'lost'), 1_000, 'both lost')
     expect(again.signal.reason).toMatchObject({ code: 'lock-lost', reason: 'revoked' })
     await story.until(() => revoked.at !== null, 1_000, 'the revoke')
