@@ -123,7 +123,8 @@ export class SimBrowser {
   /** Nothing of that identity is left, not even that there was one (B13). Nobody may have it open. */
   lose(peerId: PeerId): void {
     const disk = this.disks.get(peerId)
-    if (disk) this.lost.set(peerId, disk)
+    // What took its place since is nobody's.
+    if (disk && !this.lost.has(peerId)) this.lost.set(peerId, disk)
     this.disks.delete(peerId)
   }
 

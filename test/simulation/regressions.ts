@@ -115,4 +115,10 @@ export const regressions: readonly Regression[] = [
     cause:
       'checker: a watch from now on, whose host died before it had said where it began, had no right to begin where the next host stood',
   },
+  {
+    edition: 8,
+    seed: 1010358,
+    cause:
+      'checker: of a disk that was lost twice, the second time when it was empty, nobody knew any more what had been on it',
+  },
 ]
