@@ -266,6 +266,7 @@ describe('store.transact', () => {
   it.each<[string, string, unknown]>([
     ['TypeError', 'ops:', null],
     ['TypeError', 'ops:', 'set'],
+    ['TypeError', 'ops:', [{ set: 'a', value: 1 }]],
     ['TypeError', 'ops.then:', { then: {} }],
     ['TypeError', 'ops.else:', { else: null }],
     ['TypeError', 'ops.compare:', { compare: 'a' }],
@@ -286,6 +287,8 @@ describe('store.transact', () => {
     ['TypeError', 'ops.then[0].set:', then({ set: 1, value: 1 })],
     ['TypeError', 'ops.then[0].value:', then({ set: 'a' })],
     ['TypeError', 'ops.then[0].value.b is', then({ set: 'a', value: { b: Symbol('s') } })],
+    ['TypeError', 'ops.then[0]:', then([])],
+    ['TypeError', 'ops.then[0].fence:', then({ set: 'a', value: 1, fence: null })],
     ['TypeError', 'ops.then[0].fence.name:', then({ delete: 'a', fence: {} })],
     ['TypeError', 'ops.then[0].fence.token:', then({ set: 'a', value: 1, fence: { name: 'l', token: -1 } })],
     ['TypeError', 'ops.then[2].delete:', then({ set: 'a', value: 1 }, { get: 'a' }, { delete: 'a' })],
