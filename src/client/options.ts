@@ -27,7 +27,11 @@ export interface JoinOptions<P extends Value = Value> {
   state?: P
   /** 'local' resolves once the identity is claimed, without the room (offline work). Default 'ready'. */
   until?: 'ready' | 'local'
-  /** Default 'wait', bounded by `signal` and `timeout`; also per call. */
+  /**
+   * What calls that need a quorum do while there is none; also an option of those that take options. Default 'wait', bounded by `signal` and
+   * `timeout`. 'reject': with `NoQuorumError`, and before anything is sent; a write that was under way when the quorum went rejects with
+   * `OutcomeUnknownError`.
+   */
   whenNoQuorum?: 'wait' | 'reject'
   /** How long the peer stays after the last handle of this room in the page, ms. Default 1 000. */
   linger?: number

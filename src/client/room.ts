@@ -185,8 +185,8 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     const defaults = { whenNoQuorum, timing: () => shared.settings.timing ?? defaultTiming }
     this.#locks = new RoomLocks(shared.connection, defaults)
     this.#semaphores = new RoomSemaphores(shared.connection, defaults)
-    this.#counters = new RoomCounters(shared.connection)
-    this.#store = new RoomStore(shared.connection)
+    this.#counters = new RoomCounters(shared.connection, whenNoQuorum)
+    this.#store = new RoomStore(shared.connection, whenNoQuorum)
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })

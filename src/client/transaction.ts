@@ -42,8 +42,10 @@ export type Operation =
       readonly value: Value
       readonly delete?: never
       readonly get?: never
-    } & Readonly<SetOptions>)
-  | ({ readonly delete: string; readonly set?: never; readonly get?: never } & Readonly<WriteOptions>)
+    } & Readonly<Omit<SetOptions, 'whenNoQuorum'>>)
+  | ({ readonly delete: string; readonly set?: never; readonly get?: never } & Readonly<
+      Omit<WriteOptions, 'whenNoQuorum'>
+    >)
   | { readonly get: string; readonly set?: never; readonly delete?: never }
 
 /** Each list has at most 128 items; all keys and values together take at most 256 KiB, and so do the values that are read. */
