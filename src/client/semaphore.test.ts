@@ -224,7 +224,7 @@ describe('a permit', () => {
     connection.listen({ reset: ({ locks }) => resets.push(locks) })
     port.tell({
       type: 'reset',
-      reset: { cause: 'merged', store: [], deleted: [], complete: true },
+      reset: { cause: 'merged', store: [], deleted: [], counters: [], complete: true },
       successor: { roomId: 'r', tokenFloor: 0, shared: null },
     })
     connection.detach('reset')

@@ -32,7 +32,7 @@ const asked = () => port.notices.splice(0).map((notice) => (notice.type === 'wat
 const from = (position: WatchPosition | null, prefix = '') => ({ type: 'changes', prefix, from: position })
 const at = (revision: number, place = 0) => ({ revision, place })
 const successor = { roomId: 'r', tokenFloor: 0, shared: null }
-const reset = { cause: 'merged', store: [], deleted: [], complete: true } as const
+const reset = { cause: 'merged', store: [], deleted: [], counters: [], complete: true } as const
 
 describe('store.watch', () => {
   it.each<[string, number | WatchPosition | undefined, WatchPosition | null]>([
@@ -114,7 +114,11 @@ describe('store.watch', () => {
 
   it('begins anew where the room goes on in another history', async () => {
     const watch = store.watch('a', { from: 7 })
-    port.tell({ type: 'reset', reset: { cause: 'forked', store: [], deleted: [], complete: true }, successor: null })
+    port.tell({
+      type: 'reset',
+      reset: { cause: 'forked', store: [], deleted: [], counters: [], complete: true },
+      successor: null,
+    })
     connection.detach()
     connection.attach(port)
     expect(asked().at(-1)).toEqual(from(at(7), 'a'))
