@@ -60,6 +60,9 @@ export class FencedStore<T> {
    * stores one after the other, so no other tab's write comes between the look at the token and the end.
    */
   async write<R>({ name, token }: Claim, change: (writer: Writer<T>) => Promise<R>): Promise<R> {
+    // NaN is older than no token: it would be let in, and then everybody after it.
+    if (!Number.isSafeInteger(token) || token < 1)
+      throw new TypeError(`claim.token: expected a lock's token, got ${String(token)}`)
     const transaction = this.#db.transaction(['values', 'tokens'], 'readwrite', { durability: 'strict' })
     // Told by what is thrown below; unheard, the abort would be an unhandled rejection besides.
     transaction.done.catch(() => {})

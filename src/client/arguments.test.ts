@@ -46,6 +46,7 @@ describe('join', () => {
     ['TypeError', 'options', 'r', null],
     ['TypeError', 'options', 'r', 'text'],
     ['TypeError', 'options', 'r', 12],
+    ['TypeError', 'options', 'r', []],
     ['TypeError', 'options', 'r', () => {}],
     ['TypeError', 'signaling', 'r', { signaling: 12 }],
     ['TypeError', 'signaling', 'r', { signaling: null }],
@@ -392,6 +393,8 @@ describe('store', () => {
   })
 
   it.each<[string, unknown]>([
+    // What `ifAvailable` gives where there is no lock.
+    ['fence:', null],
     ['fence.name', {}],
     ['fence.name', { name: 1, token: 1 }],
     ['fence.name', 'a'],
@@ -403,6 +406,7 @@ describe('store', () => {
     for (const call of [
       () => store.set('k', 1, { fence: fence as never }),
       () => store.delete('k', { fence: fence as never }),
+      () => store.transact({ then: [{ delete: 'k' }] }, { fence: fence as never }),
     ]) {
       const error = await rejected(call())
       expect(error).toMatchObject({ name: 'TypeError' })
@@ -417,14 +421,19 @@ describe('store', () => {
     expect(port.asked).toEqual([])
   })
 
-  it.each([null, 'text', 12])('TypeError for options that are none: %s', async (options) => {
-    for (const call of [
-      () => store.get('k', options as never),
-      () => store.set('k', 1, options as never),
-      () => store.delete('k', options as never),
-    ]) {
-      expect(await rejected(call())).toMatchObject({ name: 'TypeError', message: expect.stringMatching(/^options/) })
-    }
-    expect(port.asked).toEqual([])
-  })
+  it.each([[null], ['text'], [12], [[{ ephemeral: true }]]])(
+    'TypeError for options that are none: %s',
+    async (options) => {
+      for (const call of [
+        () => store.get('k', options as never),
+        () => store.set('k', 1, options as never),
+        () => store.delete('k', options as never),
+        () => store.transact({}, options as never),
+        () => store.entries('', options as never),
+      ]) {
+        expect(await rejected(call())).toMatchObject({ name: 'TypeError', message: expect.stringMatching(/^options/) })
+      }
+      expect(port.asked).toEqual([])
+    },
+  )
 })

@@ -7,7 +7,14 @@ import { LimitExceededError } from './errors.js'
 const timeoutMax = 2 ** 31 - 1
 
 export function typeOf(value: unknown): string {
+  if (Array.isArray(value)) return 'an array'
   return value === null ? 'null' : typeof value
+}
+
+/** An object that has members. A list has none of those that are looked for: taken for one, it would say nothing. */
+export function checkObject(value: unknown, argument: string): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new TypeError(`${argument}: expected an object, got ${typeOf(value)}`)
 }
 
 /** `limit`: the name of the limit that the error shows. */
@@ -40,10 +47,7 @@ export function checkDuration(value: unknown, argument: string, min: number, max
 
 /** Nothing, or an object whose members are looked at one by one. */
 export function checkMembers(value: unknown, argument: string): Readonly<Record<string, unknown>> {
-  if (value === undefined) return {}
-  if (typeof value !== 'object' || value === null)
-    throw new TypeError(`${argument}: expected an object, got ${typeOf(value)}`)
-  return value as Readonly<Record<string, unknown>>
+  return value === undefined ? {} : checkObject(value, argument)
 }
 
 const abortedOf = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get

@@ -133,7 +133,10 @@ export class LimitExceededError extends ComityError {
   }
 }
 
-/** What was asked may or may not have happened: its session ended before the answer came. */
+/**
+ * What was asked may or may not have happened, or happen yet: its session ended before the answer came, or with `whenNoQuorum: 'reject'` the quorum
+ * went.
+ */
 export class OutcomeUnknownError extends ComityError {
   override readonly name = 'OutcomeUnknownError'
 

@@ -137,7 +137,9 @@ describe('createFence', () => {
     ['RangeError', 'token', () => createFence().admit('a', 1.5)],
     ['RangeError', 'token', () => createFence().admit('a', Number.NaN)],
     ['RangeError', 'token', () => createFence().admit('a', 2 ** 53)],
+    ['TypeError', 'room', () => createFence().check({ name: 'a', token: 1, room: null } as unknown as FenceClaim)],
     ['TypeError', 'options', () => createFence(null as unknown as object)],
+    ['TypeError', 'options', () => createFence([] as object)],
     ['TypeError', 'options.state', () => createFence({ state: {} as FenceState })],
     [
       'TypeError',

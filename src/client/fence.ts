@@ -66,7 +66,8 @@ class TokenFence implements ResourceFence {
   readonly #maxNames: number
 
   constructor(options: FenceOptions) {
-    if (typeof options !== 'object' || options === null) throw new TypeError('options: expected an object')
+    if (typeof options !== 'object' || options === null || Array.isArray(options))
+      throw new TypeError('options: expected an object')
     const { state, maxNames = Number.POSITIVE_INFINITY } = options
     if (typeof maxNames !== 'number') throw new TypeError(`options.maxNames: expected a number, got ${typeof maxNames}`)
     if (maxNames !== Number.POSITIVE_INFINITY && !(Number.isInteger(maxNames) && maxNames > 0)) {
@@ -138,8 +139,8 @@ function claimOf(first: unknown, second: unknown): Required<FenceClaim> {
   if (typeof first !== 'object' || first === null) {
     throw new TypeError(`claim: expected a lock, or its name and token, got ${first === null ? 'null' : typeof first}`)
   }
-  const { name, token, room } = first as Partial<Record<keyof FenceClaim, unknown>>
-  return checkClaim(name, token, room ?? '')
+  const { name, token, room = '' } = first as Partial<Record<keyof FenceClaim, unknown>>
+  return checkClaim(name, token, room)
 }
 
 function checkClaim(name: unknown, token: unknown, room: unknown, where = ''): Required<FenceClaim> {

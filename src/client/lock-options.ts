@@ -67,6 +67,8 @@ export interface WaitOptions {
 export interface RevokeOptions {
   /** How long the holder may go on after it was told, ms, from 0 to a day. */
   grace: number
+  /** What to do while there is no quorum; default as given to `join`. */
+  whenNoQuorum?: 'wait' | 'reject'
 }
 
 export function checkName(name: unknown, argument = 'name'): string {
@@ -166,9 +168,11 @@ export function checkRevoke(options: unknown): RevokeOptions {
   if (options === null || typeof options !== 'object') {
     throw new TypeError('options: expected an object with `grace`')
   }
-  const grace = checkDuration((options as Record<string, unknown>)['grace'], 'options.grace', 0, lockHoldMax)
+  const given = options as Record<string, unknown>
+  const grace = checkDuration(given['grace'], 'options.grace', 0, lockHoldMax)
   if (grace === undefined) throw new TypeError('options.grace: expected a number of ms, got undefined')
-  return { grace: Math.floor(grace) }
+  const whenNoQuorum = checkWhenNoQuorum(given['whenNoQuorum'])
+  return { grace: Math.floor(grace), ...(whenNoQuorum !== undefined && { whenNoQuorum }) }
 }
 
 /** What goes to the host, or the error of an option that only the room's timing can refuse. */

@@ -649,7 +649,7 @@ describe('requestAll', () => {
     })
     port.tell({
       type: 'reset',
-      reset: { cause: 'merged', store: [], deleted: [], complete: true },
+      reset: { cause: 'merged', store: [], deleted: [], counters: [], complete: true },
       successor: { roomId: 'r', tokenFloor: 0, shared: null },
     })
     expect(lost).toEqual(['b', 'c'])

@@ -23,7 +23,7 @@ import { LockRequest, stolenError } from './lock-request.js'
 import { revoke } from './lock-revocation.js'
 import { type LockEvent, LockWatch } from './lock-watch.js'
 import type { Observable } from './observable.js'
-import { boundWait, openRequest } from './wait.js'
+import { ask, boundWait, needQuorum, openRequest, unknownOutcome, type WhenNoQuorum } from './wait.js'
 
 /** Null only with `ifAvailable`, when the lock was not free. */
 export type LockGrantedCallback<T> = (lock: Lock | null) => T | PromiseLike<T>
@@ -95,7 +95,7 @@ export interface LockManager {
 }
 
 export interface LockDefaults {
-  readonly whenNoQuorum: 'wait' | 'reject'
+  readonly whenNoQuorum: WhenNoQuorum
   /** The room's timing, or what it will be as far as is known. */
   readonly timing: () => { readonly heartbeat: number; readonly lease: number }
 }
@@ -161,25 +161,27 @@ export class RoomLocks implements LockManager {
   async query(): Promise<LockManagerSnapshot> {
     refuseInactive()
     if (this.#left) throw new RoomLeftError()
-    const { held, pending } = await this.#connection.call({ type: 'lock.query' })
+    const { held, pending } = await ask(this.#connection, this.#defaults.whenNoQuorum, { type: 'lock.query' })
     return { held: held.map(infoOf), pending: pending.map(infoOf) }
   }
 
   async waitGraph(): Promise<WaitGraph> {
     if (this.#left) throw new RoomLeftError()
-    return waitGraphOf(await this.#connection.call({ type: 'lock.waitGraph' }))
+    return waitGraphOf(await ask(this.#connection, this.#defaults.whenNoQuorum, { type: 'lock.waitGraph' }))
   }
 
   async revoke(name: string, options: RevokeOptions): Promise<void> {
     const lockName = checkName(name)
-    const { grace } = checkRevoke(options)
+    const { grace, whenNoQuorum = this.#defaults.whenNoQuorum } = checkRevoke(options)
     if (this.#left) throw new RoomLeftError()
+    const stop = needQuorum(this.#connection, whenNoQuorum, (error) => cancel(unknownOutcome(error)))
     const { done, cancel } = revoke(this.#connection, lockName, grace)
     const leave = () => cancel(new RoomLeftError())
     this.#open.add(leave)
     try {
       await done
     } finally {
+      stop()
       this.#open.delete(leave)
     }
   }

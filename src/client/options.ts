@@ -3,7 +3,7 @@ import { defaultLimits, defaultTiming, durationMax, limitMax, votersMax } from '
 import { valueBytesMax } from '../machine/store/command.js'
 import { encodeValue, type Value } from '../shared/value.js'
 import { parseSignalingUrls } from '../signaling/urls.js'
-import { checkSignal } from './arguments.js'
+import { checkMembers, checkSignal } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 export interface JoinOptions<P extends Value = Value> {
@@ -27,7 +27,11 @@ export interface JoinOptions<P extends Value = Value> {
   state?: P
   /** 'local' resolves once the identity is claimed, without the room (offline work). Default 'ready'. */
   until?: 'ready' | 'local'
-  /** Default 'wait', bounded by `signal` and `timeout`; also per call. */
+  /**
+   * What calls that need a quorum do while there is none; also an option of those that take options. Default 'wait', bounded by `signal` and
+   * `timeout`. 'reject': with `NoQuorumError`, and before anything is sent; a write that was under way when the quorum went rejects with
+   * `OutcomeUnknownError`.
+   */
   whenNoQuorum?: 'wait' | 'reject'
   /** How long the peer stays after the last handle of this room in the page, ms. Default 1 000. */
   linger?: number
@@ -81,10 +85,7 @@ export function checkJoin(room: unknown, options: unknown): Joining {
     throw new RangeError(`room: expected 1 to ${roomNameMax} code units, got ${room.length}`)
   }
   if (/\p{Surrogate}/u.test(room)) throw new TypeError('room: expected well-formed Unicode, got a lone surrogate')
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw new TypeError(`options: expected an object, got ${options === null ? 'null' : typeof options}`)
-  }
-  const given = (options ?? {}) as Record<string, unknown>
+  const given = checkMembers(options, 'options')
   for (const key of notYet)
     if (given[key] !== undefined) throw new TypeError(`options.${key} is not supported by this version`)
   return {

@@ -92,6 +92,11 @@ export interface RoomReset {
     readonly store: readonly { readonly key: string; readonly value: Value; readonly revision: number }[]
     /** What was deleted here and may be there in the history that goes on. Of the last 256 keys, and none from before the log's last snapshot. */
     readonly deleted: readonly { readonly key: string; readonly revision: number }[]
+    /**
+     * Counters that were changed here since the histories parted, and what they had come to; where that cannot be told, all of them. In the
+     * history that goes on they may be at other values.
+     */
+    readonly counters: readonly { readonly name: string; readonly value: number }[]
     /** False: more may have been deleted here than `deleted` says. */
     readonly complete: boolean
   }
@@ -185,8 +190,8 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     const defaults = { whenNoQuorum, timing: () => shared.settings.timing ?? defaultTiming }
     this.#locks = new RoomLocks(shared.connection, defaults)
     this.#semaphores = new RoomSemaphores(shared.connection, defaults)
-    this.#counters = new RoomCounters(shared.connection)
-    this.#store = new RoomStore(shared.connection)
+    this.#counters = new RoomCounters(shared.connection, whenNoQuorum)
+    this.#store = new RoomStore(shared.connection, whenNoQuorum)
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = { resolve, reject }
     })
@@ -322,9 +327,10 @@ export class RoomHandle<P extends Value> extends EventTarget implements Room<P> 
     }
   }
 
-  #tellReset({ cause, store, locks, deleted, complete }: Reset & { readonly locks: readonly string[] }): void {
+  #tellReset({ cause, store, locks, deleted, complete, ...more }: Reset & { readonly locks: readonly string[] }): void {
     const lost = store.map(({ key, value, revision }) => ({ key, value: decodeValue(value), revision }))
-    const detail: RoomReset = { cause, lost: { locks, store: lost, deleted, complete } }
+    const counters = more.counters.map(({ key, value }) => ({ name: key, value }))
+    const detail: RoomReset = { cause, lost: { locks, store: lost, deleted, counters, complete } }
     queueMicrotask(() => this.dispatchEvent(new CustomEvent('reset', { detail })))
   }
 

@@ -256,7 +256,7 @@ describe('a permit', () => {
     connection.listen({ reset: ({ locks }) => resets.push(locks) })
     port.tell({
       type: 'reset',
-      reset: { cause: 'merged', store: [], deleted: [], complete: true },
+      reset: { cause: 'merged', store: [], deleted: [], counters: [], complete: true },
       successor: { roomId: 'r', tokenFloor: 0, shared: null },
     })
     connection.detach('reset')
@@ -307,6 +307,7 @@ describe('bad arguments', () => {
     ['TypeError', 'options.permits', 'a', undefined],
     ['TypeError', 'options', 'a', null],
     ['TypeError', 'options', 'a', 3],
+    ['TypeError', 'options', 'a', []],
     ['TypeError', 'options.permits', 'a', {}],
     ['TypeError', 'options.permits', 'a', { permits: '3' }],
     ['TypeError', 'options.permits', 'a', { permits: 3n }],
@@ -336,6 +337,7 @@ describe('bad arguments', () => {
     ['RangeError', 'count', 1_000_001],
     ['TypeError', 'options', 1, null],
     ['TypeError', 'options', 1, 5_000],
+    ['TypeError', 'options', 1, []],
     ['TypeError', 'options.timeout', 1, { timeout: '5' }],
     ['RangeError', 'options.timeout', 1, { timeout: -1 }],
     ['RangeError', 'options.timeout', 1, { timeout: Number.NaN }],

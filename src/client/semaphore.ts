@@ -14,7 +14,7 @@ import type { RoomConnection } from './connection.js'
 import { ComityError, PermitTimeoutError, RoomLeftError } from './errors.js'
 import type { LockDefaults } from './locks.js'
 import { type HeldPermit, type Permit, type PermitParameters, PermitRequest } from './permit.js'
-import { boundWait, openRequest, type WaitBounds } from './wait.js'
+import { ask, boundWait, openRequest, type WaitBounds } from './wait.js'
 
 export interface SemaphoreOptions {
   /**
@@ -125,10 +125,15 @@ export class RoomSemaphores {
     })
   }
 
+  async available(name: string): Promise<number | null> {
+    const found = await ask(this.connect(), this.#defaults.whenNoQuorum, { type: 'semaphore.get', name })
+    return found ? found.free : null
+  }
+
   async resize(name: string, permits: number, to: number): Promise<void> {
     const connection = this.connect()
     try {
-      await connection.call({ type: 'semaphore.resize', name, permits, to })
+      await ask(connection, this.#defaults.whenNoQuorum, { type: 'semaphore.resize', name, permits, to })
     } catch (error) {
       if (error instanceof ComityError && error.code === 'deadlock') connection.permitMeter.count(name, 'deadlocks')
       throw error
@@ -176,8 +181,7 @@ class RoomSemaphore implements Semaphore {
   }
 
   async available(): Promise<number> {
-    const found = await this.#room.connect().call({ type: 'semaphore.get', name: this.name })
-    return found ? found.free : this.#permits
+    return (await this.#room.available(this.name)) ?? this.#permits
   }
 
   async resize(permits: number): Promise<void> {

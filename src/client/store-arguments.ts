@@ -2,7 +2,7 @@
 import type { Expected, FenceCheck } from '../machine/store/command.js'
 import { storeKeyMax, valueBytesMax } from '../machine/store/command.js'
 import { encodeValue } from '../shared/value.js'
-import { checkText, typeOf } from './arguments.js'
+import { checkObject, checkText, typeOf } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 
 export function checkKey(key: unknown, name = 'key'): string {
@@ -40,8 +40,8 @@ export function checkRevision(revision: unknown, name: string): number {
 }
 
 export function checkOptions<T extends object>(options: T): T {
-  if (typeof options === 'object' && options !== null) return options
-  throw new TypeError(`options: expected an object, got ${typeOf(options)}`)
+  checkObject(options, 'options')
+  return options
 }
 
 export function checkConsistency(consistency: unknown): 'linearizable' | 'local' {
@@ -50,7 +50,9 @@ export function checkConsistency(consistency: unknown): 'linearizable' | 'local'
 }
 
 export function checkFence(fence: unknown, at = 'fence'): FenceCheck | null {
-  if (fence === undefined || fence === null) return null
+  if (fence === undefined) return null
+  // `ifAvailable` gives null for a lock that is not held: that is no leave to write without one.
+  if (fence === null) throw new TypeError(`${at}: expected a lock, or its name and token, got null`)
   const { name, token } = fence as { readonly name?: unknown; readonly token?: unknown }
   if (typeof name !== 'string') throw new TypeError(`${at}.name: expected a string, got ${typeof name}`)
   if (typeof token !== 'number' || !Number.isSafeInteger(token) || token < 0)

@@ -32,7 +32,7 @@ const asked = () => port.notices.splice(0).map((notice) => (notice.type === 'wat
 const from = (position: WatchPosition | null, prefix = '') => ({ type: 'changes', prefix, from: position })
 const at = (revision: number, place = 0) => ({ revision, place })
 const successor = { roomId: 'r', tokenFloor: 0, shared: null }
-const reset = { cause: 'merged', store: [], deleted: [], complete: true } as const
+const reset = { cause: 'merged', store: [], deleted: [], counters: [], complete: true } as const
 
 describe('store.watch', () => {
   it.each<[string, number | WatchPosition | undefined, WatchPosition | null]>([
@@ -114,7 +114,11 @@ describe('store.watch', () => {
 
   it('begins anew where the room goes on in another history', async () => {
     const watch = store.watch('a', { from: 7 })
-    port.tell({ type: 'reset', reset: { cause: 'forked', store: [], deleted: [], complete: true }, successor: null })
+    port.tell({
+      type: 'reset',
+      reset: { cause: 'forked', store: [], deleted: [], counters: [], complete: true },
+      successor: null,
+    })
     connection.detach()
     connection.attach(port)
     expect(asked().at(-1)).toEqual(from(at(7), 'a'))
@@ -266,6 +270,7 @@ describe('store.transact', () => {
   it.each<[string, string, unknown]>([
     ['TypeError', 'ops:', null],
     ['TypeError', 'ops:', 'set'],
+    ['TypeError', 'ops:', [{ set: 'a', value: 1 }]],
     ['TypeError', 'ops.then:', { then: {} }],
     ['TypeError', 'ops.else:', { else: null }],
     ['TypeError', 'ops.compare:', { compare: 'a' }],
@@ -286,6 +291,8 @@ describe('store.transact', () => {
     ['TypeError', 'ops.then[0].set:', then({ set: 1, value: 1 })],
     ['TypeError', 'ops.then[0].value:', then({ set: 'a' })],
     ['TypeError', 'ops.then[0].value.b is', then({ set: 'a', value: { b: Symbol('s') } })],
+    ['TypeError', 'ops.then[0]:', then([])],
+    ['TypeError', 'ops.then[0].fence:', then({ set: 'a', value: 1, fence: null })],
     ['TypeError', 'ops.then[0].fence.name:', then({ delete: 'a', fence: {} })],
     ['TypeError', 'ops.then[0].fence.token:', then({ set: 'a', value: 1, fence: { name: 'l', token: -1 } })],
     ['TypeError', 'ops.then[2].delete:', then({ set: 'a', value: 1 }, { get: 'a' }, { delete: 'a' })],

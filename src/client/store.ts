@@ -1,5 +1,6 @@
+import type { Answers, Call, CallType } from '../host/page.js'
 import { decodeValue, type Storable, type Value } from '../shared/value.js'
-import { checkSignal } from './arguments.js'
+import { checkSignal, checkWhenNoQuorum } from './arguments.js'
 import type { RoomConnection } from './connection.js'
 import { RoomLeftError } from './errors.js'
 import type { Lock } from './lock.js'
@@ -7,6 +8,7 @@ import { type Observable, ObservableValue } from './observable.js'
 import { checkConsistency, checkExpected, checkFence, checkKey, checkOptions, checkValue } from './store-arguments.js'
 import { type Change, checkFrom, StoreWatch, type WatchOptions } from './store-watch.js'
 import { checkTransaction, outcomeOf, type Transaction, type TransactionOutcome } from './transaction.js'
+import { ask, type WhenNoQuorum } from './wait.js'
 
 /** A value with the log index of its last write, which grows with every change of any key. */
 export interface Revised<T> {
@@ -20,6 +22,8 @@ export type Fence = Lock | { readonly name: string; readonly token: number }
 export interface WriteOptions {
   /** Refused with `StaleFenceError` unless the lock is held under that token when the write is applied. */
   fence?: Fence
+  /** What to do while there is no quorum; default as given to `join`. */
+  whenNoQuorum?: 'wait' | 'reject'
 }
 
 export interface SetOptions extends WriteOptions {
@@ -30,6 +34,8 @@ export interface SetOptions extends WriteOptions {
 export interface ReadOptions {
   /** `linearizable` (default): after a round trip to a quorum; `local`: what this peer has applied, at once, perhaps stale. */
   consistency?: 'linearizable' | 'local'
+  /** What a linearizable one does while there is no quorum; default as given to `join`. */
+  whenNoQuorum?: 'wait' | 'reject'
 }
 
 /** A key with its value. */
@@ -112,6 +118,8 @@ export interface Store {
   observe<T = Value>(key: string): Observable<Revised<T> | undefined>
 }
 
+type StoreCall = Extract<CallType, `store.${string}`>
+
 interface Observed {
   readonly value: ObservableValue<Revised<Value> | undefined>
   readonly stop: () => void
@@ -119,43 +127,38 @@ interface Observed {
 
 export class RoomStore implements Store {
   readonly #connection: RoomConnection
+  readonly #whenNoQuorum: WhenNoQuorum
   readonly #observed = new Map<string, Observed>()
   readonly #watching = new Set<{ end(): void }>()
   #left = false
 
-  constructor(connection: RoomConnection) {
+  constructor(connection: RoomConnection, whenNoQuorum: WhenNoQuorum = 'wait') {
     this.#connection = connection
+    this.#whenNoQuorum = whenNoQuorum
   }
 
   async get<T = Value>(key: string, options: ReadOptions = {}): Promise<Revised<T> | undefined> {
-    const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
-    const storeKey = checkKey(key)
-    if (this.#left) throw new RoomLeftError()
-    const record = await this.#connection.call({ type: 'store.get', key: storeKey, consistency })
+    const { consistency, whenNoQuorum } = this.#checkRead(options)
+    const record = await this.#ask({ type: 'store.get', key: checkKey(key), consistency }, whenNoQuorum)
     return record ? { value: decodeValue(record.value) as T, revision: record.revision } : undefined
   }
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<number> {
     const bytes = checkValue(value, 'value')
     const storeKey = checkKey(key)
-    const { ephemeral, fence: given } = checkOptions(options)
+    const { ephemeral, fence: given, whenNoQuorum } = checkOptions(options)
     const fence = checkFence(given)
-    if (this.#left) throw new RoomLeftError()
-    const { revision } = await this.#connection.call({
-      type: 'store.set',
-      key: storeKey,
-      value: bytes,
-      fence,
-      ephemeral: Boolean(ephemeral),
-    })
+    const { revision } = await this.#ask(
+      { type: 'store.set', key: storeKey, value: bytes, fence, ephemeral: Boolean(ephemeral) },
+      checkWhenNoQuorum(whenNoQuorum),
+    )
     return revision
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<boolean> {
-    const fence = checkFence(checkOptions(options).fence)
-    const storeKey = checkKey(key)
-    if (this.#left) throw new RoomLeftError()
-    const { existed } = await this.#connection.call({ type: 'store.delete', key: storeKey, fence })
+    const { fence: given, whenNoQuorum } = checkOptions(options)
+    const call = { type: 'store.delete', fence: checkFence(given), key: checkKey(key) } as const
+    const { existed } = await this.#ask(call, checkWhenNoQuorum(whenNoQuorum))
     return existed
   }
 
@@ -166,23 +169,21 @@ export class RoomStore implements Store {
       expected: checkExpected(expected),
       next: checkValue(next, 'next'),
     } as const
-    if (this.#left) throw new RoomLeftError()
-    const { swapped } = await this.#connection.call(call)
+    const { swapped } = await this.#ask(call)
     return swapped
   }
 
   async transact(ops: Transaction, options: WriteOptions = {}): Promise<TransactionOutcome> {
     const checked = checkTransaction(ops)
-    const fence = checkFence(checkOptions(options).fence)
-    if (this.#left) throw new RoomLeftError()
-    return outcomeOf(checked, await this.#connection.call({ type: 'store.transact', ...checked, fence }))
+    const { fence: given, whenNoQuorum } = checkOptions(options)
+    const call = { type: 'store.transact', ...checked, fence: checkFence(given) } as const
+    return outcomeOf(checked, await this.#ask(call, checkWhenNoQuorum(whenNoQuorum)))
   }
 
   async entries<T = Value>(prefix = '', options: ReadOptions = {}): Promise<Entries<T>> {
-    const consistency = checkConsistency(checkOptions(options).consistency ?? 'linearizable')
-    const checked = checkKey(prefix, 'prefix')
-    if (this.#left) throw new RoomLeftError()
-    const { revision, entries } = await this.#connection.call({ type: 'store.entries', prefix: checked, consistency })
+    const { consistency, whenNoQuorum } = this.#checkRead(options)
+    const call = { type: 'store.entries', prefix: checkKey(prefix, 'prefix'), consistency } as const
+    const { revision, entries } = await this.#ask(call, whenNoQuorum)
     const decoded = entries.map((entry): Entry<T> => ({ ...entry, value: decodeValue(entry.value) as T }))
     // Beside the items, not among them: it is a list like any other to whoever compares or walks it.
     return Object.defineProperty(decoded, 'revision', { value: revision }) as Entry<T>[] & { revision: number }
@@ -220,6 +221,22 @@ export class RoomStore implements Store {
       this.#observed.set(storeKey, observed)
     }
     return observed.value as Observable<Revised<T> | undefined>
+  }
+
+  #checkRead(options: ReadOptions): Required<ReadOptions> {
+    const given = checkOptions(options)
+    const consistency = checkConsistency(given.consistency ?? 'linearizable')
+    const whenNoQuorum = checkWhenNoQuorum(given.whenNoQuorum) ?? this.#whenNoQuorum
+    // What this peer has needs nobody else.
+    return { consistency, whenNoQuorum: consistency === 'local' ? 'wait' : whenNoQuorum }
+  }
+
+  async #ask<T extends StoreCall>(
+    call: Extract<Call, { type: T }>,
+    whenNoQuorum: WhenNoQuorum = this.#whenNoQuorum,
+  ): Promise<Answers[T]> {
+    if (this.#left) throw new RoomLeftError()
+    return ask(this.#connection, whenNoQuorum, call)
   }
 
   /** The handle is left: nothing more is read or written through it. */

@@ -3,7 +3,7 @@ import type { Answers } from '../host/page.js'
 import type { Comparison, TransactionOperation } from '../machine/store/command.js'
 import { itemSize, transactionBytesMax, transactionOpsMax } from '../machine/store/limits.js'
 import { decodeValue, type Value } from '../shared/value.js'
-import { typeOf } from './arguments.js'
+import { checkObject, typeOf } from './arguments.js'
 import { LimitExceededError } from './errors.js'
 import type { Revised, SetOptions, WriteOptions } from './store.js'
 import { checkFence, checkKey, checkRevision, checkValue } from './store-arguments.js'
@@ -42,8 +42,10 @@ export type Operation =
       readonly value: Value
       readonly delete?: never
       readonly get?: never
-    } & Readonly<SetOptions>)
-  | ({ readonly delete: string; readonly set?: never; readonly get?: never } & Readonly<WriteOptions>)
+    } & Readonly<Omit<SetOptions, 'whenNoQuorum'>>)
+  | ({ readonly delete: string; readonly set?: never; readonly get?: never } & Readonly<
+      Omit<WriteOptions, 'whenNoQuorum'>
+    >)
   | { readonly get: string; readonly set?: never; readonly delete?: never }
 
 /** Each list has at most 128 items; all keys and values together take at most 256 KiB, and so do the values that are read. */
@@ -78,14 +80,14 @@ export interface Checked {
 }
 
 export function checkTransaction(ops: unknown): Checked {
-  const given = objectOf(ops, 'ops')
+  const given = checkObject(ops, 'ops')
   const { compare, success, failure } = {
     compare: listOf(given['compare'], 'ops.compare'),
     success: listOf(given['then'], 'ops.then'),
     failure: listOf(given['else'], 'ops.else'),
   }
   const checked: Checked = {
-    compare: compare.map((one, i) => checkCompare(objectOf(one, `ops.compare[${i}]`), `ops.compare[${i}]`)),
+    compare: compare.map((one, i) => checkCompare(checkObject(one, `ops.compare[${i}]`), `ops.compare[${i}]`)),
     success: checkOperations(success, 'ops.then'),
     failure: checkOperations(failure, 'ops.else'),
   }
@@ -131,7 +133,7 @@ function checkCompare(given: Given, at: string): Comparison {
 function checkOperations(given: readonly unknown[], list: string): TransactionOperation[] {
   const written = new Set<string>()
   return given.map((one, i) => {
-    const operation = checkOperation(objectOf(one, `${list}[${i}]`), `${list}[${i}]`)
+    const operation = checkOperation(checkObject(one, `${list}[${i}]`), `${list}[${i}]`)
     const { type, key } = operation
     if (type !== 'get' && written.has(key)) {
       const shown = JSON.stringify(key.slice(0, 100))
@@ -156,11 +158,6 @@ function checkOperation(given: Given, at: string): TransactionOperation {
   if (!('value' in given)) throw new TypeError(`${at}.value: expected a value, got nothing`)
   const value = checkValue(given['value'], `${at}.value`)
   return { type: 'set', key, value, fence, ephemeral: Boolean(given['ephemeral']) }
-}
-
-function objectOf(given: unknown, at: string): Given {
-  if (typeof given === 'object' && given !== null) return given as Given
-  throw new TypeError(`${at}: expected an object, got ${typeOf(given)}`)
 }
 
 function listOf(given: unknown, at: string): readonly unknown[] {

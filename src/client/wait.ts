@@ -1,12 +1,16 @@
+import type { Answers, Call, CallType } from '../host/page.js'
 import { whenAborted } from './aborted.js'
 import type { RoomConnection } from './connection.js'
-import { NoQuorumError, RoomLeftError } from './errors.js'
+import { NoQuorumError, OutcomeUnknownError, RoomLeftError } from './errors.js'
 import type { WaitOptions } from './lock-options.js'
+
+/** What to do while there is no quorum. */
+export type WhenNoQuorum = 'wait' | 'reject'
 
 /** What bounds a wait for something that others have. */
 export interface WaitBounds extends WaitOptions {
   /** Default `wait`. */
-  readonly whenNoQuorum?: 'wait' | 'reject'
+  readonly whenNoQuorum?: WhenNoQuorum
 }
 
 /**
@@ -28,8 +32,8 @@ export function boundWait(
   }
   if (whenNoQuorum === 'reject') {
     const check = () => {
-      const { status } = connection
-      if (status?.phase === 'no-quorum') giveUp(new NoQuorumError(status.missing))
+      const error = noQuorum(connection)
+      if (error) giveUp(error)
     }
     stops.push(connection.listen({ status: check }))
     queueMicrotask(check)
@@ -37,6 +41,53 @@ export function boundWait(
   return () => {
     for (const stop of stops) stop()
   }
+}
+
+function noQuorum({ status, ended }: RoomConnection): NoQuorumError | null {
+  return !ended && status?.phase === 'no-quorum' ? new NoQuorumError(status.missing) : null
+}
+
+/** With `reject`: throws while there is no quorum, and calls `lost` when it goes. Gives back what ends that. */
+export function needQuorum(
+  connection: RoomConnection,
+  whenNoQuorum: WhenNoQuorum,
+  lost: (error: NoQuorumError) => void,
+): () => void {
+  if (whenNoQuorum === 'wait') return () => {}
+  const error = noQuorum(connection)
+  if (error) throw error
+  const check = () => {
+    const error = noQuorum(connection)
+    if (error) lost(error)
+  }
+  return connection.listen({ status: check })
+}
+
+const reads: ReadonlySet<CallType> = new Set<CallType>([
+  'store.get',
+  'store.entries',
+  'counter.get',
+  'semaphore.get',
+  'lock.query',
+  'lock.waitGraph',
+])
+
+/** A call that only a quorum can answer. Of one that changes something nobody knows, when the quorum goes, whether it will have done so. */
+export function ask<T extends CallType>(
+  connection: RoomConnection,
+  whenNoQuorum: WhenNoQuorum,
+  call: Extract<Call, { type: T }>,
+): Promise<Answers[T]> {
+  return new Promise((resolve, reject) => {
+    const stop = needQuorum(connection, whenNoQuorum, (error) =>
+      reject(reads.has(call.type) ? error : unknownOutcome(error)),
+    )
+    connection.call<T>(call).then(resolve, reject).finally(stop)
+  })
+}
+
+export function unknownOutcome({ message }: NoQuorumError): OutcomeUnknownError {
+  return new OutcomeUnknownError(`${message}, and no answer came before: what was asked may or may not happen`)
 }
 
 /** What becomes of an open request is told to this. */

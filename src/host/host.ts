@@ -29,6 +29,7 @@ import { Belonging, type Ending } from './belonging.js'
 import { ClusterClock } from './cluster-clock.js'
 import { Conditions } from './condition.js'
 import type { HostContext } from './context.js'
+import { countersSince } from './counter-losses.js'
 import { Departures } from './departures.js'
 import { Exchange } from './exchange.js'
 import type { Item } from './frame.js'
@@ -784,8 +785,13 @@ export class Host {
     const { tokenBase, appliedIndex } = logged
     const tokenFloor = Math.max(this.#options.tokenFloor, tokenBase + appliedIndex)
     const { roomId } = successor
-    const lostSince = (index: number): Losses =>
-      this.#inheritance.with({ store: storedSince(logged, index), ...tombstones.since(index, logged) }, index)
+    const { firstIndex } = this.#raft.status()
+    const log = this.#raft.entriesAfter(firstIndex - 1)
+    const lostSince = (index: number): Losses => {
+      const counters = countersSince(index, logged, log, firstIndex)
+      const own = { store: storedSince(logged, index), counters, ...tombstones.since(index, logged) }
+      return this.#inheritance.with(own, index)
+    }
     const lost = lostSince(partsAt)
     const shared = sharedWith(successor, partsAt, lostSince(1))
     this.#sayGoodbye()

@@ -7,8 +7,9 @@ const there = { roomId: 'room', epoch: 1, forkId: 'fork' }
 const elsewhere = { roomId: 'other', epoch: 0, forkId: '' }
 const item = (key: string, revision: number) => ({ key, value: new Uint8Array([revision]), revision })
 const losses = (store: Losses['store'], deleted: Losses['deleted'] = [], complete = true): Losses => ({
-  ...{ store, deleted, complete },
+  ...{ store, deleted, counters: [], complete },
 })
+const counter = (key: string, revision: number) => ({ key, value: 10 * revision, revision })
 
 const old = losses([item('a', 3), item('b', 5), item('c', 9)], [{ key: 'd', revision: 4 }])
 const shared = sharedWith(there, 9, old)
@@ -56,6 +57,15 @@ describe('[N3] what a history that has ended and the next one have in common', (
   it('... but for what the next one after it has, too', () => {
     const own = losses([item('e', 6)])
     expect(new Inheritance(shared).with(own, 5)).toEqual(losses([item('e', 6), item('b', 5)]))
+  })
+
+  it('... and of counters the same, which are no keys of the store', () => {
+    const counted = { ...losses([item('a', 3)]), counters: [counter('a', 3), counter('b', 5), counter('c', 9)] }
+    const shared = sharedWith(there, 9, counted)
+    expect(shared?.counters).toEqual([counter('a', 3), counter('b', 5)])
+    expect(sharedWith(there, 9, { ...losses([]), counters: [counter('a', 3)] })).not.toBeNull()
+    const own = { ...losses([item('a', 8)]), counters: [counter('b', 2), counter('a', 4)] }
+    expect(new Inheritance(shared).with(own, 1)).toEqual({ ...own, counters: [counter('a', 4), counter('b', 5)] })
   })
 
   it("is this peer's own once it has come so far", () => {

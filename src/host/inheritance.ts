@@ -1,6 +1,6 @@
 import type { Lineage } from '../storage/storage.js'
 import { sameLineage } from './frame.js'
-import type { Reset } from './page.js'
+import type { Reset, StoreLoss } from './page.js'
 
 /** What may be gone with a history, as a reset tells it. */
 export type Losses = Omit<Reset, 'cause'>
@@ -29,8 +29,8 @@ export class Inheritance {
     const shared = this.#shared
     if (!shared || sameLineage(lineage, shared.lineage)) return null
     this.#shared = null
-    const { store, deleted, complete } = shared
-    return { store, deleted, complete }
+    const { lineage: _lineage, upTo: _upTo, ...losses } = shared
+    return losses
   }
 
   /** This peer has everything up to that index itself. */
@@ -40,27 +40,46 @@ export class Inheritance {
 
   /** `own`: what this peer knows of itself from that index on. Of each key the newest counts. */
   with(own: Losses, from: number): Losses {
-    if (!this.#shared) return own
-    const revisions = new Map([...own.store, ...own.deleted].map(({ key, revision }) => [key, revision]))
-    const isNews = ({ key, revision }: { readonly key: string; readonly revision: number }) =>
-      revision >= from && revision > (revisions.get(key) ?? 0)
-    const store = this.#shared.store.filter(isNews)
-    const deleted = this.#shared.deleted.filter(isNews)
-    const replaced = new Set([...store, ...deleted].map(({ key }) => key))
-    const isKept = ({ key }: { readonly key: string }) => !replaced.has(key)
+    const shared = this.#shared
+    if (!shared) return own
+    const keys = newest<StoreLoss | Dated>([...own.store, ...own.deleted], [...shared.store, ...shared.deleted], from)
     return {
-      store: [...own.store.filter(isKept), ...store],
-      deleted: [...own.deleted.filter(isKept), ...deleted],
-      complete: own.complete && this.#shared.complete,
+      store: keys.filter(isStored),
+      deleted: keys.filter((key) => !isStored(key)),
+      counters: newest(own.counters, shared.counters, from),
+      complete: own.complete && shared.complete,
     }
   }
 }
 
+interface Dated {
+  readonly key: string
+  readonly revision: number
+}
+
+function isStored(item: StoreLoss | Dated): item is StoreLoss {
+  return 'value' in item
+}
+
+function newest<T extends Dated>(own: readonly T[], shared: readonly T[], from: number): T[] {
+  const items = new Map(own.map((item) => [item.key, item]))
+  for (const item of shared) {
+    const { key, revision } = item
+    if (revision < from || revision <= (items.get(key)?.revision ?? 0)) continue
+    items.delete(key)
+    items.set(key, item)
+  }
+  return [...items.values()]
+}
+
 /** What of it is older than that index. */
-export function sharedWith(lineage: Lineage, partsAt: number, { store, deleted, complete }: Losses): Shared | null {
-  const isOlder = ({ revision }: { readonly revision: number }) => revision < partsAt
-  const shared = { store: store.filter(isOlder), deleted: deleted.filter(isOlder), complete }
-  return shared.store.length + shared.deleted.length === 0 && complete
+export function sharedWith(lineage: Lineage, partsAt: number, losses: Losses): Shared | null {
+  const { complete } = losses
+  const isOlder = ({ revision }: Dated) => revision < partsAt
+  const store = losses.store.filter(isOlder)
+  const deleted = losses.deleted.filter(isOlder)
+  const counters = losses.counters.filter(isOlder)
+  return store.length + deleted.length + counters.length === 0 && complete
     ? null
-    : { lineage, upTo: partsAt - 1, ...shared }
+    : { lineage, upTo: partsAt - 1, store, deleted, counters, complete }
 }

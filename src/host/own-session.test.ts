@@ -21,6 +21,13 @@ const set = (key: string): Command => ({
   fence: null,
   ephemeral: false,
 })
+const large = (key: string): Command => ({
+  type: 'store.set',
+  key,
+  value: new Uint8Array(64 * 1024),
+  fence: null,
+  ephemeral: false,
+})
 const settle = (result: Outcome | Failure) => void results.push(result)
 const numbers = (instructions: readonly Instruction[]) =>
   instructions.map((instruction) => (instruction.type === 'numbered' ? instruction.number : instruction.type))
@@ -153,6 +160,32 @@ describe('[S-2] numbering', () => {
     expect(numbers(context.taken())).toEqual([130])
   })
 
+  it('of large ones fewer are: what is sent again in one frame has room beside heartbeats, and in a log that takes 4 MiB', () => {
+    opened()
+    const count = 128
+    for (let i = 0; i < count; i += 1) session.submit(large(`${i}`), { settle })
+    const first = context.taken()
+    expect(numbers(first)).toEqual([1, 2, 3, 4])
+    session.leaderChanged()
+    expect(numbers(context.taken())).toEqual([1, 2, 3, 4])
+    for (const instruction of first) session.applied(context.script.apply(instruction))
+    while (session.pending > 0) commit()
+    expect(kinds()).toEqual(Array(count).fill('store.set'))
+  })
+
+  it('the largest transaction goes alone', () => {
+    context.script.raise(2)
+    opened()
+    const set = { type: 'set', value: new Uint8Array(64 * 1024 - 1), fence: null, ephemeral: false } as const
+    const success = Array.from({ length: 4 }, (_, i) => ({ ...set, key: `${i}` }))
+    for (let i = 0; i < 2; i += 1)
+      session.submit({ type: 'store.transact', compare: [], success, failure: [], fence: null }, { settle })
+    expect(numbers(context.taken())).toEqual([1])
+    session.leaderChanged()
+    commit()
+    expect(numbers(context.taken())).toEqual([2])
+  })
+
   it('over the limit a command is refused and changes nothing; what frees something is not counted', () => {
     opened()
     pendingMax = 2
@@ -205,6 +238,31 @@ describe('retries', () => {
     expect(context.taken()).toEqual([])
     context.wait(1)
     session.tick()
+    expect(numbers(context.taken())).toEqual([1])
+  })
+
+  it('what still waits on the link is not sent again, but as long after it has gone as anything else', () => {
+    opened()
+    session.submit(large('a'), { settle })
+    context.taken()
+    context.buffered = 200 * 1024
+    context.wait(1_000)
+    session.tick()
+    context.buffered = 0
+    context.wait(499)
+    session.tick()
+    expect(context.taken()).toEqual([])
+    context.wait(1)
+    session.tick()
+    expect(numbers(context.taken())).toEqual([1])
+  })
+
+  it('a new leader is sent it at once, whatever waits on the link', () => {
+    opened()
+    session.submit(large('a'), { settle })
+    context.taken()
+    context.buffered = 200 * 1024
+    session.leaderChanged()
     expect(numbers(context.taken())).toEqual([1])
   })
 

@@ -13,13 +13,23 @@ import { isAboutRequest, isRequest } from './requests.js'
 
 /** At most this many commands are sent and unanswered: the machine keeps no more answers (S-2). */
 const windowSize = 128
+/**
+ * None is added to so many bytes of them: in one frame, sent again, they must neither keep heartbeats waiting for long nor be more than a leader
+ * takes at once.
+ */
+const windowBytes = 256 * 1024
+/** While more than this waits on the link to the leader, bytes, what was sent may be among it, and is not sent again. */
+const buried = 64 * 1024
 /** A command unanswered for this long is sent again, ms, or later where links are slow (M5). Retries are harmless, only noise. */
 const retryAfter = 500
+const nothing = new Uint8Array()
 
 interface Pending {
   readonly command: Command
   /** Null until it has its place in the session. */
   number: number | null
+  /** As it is sent and sent again; nothing until it has its number. */
+  encoded: Uint8Array
   /** It frees something, so no limit may refuse it. */
   readonly exempt: boolean
   readonly numbered: (number: number) => void
@@ -121,6 +131,7 @@ export class OwnSession {
     this.#waiting.push({
       command,
       number: null,
+      encoded: nothing,
       exempt: options.exempt ?? false,
       numbered: options.numbered ?? (() => {}),
       wanted: options.wanted ?? (() => true),
@@ -144,6 +155,10 @@ export class OwnSession {
 
   tick(): void {
     if (!this.#outstanding()) return
+    const { raft, peers } = this.#context
+    // Counted from when it was gone: over a slow link repeats would only keep the rest from getting through.
+    if (this.#sentAt && raft.leader !== null && peers.buffered(raft.leader, 'control') > buried)
+      this.#sentAt = this.#context.now
     if (this.#sentAt && elapsedAtMost(this.#sentAt, this.#context.now) < Math.max(retryAfter, this.#context.patience))
       return
     this.#send(true)
@@ -256,30 +271,34 @@ export class OwnSession {
     return this.#wanted && (this.#id === null || this.#sent.length > 0)
   }
 
-  /** `again`: also what was sent before. Only once at most 128 are unanswered does the next get its number. */
+  /** `again`: also what was sent before. The next gets its number only while the window has room for it. */
   #send(again: boolean): void {
     if (!this.#wanted) return
     if (this.#id === null) {
       if (again) this.#transmit([this.#openInstruction()])
       return
     }
-    while (this.#sent.length < windowSize) {
+    let bytes = this.#sent.reduce((sum, { encoded }) => sum + encoded.byteLength, 0)
+    while (this.#sent.length < windowSize && bytes < windowBytes) {
       const next = this.#waiting.shift()
       if (!next) break
       if (this.#isRefused(next)) continue
       this.#lastNumber += 1
       next.number = this.#lastNumber
+      next.encoded = this.#encode(this.#id, this.#lastNumber, next.command)
+      bytes += next.encoded.byteLength
       this.#sent.push(next)
       next.numbered(this.#lastNumber)
     }
     const from = again ? 0 : this.#unsent
-    const session = this.#id
-    const instructions = this.#sent.slice(from).map(({ command, number }) => {
-      const needs = this.#context.abilities.versionNeeded(command)
-      const numbered = { type: 'numbered', session, number: number ?? 0, answered: this.#answered, command } as const
-      return encodeInstruction(needs > 1 ? { ...numbered, needs } : numbered)
-    })
+    const instructions = this.#sent.slice(from).map(({ encoded }) => encoded)
     if (instructions.length > 0) this.#transmit(instructions)
+  }
+
+  #encode(session: SessionId, number: number, command: Command): Uint8Array {
+    const needs = this.#context.abilities.versionNeeded(command)
+    const numbered = { type: 'numbered', session, number, answered: this.#answered, command } as const
+    return encodeInstruction(needs > 1 ? { ...numbered, needs } : numbered)
   }
 
   /**

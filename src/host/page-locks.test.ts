@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Applied } from '../machine/outcome.js'
-import { lock } from '../machine/test-script.js'
+import { lock, put } from '../machine/test-script.js'
 import { OwnSession } from './own-session.js'
 import type { Answers, Call, HostEvent, Reply } from './page.js'
 import { PageLocks } from './page-locks.js'
@@ -241,6 +241,23 @@ describe('the end of the session', () => {
     expect(waiting.map(({ session }) => session)).toEqual([session.id])
     bobReleases(1)
     expect([replies, events()]).toEqual([['1 queued'], ['granted 1']])
+  })
+
+  it('[S-9, S-10] what asks again after a snapshot and is let go of before it is sent leaves nothing behind', () => {
+    bobLocks()
+    request(1)
+    commit()
+    // Inside a snapshot: granted, and stolen.
+    context.script.send(bob, { type: 'lock.release', request: 1 })
+    context.script.send(bob, lock('a', { steal: true }))
+    // As many as may be under way.
+    for (let i = 0; i < 128; i += 1) session.submit(put(`${i}`), { settle: () => {} })
+    locks.reconcile()
+    release(1)
+    while (session.pending > 0) commit()
+    expect([replies, events()]).toEqual([['1 queued', '1 done'], []])
+    bobReleases(3)
+    expect(context.machine.locks.resources.get('a')).toBeUndefined()
   })
 
   it('a request whose session ends under its release is not made again', () => {

@@ -220,6 +220,9 @@ export class PageLocks {
   /** It is on its way from now on: if the session ends meanwhile, it goes to the next one by itself, as every command does that may. */
   #askAgain(handle: LockHandle, request: Request): void {
     request.state = 'asked'
+    // The number was that of what it asked before: whoever cancels it before it has another takes it back unsent.
+    if (request.number !== null) this.#handles.delete(request.number)
+    request.number = null
     this.#submit(handle)
   }
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Applied } from '../machine/outcome.js'
 import type { SemaphoreCommand } from '../machine/semaphore/command.js'
-import { permits } from '../machine/test-script.js'
+import { permits, put } from '../machine/test-script.js'
 import { OwnSession } from './own-session.js'
 import type { Answers, Call, HostEvent, Reply } from './page.js'
 import { PagePermits } from './page-permits.js'
@@ -192,6 +192,21 @@ describe('[S-10] after a snapshot', () => {
     page.reconcile()
     commit()
     expect([replies, events()]).toEqual([['1 queued'], ['refused 1 limit-exceeded']])
+  })
+
+  it('[S-9] what asks again and is let go of before it is sent leaves nothing behind', () => {
+    bobHasAll()
+    acquire(1, { count: 2 })
+    commit()
+    for (const to of [1, 2]) context.script.send(bob, { type: 'semaphore.resize', name: 'a', permits: 2, to })
+    // As many as may be under way.
+    for (let i = 0; i < 128; i += 1) session.submit(put(`${i}`), { settle: () => {} })
+    page.reconcile()
+    release(1)
+    while (session.pending > 0) commit()
+    expect([replies, events()]).toEqual([['1 queued', '1 done'], []])
+    bobReleases(1)
+    expect(context.machine.semaphores.byName.size).toBe(0)
   })
 })
 

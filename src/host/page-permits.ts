@@ -108,6 +108,9 @@ export class PagePermits {
 
   #askAgain(handle: LockHandle, request: Request): void {
     request.state = 'asked'
+    // The number was that of what it asked before: whoever cancels it before it has another takes it back unsent.
+    if (request.number !== null) this.#handles.delete(request.number)
+    request.number = null
     this.#submit(handle)
   }
 

@@ -235,7 +235,7 @@ export class PageSide {
     this.#session.wentOver()
     this.#context.emit({
       type: 'reset',
-      reset: { cause: 'forked', store: [], deleted: [], complete: true },
+      reset: { cause: 'forked', store: [], deleted: [], counters: [], complete: true },
       successor: null,
     })
     this.membersChanged()

@@ -371,6 +371,8 @@ export interface Reset {
   readonly store: readonly StoreLoss[]
   /** Which keys were deleted here, and may be there in the one that goes on. */
   readonly deleted: readonly { readonly key: string; readonly revision: number }[]
+  /** Counters that were changed here, and what they have come to. */
+  readonly counters: readonly CounterLoss[]
   /** False: more may have been deleted than is known here (of the last ones only, and none from before a snapshot). */
   readonly complete: boolean
 }
@@ -387,6 +389,13 @@ export interface Successor {
 export interface StoreLoss {
   readonly key: string
   readonly value: Uint8Array
+  readonly revision: number
+}
+
+export interface CounterLoss {
+  readonly key: string
+  readonly value: number
+  /** No change of it is later. */
   readonly revision: number
 }
 

@@ -87,6 +87,8 @@ export class TestContext implements HostContext {
   readonly sent: { readonly to: PeerId; readonly item: Item }[] = []
   /** Instructions that were handed over, a row for each call. */
   readonly submitted: Instruction[][] = []
+  /** Bytes that wait on each link. */
+  buffered = 0
   /** Whether a leader takes instructions now. */
   accepts = true
   now = { monotonic: 1_000, wall: 5_000_000 }
@@ -102,6 +104,7 @@ export class TestContext implements HostContext {
         : null
     },
     all: () => [...this.linked.keys()].flatMap((peerId) => this.peers.peer(peerId) ?? []),
+    buffered: () => this.buffered,
     link: (peerId: PeerId) => (this.linked.has(peerId) ? { kind: 'webrtc' } : null),
     strangers: () => this.strangers,
     sendToStranger: (to: PeerId, { claim }: { readonly claim: Claim }) => this.claims.push({ to, claim }),

@@ -171,6 +171,27 @@ test.describe('the fenced store in IndexedDB', () => {
     ])
   })
 
+  test('[T2] what is no token is refused, and no newer one is forgotten for it', async ({ page: tab, places }) => {
+    const seen = await tab.evaluate(async (database) => {
+      const notes = await window.fencing.FencedStore.open<string>(database)
+      await notes.put({ name: 'a', token: 9 }, 'a', 'kept')
+      const refused: unknown[] = []
+      for (const token of [undefined, null, Number.NaN, '12', -1, 0, 1.5, 2 ** 53]) {
+        const outcome = await window.kit.outcome(() =>
+          notes.put({ name: 'a', token: token as number }, 'a', 'no token'),
+        )
+        refused.push(outcome.ok ? `written under ${token}` : outcome.name)
+      }
+      const stale = await window.kit.outcome(() => notes.put({ name: 'a', token: 8 }, 'a', 'zombie'))
+      return { refused, stale, now: await notes.get('a') }
+    }, places.database)
+    expect(seen).toEqual({
+      refused: Array(8).fill('TypeError'),
+      stale: expect.objectContaining({ ...stale, details: expect.objectContaining({ current: 9 }) }),
+      now: 'kept',
+    })
+  })
+
   test('[T2] a token counts with what was written under it: a change that fails leaves neither', async ({
     page: tab,
     places,

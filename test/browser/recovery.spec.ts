@@ -93,7 +93,7 @@ for (const whose of ['that led', 'that followed'] as const) {
     expect(await recover(left, { acceptDataLoss: true })).toMatchObject({ ok: true })
     await until('ready', async () => (await left.status()) === 'ready', 5_000)
     expect(await heard()).toEqual({
-      resets: [{ cause: 'forked', lost: { locks: [], store: [], deleted: [], complete: true } }],
+      resets: [{ cause: 'forked', lost: { locks: [], store: [], deleted: [], counters: [], complete: true } }],
       peerIds: [],
     })
     expect((await left.metrics()).voters).toEqual([left.peerId])
@@ -125,7 +125,9 @@ test('[N3] those who crashed come back, and have agreed on nothing since: they c
   }
   for (const [at, tab] of back.entries()) {
     const { resets, peerIds } = (await heard[at]?.()) ?? { resets: [], peerIds: [] }
-    expect(resets).toEqual([{ cause: 'merged', lost: { locks: [], store: [], deleted: [], complete: true } }])
+    expect(resets).toEqual([
+      { cause: 'merged', lost: { locks: [], store: [], deleted: [], counters: [], complete: true } },
+    ])
     // B13: what it had voted for is not forgotten by coming back.
     expect(peerIds.at(-1)).toBe(await peerIdOf(tab))
     expect(gone.map(({ peerId }) => peerId)).not.toContain(await peerIdOf(tab))

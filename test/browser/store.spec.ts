@@ -148,3 +148,26 @@ test('[T2] a transaction under a fence that is stale is refused whole', async ({
   expect(await write(thief, stolen.value)).toMatchObject({ ok: true, value: { succeeded: true } })
   expect(await holder.get('doc')).toBe(stolen.value)
 })
+
+for (const meeting of meetings.filter((meeting) => meeting !== 'one browser')) {
+  test(`${meeting}: a follower writes 8 MiB at once, all of it is stored, and the lock it holds stays`, async ({
+    meet,
+  }) => {
+    const meadow = await meet(meeting)
+    const tabs = await meadow.openAll(3)
+    const { leader, others } = await meadow.split(tabs)
+    const [writer] = others as [Tab, Tab]
+    expect(await writer.acquire('mine')).toMatchObject({ ok: true })
+    const failed = await writer.page.evaluate(async () => {
+      const { kit } = window
+      const write = (_: unknown, i: number) =>
+        kit.outcome(() => kit.room.store.set(`${i}`, crypto.getRandomValues(new Uint8Array(65_000))))
+      const outcomes = await Promise.all(Array.from({ length: 128 }, write))
+      return outcomes.filter((outcome) => !outcome.ok)
+    })
+    expect(failed).toEqual([])
+    expect(await writer.lockState('mine')).toBe('held')
+    const stored = leader.page.evaluate(async () => (await window.kit.room.store.entries()).length)
+    expect(await stored).toBe(128)
+  })
+}

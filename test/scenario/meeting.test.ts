@@ -47,12 +47,15 @@ describe('[N3] where a fork and the history that it left meet', () => {
     const tabs = (await story.open(1, 1, 1)) as [SimTab, SimTab, SimTab]
     await story.until(() => story.sim.leader?.host.status.configuration.voters.length === 3, 30_000, 'three voters')
     await set(story, tabs[0], 'shared', 'before')
+    for (const name of ['before', 'changed', 'gone']) await story.settle(tabs[0].page.room.counter(name).add(1))
     await story.pass(1_000)
     const [first, second, alone] = tabs
     story.cutOff(alone, [first, second])
     await story.until(() => alone.page.room.status === 'no-quorum', 3 * lease, 'no-quorum')
     await story.settle(alone.page.room.recover(accepted))
     await set(story, alone, 'fork', 'lost')
+    await story.settle(alone.page.room.counter('changed').add(4))
+    await story.settle(alone.page.room.counter('gone').compareAndSet(1, 0))
     await story.settle(alone.page.room.store.delete('shared'))
     const lock = await story.acquire(alone, 'doc')
     await set(story, first, 'main', 'kept')
@@ -63,6 +66,11 @@ describe('[N3] where a fork and the history that it left meet', () => {
     expect(resets).toMatchObject([
       { cause: 'merged', lost: { locks: ['doc'], store: [{ key: 'fork', value: 'lost' }], complete: true } },
     ])
+    expect(resets[0]?.lost.counters).toEqual([
+      { name: 'changed', value: 5 },
+      { name: 'gone', value: 0 },
+    ])
+    expect(await story.settle(alone.page.room.counter('changed').get())).toBe(1)
     // It is there again, for the person who has deleted it.
     expect(resets[0]?.lost.deleted.map(({ key }) => key)).toEqual(['shared'])
     expect(await get(story, alone, 'shared')).toBe('before')

@@ -37,7 +37,9 @@ describe('[N3] recover()', () => {
     await story.until(() => room.status === 'ready', 2_000, 'ready')
     expect((await story.settle(room.store.get('text')))?.value).toBe('kept')
     expect(lock.state).toBe('held')
-    expect(resets).toEqual([{ cause: 'forked', lost: { locks: [], store: [], deleted: [], complete: true } }])
+    expect(resets).toEqual([
+      { cause: 'forked', lost: { locks: [], store: [], deleted: [], counters: [], complete: true } },
+    ])
     const other = await story.acquire(tab, 'other')
     // T1: beyond whatever the history that was left may have given since.
     expect(other.token - lock.token).toBeGreaterThan(2 ** 32)

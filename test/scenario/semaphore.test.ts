@@ -136,6 +136,35 @@ describe('a semaphore', () => {
     expect(await story.settle(away.page.room.counter('steps').get())).toBe(600)
   })
 
+  it('[S-9, S-10] a request that asks again after a snapshot and is cancelled before it is sent leaves nothing behind', async () => {
+    const snapshotSizes = { tailEntries: 4, chunkBytes: 64 * 1024 }
+    const story = new Story('cancelled after a snapshot', { ...withLease(60_000, 20), snapshotSizes })
+    const tabs = await story.open(3)
+    const leader = story.leaderOf(tabs)
+    const [away, other] = tabs.filter((tab) => tab !== leader)
+    if (!away || !other) throw new Error('three tabs')
+    const held = await acquire(story, leader)
+    const controller = new AbortController()
+    const queued = ask(story, away, 2, { signal: controller.signal })
+    await story.pass(200)
+    for (const peer of [leader, other]) story.sim.ether.breakLinks(story.peerOf(away), story.peerOf(peer))
+    story.cutOff(away, [leader, other])
+    // As many as may be under way: what asks after them waits for its number.
+    const adds = Array.from({ length: 128 }, () => story.watch(away.page.room.counter('x').add()))
+    const seats = other.page.room.semaphore('seats', { permits: 2 })
+    for (const size of [1, 2]) await story.settle(seats.resize(size))
+    for (let i = 0; i < 100; i++) await story.settle(other.page.room.counter('steps').add())
+    const firstIndex = () => away.page.worker?.record?.host.status.firstIndex ?? 0
+    const before = firstIndex()
+    story.heal()
+    await story.until(() => firstIndex() > before + 20, 20_000, 'a snapshot')
+    controller.abort()
+    await story.until(() => queued.at !== null && adds.every(({ at }) => at !== null), 20_000, 'all answers')
+    expect(queued.error).toMatchObject({ name: 'AbortError' })
+    await story.settle(held.release())
+    await story.until(() => story.sim.log.machine.semaphores.byName.size === 0, 3_000, 'a free semaphore')
+  })
+
   it('is one for two browsers: a resize lets in who waits there, and refuses who asks for too many', async () => {
     const story = new Story('abroad', { ...withLease(lease), registrar: true })
     const [here, there] = await story.open(1, 1)

@@ -147,7 +147,9 @@ function ownerless(port: HostPort): HostPort {
 /** A page that hears of a reset, and not of what it has lost by it. */
 function forgetful(port: HostPort): HostPort {
   return wrapPort(port, (event) =>
-    event.type === 'reset' ? { ...event, reset: { ...event.reset, store: [], deleted: [], complete: true } } : event,
+    event.type === 'reset'
+      ? { ...event, reset: { ...event.reset, store: [], deleted: [], counters: [], complete: true } }
+      : event,
   )
 }
 

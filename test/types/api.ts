@@ -331,6 +331,8 @@ export function listening(room: Room<{ name: string }>): void {
   room.addEventListener('reset', ({ detail: { cause, lost } }) => {
     same<typeof cause, 'forked' | 'merged'>(true)
     const keys: string[] = lost.store.map(({ key }) => key)
+    const counted: number = lost.counters.reduce((sum, { value }) => sum + value, 0)
+    void counted
     // @ts-expect-error what is lost is not written to
     lost.locks.push(...keys)
   })
