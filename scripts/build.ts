@@ -18,7 +18,7 @@ const dist = join(root, 'dist')
  * Bytes after gzip: what there is, and a twentieth. The page's entry is what everyone waits for; simple-peer and the worker come by `import()`.
  * A lock's own code does not: a page that is open, offline, must not need a chunk that its server may have replaced meanwhile.
  */
-const budgets = { 'page entry': 36.5 * 1024, worker: 106.5 * 1024 }
+const budgets = { 'page entry': 36.5 * 1024, worker: 108 * 1024 }
 
 interface Size {
   readonly name: string

@@ -719,8 +719,8 @@ const inheritances: readonly RoomMutant[] = [
   {
     ...inheritance,
     name: 'who had not caught up tells of its own part alone',
-    find: 'revision >= from && revision > (revisions.get(key) ?? 0)',
-    replace: 'revision < 0',
+    find: 'if (revision < from || revision <= (items.get(key)?.revision ?? 0)) continue',
+    replace: 'if (revision > 0) continue',
     cites: ['N3'],
   },
 ]
@@ -1489,6 +1489,30 @@ const beyondLocks: readonly RoomMutant[] = [
     find: 'return b.token - token ||',
     replace: 'return token - b.token ||',
     cites: ['T1'],
+  },
+  {
+    name: 'a watch of locks takes what a host that is behind does not know for ended',
+    file: 'host/watches.ts',
+    find: "if (what.type === 'store' || (what.type === 'lock' && !what.current)) {",
+    replace: 'if (what.type) {',
+    cites: ['R1'],
+    tests: { files: ['src/host/watches.test.ts', 'test/scenario/locks.test.ts'] },
+  },
+  {
+    name: 'what is unanswered is bounded by its number alone',
+    file: 'host/own-session.ts',
+    find: 'this.#sent.length < windowSize && bytes < windowBytes',
+    replace: 'this.#sent.length < windowSize',
+    cites: ['S-2'],
+    tests: { files: ['src/host/own-session.test.ts'] },
+  },
+  {
+    name: 'what waits on the link is sent again behind it',
+    file: 'host/own-session.ts',
+    find: "peers.buffered(raft.leader, 'control') > buried",
+    replace: "peers.buffered(raft.leader, 'control') < 0",
+    cites: ['S-2'],
+    tests: { files: ['src/host/own-session.test.ts'] },
   },
   {
     name: 'the page is not told with the grant that it is asked for it',
