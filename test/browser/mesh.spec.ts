@@ -66,7 +66,9 @@ const isMissed = (tab: Tab, other: Tab) =>
   )
 
 for (const moment of ['the others miss it', 'ICE gives it up'] as const) {
-  test(`[PLATFORM 27] a peer suspended until ${moment} is back within a second of waking`, async ({ meet }) => {
+  test(`[PLATFORM 27] a peer suspended until ${moment} goes on when it wakes, in less than twice the time that a new tab takes`, async ({
+    meet,
+  }) => {
     test.setTimeout(120_000)
     const meadow = await meet('three browsers')
     const [a, b] = [await meadow.open(), await meadow.open()]
@@ -88,9 +90,12 @@ for (const moment of ['the others miss it', 'ICE gives it up'] as const) {
     const woke = Date.now()
     // Through the one that leads, and by what a quorum has agreed on since.
     expect((await suspended.acquire('paragraph', { timeout: 5_000 })).ok).toBe(true)
-    const ms = Date.now() - woke
-    test.info().annotations.push({ type: 'back after ms', description: String(ms) })
-    expect(ms).toBeLessThan(1_000)
+    const back = Date.now() - woke
+    const opened = Date.now()
+    expect((await (await meadow.open()).acquire('another')).ok).toBe(true)
+    const anew = Date.now() - opened
+    test.info().annotations.push({ type: 'back, and anew, after ms', description: `${back}, ${anew}` })
+    expect(back).toBeLessThan(2 * anew)
     for (const tab of [a, b]) await until('it is back', async () => !(await isMissed(tab, suspended)))
   })
 }
