@@ -52,6 +52,16 @@ const before = (a: Want, b: Want) => {
   return at >= 0 && (a.rank[at] ?? 0) < (b.rank[at] ?? 0)
 }
 
+/** Whether `other`, of the same owner, asks for all that `want` wants of that name. */
+const isPart = (want: Want, name: string, other: Want) =>
+  areOne(want.ask, other.ask) &&
+  (other.mode === 'exclusive' || want.mode === 'shared') &&
+  other.names.some((one) =>
+    one === name
+      ? other.ask.scope === 'tree' || want.ask.scope === 'exact'
+      : other.ask.scope === 'tree' && isUnder(name, one),
+  )
+
 class Model {
   holds: Hold[] = []
   waits: Ask[] = []
@@ -100,20 +110,24 @@ class Model {
     return !isShut && this.behind(want, all, holds, missing).length === 0
   }
 
-  /** Nodes that would wait for ever. */
+  /** Nodes that would wait for ever. What one of an owner's requests gets in time lets in another that asks for no more. */
   stuck(all: readonly Want[], holds = this.holds): Set<string> {
-    const left = new Set(all.map(({ ask }) => nodeOf(ask)))
+    const open = new Set(all)
+    const isLeft = (ask: Ask) => [...open].some((want) => nodeOf(want.ask) === nodeOf(ask))
+    const isEntered = (want: Want) =>
+      want.ask.owner !== null &&
+      !want.hold &&
+      want.names.every((name) => all.some((other) => !open.has(other) && !other.hold && isPart(want, name, other)))
     for (let again = true; again; ) {
       again = false
-      for (const node of left) {
-        const mine = all.filter(({ ask }) => nodeOf(ask) === node)
-        const waits = mine.filter((want) => !this.canGo(want, all, holds))
-        if (waits.some((want) => this.behind(want, all, holds).some((ask) => left.has(nodeOf(ask))))) continue
-        left.delete(node)
+      for (const want of open) {
+        const isFree = this.canGo(want, all, holds) || !this.behind(want, all, holds).some(isLeft)
+        if (!isFree && !isEntered(want)) continue
+        open.delete(want)
         again = true
       }
     }
-    return left
+    return new Set([...open].map(({ ask }) => nodeOf(ask)))
   }
 
   cover(ask: Ask, name: string, holds = this.holds): Hold | undefined {

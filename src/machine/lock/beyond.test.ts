@@ -213,6 +213,29 @@ describe('an owner that has a part of what it asks for', () => {
     expect(first.events).toMatchObject([{ type: 'lock.granted', request: number }, { type: 'lock.changed' }])
   })
 
+  it('may wait twice, whoever stands between: what the first one gets lets in the second', () => {
+    const { script, sessions } = roomOf('ann', 'bob', 'cid')
+    script.send(sessions.cid, lock('a'))
+    const first = script.send(sessions.ann, acquire('a', owner)).number
+    script.send(sessions.bob, lock('a'))
+    const second = script.send(sessions.ann, acquire('a', owner))
+    expect(second.outcome?.type).toBe('lock.queued')
+    const { events } = script.send(sessions.cid, release(1))
+    const granted = events.flatMap((event) => (event.type === 'lock.granted' ? [event.request] : []))
+    expect(granted).toEqual([first, second.number])
+  })
+
+  it('is let in wherever what it gets covers what it waits for, also where nobody left', () => {
+    const { script, sessions } = roomOf('ann', 'bob')
+    script.send(sessions.ann, lock('a'))
+    script.send(sessions.ann, acquire(['b', 'a']))
+    const both = script.send(sessions.bob, acquire(['a', 'b'], { ...owner, priority: 1 })).number
+    const one = script.send(sessions.bob, acquire('b', owner)).number
+    const { events } = script.send(sessions.ann, release(1))
+    const granted = events.flatMap((event) => (event.type === 'lock.granted' ? [event.request] : []))
+    expect(granted).toEqual([both, one])
+  })
+
   it('[T1] comes in again under the newest of its tokens: who has seen that one takes no older one', () => {
     const { script, sessions } = roomOf('ann')
     const mine = acquire('a', { ...owner, ...shared })

@@ -1,10 +1,10 @@
 import { compareStrings } from '../../shared/codec.js'
 import type { Grant } from '../outcome.js'
 import type { Context } from '../state.js'
-import { addHeld, changed, dropUnused, endOf, replaceHeld, resourceOf, shown, takeWaiting } from './books.js'
+import { addHeld, changed, dropUnused, endOf, replaceHeld, resourceOf, shown, takeWaiting, touch } from './books.js'
 import { lockHoldersMax } from './limits.js'
 import { coverOf, isGrantable, wants, wantsUpgrade } from './obstacles.js'
-import { type Held, type LocksState, namesOf, type Resource, type Waiting } from './state.js'
+import { type Held, type LocksState, namesOf, ownerOf, type Resource, type Waiting } from './state.js'
 import { tokenOf } from './token.js'
 
 /**
@@ -69,25 +69,27 @@ export function upgraded(context: Context, resource: Resource, held: Held): { to
 
 /**
  * Grants what can be granted around these names, and drops those that nobody uses any more. Who is before whom is fixed, so the order of
- * looking decides nothing but the order of the grants; a grant may let in somebody at a name that was looked at before.
+ * looking decides nothing but the order of the grants; a grant may let in somebody at a name that was looked at before, and its owner's other
+ * requests wherever it covers them.
  */
 export function settle(context: Context, touched: Iterable<string>): void {
   const { locks } = context.state
-  const names = [...new Set(touched)].sort(compareStrings)
+  const around = new Set(touched)
+  const names = () => [...around].sort(compareStrings)
   for (let again = true; again; ) {
     again = false
-    for (const name of names) {
+    for (const name of names()) {
       const resource = locks.resources.get(name)
-      if (resource && settleOne(context, resource)) again = locks.uses.beyond > 0
+      if (resource && settleOne(context, resource, around)) again = locks.uses.beyond > 0
     }
   }
-  for (const name of names) {
+  for (const name of names()) {
     const resource = locks.resources.get(name)
     if (resource) dropUnused(locks, resource)
   }
 }
 
-function settleOne(context: Context, resource: Resource): boolean {
+function settleOne(context: Context, resource: Resource, around: Set<string>): boolean {
   const { locks } = context.state
   let granted = false
   for (const held of resource.held.filter(({ upgrade }) => upgrade !== undefined)) {
@@ -100,12 +102,14 @@ function settleOne(context: Context, resource: Resource): boolean {
       name: resource.name,
       ...upgraded(context, resource, held),
     })
+    if (ownerOf(held) !== null) touch(locks, around, resource.name, held)
     granted = true
   }
   for (const waiting of [...resource.queue]) {
     const wanted = wants(resource.name, waiting)
     if (isGrantable(locks, wanted) && !isCrowded(locks, wanted.names)) {
       grantWaiting(context, resource.name, waiting)
+      if (ownerOf(waiting) !== null) for (const name of wanted.names) touch(locks, around, name, waiting)
       granted = true
     } else if (locks.uses.beyond === 0) break
   }
