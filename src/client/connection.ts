@@ -42,6 +42,19 @@ const clockGrain = 20
 type Watched = Extract<HostEvent, { type: 'watched' }>['value']
 type What = Extract<Notice, { type: 'watch' }>['what']
 
+interface Watch {
+  readonly what: () => What
+  readonly tell: (value: Watched) => void
+  readonly restarted: () => void
+  /** Something of it was shown. */
+  isTold: boolean
+}
+
+/** What an earlier host has shown is not to be taken back by one that does not know of it yet. */
+function currently(what: What): What {
+  return what.type === 'lock' || what.type === 'store' ? { ...what, current: true } : what
+}
+
 /** What a request for a lock, or for permits, hears of itself. */
 export interface GrantListener {
   granted(grant: LockGrant): void
@@ -81,10 +94,7 @@ export class RoomConnection {
   readonly #clock: Clock
   readonly #listeners = new Set<ConnectionListener>()
   readonly #grants = new Map<number, GrantListener>()
-  readonly #watches = new Map<
-    WatchId,
-    { readonly what: () => What; readonly tell: (value: Watched) => void; readonly restarted: () => void }
-  >()
+  readonly #watches = new Map<WatchId, Watch>()
   readonly #waiting = new Set<Waiting>()
   /** Grants that came before their session was certain wait for this. */
   #certainty: { readonly lease: number; readonly run: () => void }[] = []
@@ -147,9 +157,9 @@ export class RoomConnection {
       if (this.#port === port) this.#handle(event)
     }
     if (this.#condition) port.notice({ type: 'condition', condition: this.#condition })
-    for (const [id, { what, restarted }] of this.#watches) {
-      restarted()
-      port.notice({ type: 'watch', id, what: what() })
+    for (const [id, watch] of this.#watches) {
+      watch.restarted()
+      port.notice({ type: 'watch', id, what: watch.isTold ? currently(watch.what()) : watch.what() })
     }
     const attached = this.#attached
     this.#attached = []
@@ -243,7 +253,14 @@ export class RoomConnection {
   ): { stop(): void; taken(): void } {
     this.#lastWatch += 1
     const id = this.#lastWatch
-    this.#watches.set(id, { what, tell, restarted })
+    const watch: Watch = {
+      ...{ what, restarted, isTold: false },
+      tell: (value) => {
+        watch.isTold = true
+        tell(value)
+      },
+    }
+    this.#watches.set(id, watch)
     this.#port?.notice({ type: 'watch', id, what: what() })
     return {
       stop: () => {

@@ -114,7 +114,10 @@ export interface Store {
    * One consumer: `break` or `return()` ends it, as does `leave()`; a room that fails rejects. Nothing piles up for one that does not ask.
    */
   watch<T = Value>(prefix?: string, options?: WatchOptions): AsyncIterableIterator<Change<T>, undefined>
-  /** The value as this peer has it, and each one after; bursts may be skipped but for the last. */
+  /**
+   * The value as this peer has it, and each one after; bursts may be skipped but for the last. Over the back/forward cache it stays as it was
+   * shown until this peer has heard of the room again.
+   */
   observe<T = Value>(key: string): Observable<Revised<T> | undefined>
 }
 

@@ -286,11 +286,12 @@ export type Notice =
   | {
       readonly type: 'watch'
       readonly id: WatchId
-      readonly what: /** `current`: never as it was before the watch was asked for. */
+      /** `current`: never as it was before the watch was asked for. */
+      readonly what:
         | { readonly type: 'lock'; readonly name: string; readonly current?: true }
         /** Every grant and every end of a lock whose name begins so, in order and without a gap. */
         | { readonly type: 'locks'; readonly prefix: string }
-        | { readonly type: 'store'; readonly key: string }
+        | { readonly type: 'store'; readonly key: string; readonly current?: true }
         /** `from` null: from now on. */
         | { readonly type: 'changes'; readonly prefix: string; readonly from: WatchPosition | null }
     }

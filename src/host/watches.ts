@@ -30,7 +30,7 @@ export class Watches {
 
   /** The host before this one may have told more than this machine knows yet: that is not to be taken back, and told again later. */
   watch(id: WatchId, what: Whatever): void {
-    if (what.type === 'store' || (what.type === 'lock' && !what.current)) {
+    if (what.type !== 'locks' && !what.current) {
       this.#begin(id, what)
       return
     }

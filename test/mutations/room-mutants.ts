@@ -1493,7 +1493,7 @@ const beyondLocks: readonly RoomMutant[] = [
   {
     name: 'a watch of locks takes what a host that is behind does not know for ended',
     file: 'host/watches.ts',
-    find: "if (what.type === 'store' || (what.type === 'lock' && !what.current)) {",
+    find: "if (what.type !== 'locks' && !what.current) {",
     replace: 'if (what.type) {',
     cites: ['R1'],
     tests: { files: ['src/host/watches.test.ts', 'test/scenario/locks.test.ts'] },

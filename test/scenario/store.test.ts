@@ -145,6 +145,28 @@ describe('store.watch', () => {
   })
 })
 
+describe('what is observed', () => {
+  it('stays as it was shown over the back/forward cache, until this peer knows how it is', async () => {
+    const story = new Story('observed and put aside', withLease(30_000))
+    const [reader, writer] = await story.open(3)
+    if (!reader || !writer) throw new Error('three tabs')
+    await set(story, writer, 'k', 'before')
+    await story.acquire(writer, 'doc')
+    const seen: unknown[] = []
+    reader.page.room.store.observe('k').subscribe((revised) => seen.push(revised?.value))
+    reader.page.room.locks.observe('doc').subscribe(({ holder }) => seen.push(holder))
+    await story.until(() => seen.includes('before') && seen.includes(story.peerOf(writer)))
+    seen.length = 0
+    reader.page.hide(true)
+    await story.pass(500)
+    await set(story, writer, 'k', 'meanwhile')
+    reader.page.show()
+    await story.until(() => seen.includes('meanwhile'))
+    await story.pass(2_000)
+    expect(new Set(seen)).toEqual(new Set(['meanwhile', story.peerOf(writer)]))
+  })
+})
+
 describe('an ephemeral key', () => {
   it.each<[string, number, (tab: SimTab) => void]>([
     ['closes', 1_000, (tab) => tab.close()],
