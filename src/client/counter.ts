@@ -13,7 +13,8 @@ export interface Counter {
   readonly name: string
   /**
    * Adds a whole number, default 1, and resolves with the sum: once, however often the network makes this peer ask. `OutcomeUnknownError` when
-   * this peer's session has ended before the answer came, or with `whenNoQuorum: 'reject'` the quorum has gone. Rejects with `RangeError`, and changes nothing, if the sum were no safe integer.
+   * this peer's session has ended before the answer came, or with `whenNoQuorum: 'reject'` the quorum has gone. Rejects with `RangeError`, and
+   * changes nothing, if the sum were no safe integer.
    */
   add(n?: number): Promise<number>
   /** As of some moment during the call. */

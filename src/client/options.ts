@@ -30,7 +30,7 @@ export interface JoinOptions<P extends Value = Value> {
   /**
    * What calls that need a quorum do while there is none; also an option of those that take options. Default 'wait', bounded by `signal` and
    * `timeout`. 'reject': with `NoQuorumError`, and before anything is sent; a write that was under way when the quorum went rejects with
-   * `OutcomeUnknownError`.
+   * `OutcomeUnknownError`. A held lock's `verify`, `upgrade` and `downgrade` wait all the same.
    */
   whenNoQuorum?: 'wait' | 'reject'
   /** How long the peer stays after the last handle of this room in the page, ms. Default 1 000. */
